@@ -1,0 +1,99 @@
+#include "cache/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cache/base/clock.h"
+#include "cache/base/lock.h"
+
+enum { LINE_SIZE = 1024, REPEAT_MS = 10000 };
+
+static struct {
+    enum log_target target;
+    enum log_level level;
+    int fd;
+    char last[LINE_SIZE];
+    unsigned repeats;
+    int64_t last_ms;
+    struct lock lock;
+    pthread_once_t once;
+} logger = {.target = LOG_TO_STDERR, .level = LOG_LEVEL_INFO, .fd = STDERR_FILENO, .once = PTHREAD_ONCE_INIT};
+
+static void make_lock(void) {
+    lock_init(&logger.lock, LOCK_LOG);
+}
+
+void log_open(enum log_target target, enum log_level level) {
+    logger.target = target;
+    logger.level = level;
+    if (target == LOG_TO_SYSLOG)
+        openlog("gridmount", LOG_PID, LOG_DAEMON);
+}
+
+int log_open_file(const char *path, enum log_level level) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return -errno;
+    logger.fd = fd;
+    log_open(LOG_TO_STDERR, level);
+    return 0;
+}
+
+static void put(enum log_level level, const char *text) {
+    static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+    static const char *const words[] = {"error", "warning", "info", "debug"};
+    if (logger.target == LOG_TO_SYSLOG) {
+        syslog(priorities[level], "%s", text);
+        return;
+    }
+    char line[LINE_SIZE + 64], when[32];
+    time_t now = time(NULL);
+    struct tm parts;
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
+    int size = snprintf(line, sizeof line, "%s gridmount %s: %s\n", when, words[level], text);
+    ssize_t written = write(logger.fd, line, (size_t)size); /* one write, so that lines do not mix */
+    (void)written;
+}
+
+static void put_repeats(enum log_level level) {
+    if (!logger.repeats)
+        return;
+    char text[64];
+    snprintf(text, sizeof text, "the line before came %u more times", logger.repeats);
+    put(level, text);
+    logger.repeats = 0;
+}
+
+void log_write(enum log_level level, const char *format, ...) {
+    if (level > logger.level)
+        return;
+    char text[LINE_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    for (char *c = text; *c; c++) /* names come from a database that others write */
+        if ((unsigned char)*c < ' ' || *c == 127)
+            *c = '?';
+
+    pthread_once(&logger.once, make_lock);
+    lock_acquire(&logger.lock);
+    int64_t now = clock_now_ms();
+    if (strcmp(text, logger.last) == 0 && now - logger.last_ms < REPEAT_MS) {
+        logger.repeats++;
+    } else {
+        put_repeats(level);
+        put(level, text);
+        snprintf(logger.last, sizeof logger.last, "%s", text);
+        logger.last_ms = now;
+    }
+    lock_release(&logger.lock);
+}

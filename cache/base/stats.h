@@ -1,0 +1,35 @@
+/* Counters of the process, one table (stats.def) for counting and for showing.
+ *
+ * They are the one global state: every layer counts, and only status reads.
+ * Threads: safe from any thread, relaxed: figures shown together may be a moment apart. */
+#ifndef CACHE_BASE_STATS_H
+#define CACHE_BASE_STATS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum statistic {
+#define STAT(name, text) STAT_##name,
+#include "cache/base/stats.def"
+#undef STAT
+    STATS
+};
+
+extern atomic_uint_least64_t stats[STATS];
+
+static inline void stats_add(enum statistic stat, uint64_t amount) {
+    atomic_fetch_add_explicit(&stats[stat], amount, memory_order_relaxed);
+}
+
+static inline void stats_subtract(enum statistic stat, uint64_t amount) {
+    atomic_fetch_sub_explicit(&stats[stat], amount, memory_order_relaxed);
+}
+
+static inline uint64_t stats_get(enum statistic stat) {
+    return atomic_load_explicit(&stats[stat], memory_order_relaxed);
+}
+
+const char *stats_name(enum statistic stat);
+const char *stats_text(enum statistic stat);
+
+#endif

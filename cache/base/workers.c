@@ -1,0 +1,103 @@
+#include "cache/base/workers.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "cache/base/check.h"
+#include "cache/base/lock.h"
+
+struct task {
+    workers_task *run;
+    void *argument;
+};
+
+struct workers {
+    struct lock lock;
+    struct condition wanted; /* a task was queued, or the pool stops */
+    bool stopping;
+    unsigned capacity, first, queued;
+    struct task *ring; /* ring[(first + i) % capacity], i < queued */
+    unsigned started;
+    pthread_t threads[];
+};
+
+static void *work(void *argument) {
+    struct workers *workers = argument;
+    lock_acquire(&workers->lock);
+    for (;;) {
+        while (!workers->queued && !workers->stopping)
+            condition_wait(&workers->wanted, &workers->lock);
+        if (!workers->queued)
+            break;
+        struct task task = workers->ring[workers->first];
+        workers->first = (workers->first + 1) % workers->capacity;
+        workers->queued--;
+        lock_release(&workers->lock);
+        task.run(task.argument);
+        lock_acquire(&workers->lock);
+    }
+    lock_release(&workers->lock);
+    return NULL;
+}
+
+/* Signals are for the main thread: a worker in the middle of a reply must not be the one that gets SIGTERM. */
+static int start_without_signals(pthread_t *thread, struct workers *workers) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(thread, NULL, work, workers);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+struct workers *workers_new(unsigned threads, unsigned capacity) {
+    struct workers *workers = calloc(1, sizeof *workers + threads * sizeof *workers->threads);
+    if (!workers)
+        return NULL;
+    lock_init(&workers->lock, LOCK_WORKERS);
+    condition_init(&workers->wanted);
+    workers->capacity = capacity;
+    workers->ring = calloc(capacity, sizeof *workers->ring);
+    while (workers->ring && workers->started < threads) {
+        if (start_without_signals(&workers->threads[workers->started], workers))
+            break;
+        workers->started++;
+    }
+    return workers->started == threads ? workers : workers_free(workers);
+}
+
+struct workers *workers_free(struct workers *workers) {
+    if (!workers)
+        return NULL;
+    lock_acquire(&workers->lock);
+    workers->stopping = true;
+    condition_broadcast(&workers->wanted);
+    lock_release(&workers->lock);
+    for (unsigned i = 0; i < workers->started; i++)
+        pthread_join(workers->threads[i], NULL);
+    condition_done(&workers->wanted);
+    lock_done(&workers->lock);
+    free(workers->ring);
+    free(workers);
+    return NULL;
+}
+
+bool workers_submit(struct workers *workers, workers_task *task, void *argument) {
+    lock_acquire(&workers->lock);
+    bool accepted = !workers->stopping && workers->queued < workers->capacity;
+    if (accepted) {
+        unsigned last = (workers->first + workers->queued++) % workers->capacity;
+        workers->ring[last] = (struct task){.run = task, .argument = argument};
+        condition_signal(&workers->wanted);
+    }
+    lock_release(&workers->lock);
+    return accepted;
+}
+
+void workers_check(struct workers *workers) {
+    lock_acquire(&workers->lock);
+    CHECK(workers->queued <= workers->capacity);
+    CHECK(workers->first < workers->capacity);
+    lock_release(&workers->lock);
+}

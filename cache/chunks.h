@@ -1,0 +1,62 @@
+/* The chunk cache: the chunks of published revisions, fetched once, kept within the budget.
+ *
+ *              [chunks_get, chunks_prefetch]            [published]
+ *     absent ---------------------------> in flight ----------------> cached
+ *       ^                                     |                          |
+ *       '------------ [fetch failed] ---------'------- [evicted] --------'
+ *
+ * However many readers want a chunk, one fetch is under way for it; the others wait for that one. A chunk that is
+ * damaged is never cached: its error goes to those who asked.
+ * What it is not: it knows neither GridFS nor the length of files; a key is all it has.
+ *
+ * Threads: all functions from any thread. chunks_get() blocks for as long as the source does; no lock is held then.
+ * Memory: a returned blob is a reference of the caller's. In flight and cached stay within the budget as far as
+ *         readahead goes; what a reader waits for is fetched even beyond it.
+ * Errors: those of the source, for the chunk asked for only; -ENOMEM.
+ * Facts (chunks_check): no chunk is in flight twice; the tier's own facts. */
+#ifndef CACHE_CHUNKS_H
+#define CACHE_CHUNKS_H
+
+#include "cache/base/workers.h"
+#include "cache/lru.h"
+
+/* A file as the cache sees it. `handle` is whatever the source knows it by. */
+struct chunk_file {
+    unsigned char revision[REVISION_KEY_SIZE];
+    uint32_t chunk_size; /* bytes, an upper bound: what room to make before a fetch */
+    void *handle;
+};
+
+/* Where chunks come from; given by the layer above. All may block and are called without a lock held. */
+struct chunk_source {
+    void *context;
+    /* Chunks [first, first + count) of a file, `count` <= CHUNKS_FETCH_MOST. Either -errno, or 0 and for each chunk
+     * a blob of the caller's or NULL with an -errno of its own. Blobs are charged to `budget`. */
+    int (*fetch)(void *context, void *handle, uint32_t first, uint32_t count, struct budget *budget,
+                 struct blob **ret_blobs, int *ret_errors);
+    void (*ref)(void *handle);
+    void (*unref)(void *handle);
+};
+
+enum { CHUNKS_FETCH_MOST = 64 };
+
+struct chunks;
+
+/* `budget` and `workers` outlive the cache. NULL without memory. */
+struct chunks *chunks_new(struct budget *budget, const struct chunk_source *source, struct workers *workers);
+/* The workers' tasks are over by then. Takes NULL, returns NULL. */
+struct chunks *chunks_free(struct chunks *chunks);
+/* Chunk n. When it has to be fetched, up to `wanted` >= 1 chunks from n on come with it. */
+int chunks_get(struct chunks *chunks, const struct chunk_file *file, uint32_t n, uint32_t wanted,
+               struct blob **ret_blob);
+/* Starts to fetch what is missing of [first, first + count). Returns the first chunk that it found no room for, or
+ * first + count. Never blocks. */
+uint32_t chunks_prefetch(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count);
+/* A reference to a file's handle, as the source keeps them, and its end. */
+void chunks_hold(struct chunks *chunks, const struct chunk_file *file);
+void chunks_drop(struct chunks *chunks, const struct chunk_file *file);
+/* The budget that blobs of this cache are charged to. */
+struct budget *chunks_budget(struct chunks *chunks);
+void chunks_check(struct chunks *chunks);
+
+#endif

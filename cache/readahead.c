@@ -1,0 +1,94 @@
+#include "cache/readahead.h"
+
+#include <string.h>
+
+#include "cache/base/check.h"
+
+/* The kernel sends the parts of one sequential read in parallel: they may arrive in any order. */
+enum { BEHIND = 256 << 10, AHEAD = 512 << 10 };
+
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+static int64_t chunks_of(const struct readahead *readahead) {
+    return (readahead->length + readahead->chunk_size - 1) / readahead->chunk_size;
+}
+
+void readahead_init(struct readahead *readahead, int64_t length, int64_t chunk_size, int64_t limit) {
+    CHECK(chunk_size > 0 && length >= 0);
+    memset(readahead, 0, sizeof *readahead);
+    readahead->length = length;
+    readahead->chunk_size = chunk_size;
+    readahead->most = least(limit, READAHEAD_MOST);
+}
+
+static bool continues(const struct readahead *readahead, const struct readahead_stream *stream, int64_t offset) {
+    int64_t reach = most(stream->next + AHEAD, stream->planned * readahead->chunk_size);
+    return stream->last_use && offset >= stream->next - BEHIND && offset < reach;
+}
+
+/* The stream this read continues, else a new one in the place of the least recently used. */
+static struct readahead_stream *stream_of(struct readahead *readahead, int64_t offset) {
+    struct readahead_stream *found = NULL, *oldest = &readahead->streams[0];
+    for (unsigned i = 0; i < READAHEAD_STREAMS; i++) {
+        struct readahead_stream *stream = &readahead->streams[i];
+        if (continues(readahead, stream, offset) && (!found || stream->last_use > found->last_use))
+            found = stream;
+        if (stream->last_use < oldest->last_use)
+            oldest = stream;
+    }
+    if (!found) {
+        *oldest = (struct readahead_stream){.next = offset, .planned = offset / readahead->chunk_size,
+                                             .from_start = offset == 0};
+        found = oldest;
+    }
+    found->last_use = ++readahead->uses;
+    return found;
+}
+
+static int64_t window_of(const struct readahead *readahead, const struct readahead_stream *stream) {
+    int64_t trust = stream->from_start ? READAHEAD_CONFIRMED_START : READAHEAD_CONFIRMED;
+    if (stream->run < trust)
+        return 0;
+    return least(most(2 * stream->run, READAHEAD_FIRST - stream->run), readahead->most);
+}
+
+struct readahead_plan readahead_observe(struct readahead *readahead, int64_t offset, int64_t size) {
+    struct readahead_stream *stream = stream_of(readahead, offset);
+    stream->run += size;
+    stream->next = most(stream->next, offset + size);
+    int64_t window = window_of(readahead, stream);
+
+    int64_t from = most(stream->planned, (stream->next + readahead->chunk_size - 1) / readahead->chunk_size);
+    int64_t until = least((stream->next + window) / readahead->chunk_size, chunks_of(readahead));
+    if (stream->next + window >= readahead->length)
+        until = chunks_of(readahead);
+    struct readahead_plan plan = {.first = (uint32_t)from, .stream = (unsigned)(stream - readahead->streams)};
+    /* Large fetches: wait until a whole one, or half of a small window, is to be planned; at the end take the rest. */
+    int64_t worth = most(least(READAHEAD_UNIT, window / 2) / readahead->chunk_size, 1);
+    if (window > 0 && until > from && (until - from >= worth || until == chunks_of(readahead))) {
+        plan.count = (uint32_t)(until - from);
+        stream->planned = until;
+    }
+    return plan;
+}
+
+void readahead_fell_short(struct readahead *readahead, const struct readahead_plan *plan, uint32_t chunk) {
+    struct readahead_stream *stream = &readahead->streams[plan->stream];
+    if (stream->planned == (int64_t)plan->first + plan->count)
+        stream->planned = chunk;
+}
+
+void readahead_check(const struct readahead *readahead) {
+    for (unsigned i = 0; i < READAHEAD_STREAMS; i++) {
+        const struct readahead_stream *stream = &readahead->streams[i];
+        CHECK(stream->last_use <= readahead->uses);
+        CHECK(stream->planned <= chunks_of(readahead));
+        CHECK(stream->run >= 0 && stream->next <= readahead->length);
+    }
+}

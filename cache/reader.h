@@ -1,0 +1,33 @@
+/* Reading one revision: byte ranges become chunks of the cache, and what is read in sequence is fetched ahead.
+ *
+ * Threads: reader_read() from any number of threads at once. It blocks as chunks_get() does.
+ * Memory: a reader belongs to its creator and keeps a reference to the file's handle; views own their references.
+ * Errors: those of the chunk cache for the first byte that could not be read; what comes before it in the range is not
+ *         returned either, so a damaged chunk is an error and never a short read.
+ * Facts: a view never reaches beyond the end of the file, and the views of one read are in order and without gaps. */
+#ifndef CACHE_READER_H
+#define CACHE_READER_H
+
+#include "cache/chunks.h"
+
+struct reader;
+
+/* A part of a read: bytes inside a blob. */
+struct reader_view {
+    struct blob *blob;
+    const unsigned char *bytes;
+    size_t size;
+};
+
+enum { READER_VIEWS = 16 };
+
+/* `length` >= 0 and file->chunk_size > 0. NULL without memory. */
+struct reader *reader_new(struct chunks *chunks, const struct chunk_file *file, int64_t length);
+/* Takes NULL, returns NULL. */
+struct reader *reader_free(struct reader *reader);
+/* The bytes [offset, offset + size) as far as the file has them. *ret_count views, READER_VIEWS at the most. */
+int reader_read(struct reader *reader, int64_t offset, size_t size, struct reader_view *ret_views,
+                unsigned *ret_count);
+void reader_release(struct reader_view *views, unsigned count);
+
+#endif
