@@ -1,0 +1,269 @@
+#include "fs/store/mongo/connection.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "cache/base/check.h"
+#include "cache/base/cleanup.h"
+#include "cache/base/log.h"
+#include "cache/base/stats.h"
+#include "fs/store/mongo/complaint.h"
+
+enum { POOL_SIZE = 64, PINS = 16 };
+
+struct connection {
+    mongoc_client_pool_t *pool;
+    char *address;
+    char *database;
+    atomic_int pins;
+    atomic_bool healthy;
+    atomic_int_least64_t round_trip_us; /* the least seen */
+};
+
+static void count_started(const mongoc_apm_command_started_t *event) {
+    (void)event;
+    stats_add(STAT_round_trips, 1);
+}
+
+static void note_answer(const mongoc_apm_command_succeeded_t *event) {
+    struct connection *connection = mongoc_apm_command_succeeded_get_context(event);
+    int_least64_t took = mongoc_apm_command_succeeded_get_duration(event);
+    int_least64_t least = atomic_load(&connection->round_trip_us);
+    atomic_store(&connection->healthy, true);
+    if (took < least)
+        atomic_store(&connection->round_trip_us, took);
+}
+
+/* A refusal is an answer too; only a broken connection is none. */
+static void note_failure(const mongoc_apm_command_failed_t *event) {
+    struct connection *connection = mongoc_apm_command_failed_get_context(event);
+    bson_error_t error;
+    mongoc_apm_command_failed_get_error(event, &error);
+    if (error.domain == MONGOC_ERROR_STREAM || error.domain == MONGOC_ERROR_SERVER_SELECTION)
+        atomic_store(&connection->healthy, false);
+}
+
+static void note_heartbeat_failure(const mongoc_apm_server_heartbeat_failed_t *event) {
+    struct connection *connection = mongoc_apm_server_heartbeat_failed_get_context(event);
+    atomic_store(&connection->healthy, false);
+}
+
+static void note_heartbeat(const mongoc_apm_server_heartbeat_succeeded_t *event) {
+    struct connection *connection = mongoc_apm_server_heartbeat_succeeded_get_context(event);
+    atomic_store(&connection->healthy, true);
+}
+
+static void watch(struct connection *connection) {
+    mongoc_apm_callbacks_t *callbacks = mongoc_apm_callbacks_new();
+    mongoc_apm_set_command_started_cb(callbacks, count_started);
+    mongoc_apm_set_command_succeeded_cb(callbacks, note_answer);
+    mongoc_apm_set_command_failed_cb(callbacks, note_failure);
+    mongoc_apm_set_server_heartbeat_failed_cb(callbacks, note_heartbeat_failure);
+    mongoc_apm_set_server_heartbeat_succeeded_cb(callbacks, note_heartbeat);
+    mongoc_client_pool_set_apm_callbacks(connection->pool, callbacks, connection);
+    mongoc_apm_callbacks_destroy(callbacks);
+}
+
+static void set_default(mongoc_uri_t *uri, const char *option, int milliseconds) {
+    if (!mongoc_uri_has_option(uri, option))
+        mongoc_uri_set_option_as_int32(uri, option, milliseconds);
+}
+
+/* The driver's defaults are too long for a filesystem: 30 s to select, 300 s on a socket. */
+static void set_timeouts(mongoc_uri_t *uri, int timeout_ms) {
+    set_default(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, timeout_ms);
+    set_default(uri, MONGOC_URI_CONNECTTIMEOUTMS, timeout_ms < 10000 ? timeout_ms : 10000);
+    set_default(uri, MONGOC_URI_SOCKETTIMEOUTMS, timeout_ms);
+    set_default(uri, MONGOC_URI_WAITQUEUETIMEOUTMS, timeout_ms);
+    set_default(uri, MONGOC_URI_MAXPOOLSIZE, POOL_SIZE);
+}
+
+static char *address_of(const mongoc_uri_t *uri) {
+    const mongoc_host_list_t *hosts = mongoc_uri_get_hosts(uri);
+    const char *service = mongoc_uri_get_srv_hostname(uri);
+    return strdup(hosts ? hosts->host_and_port : service ? service : "unknown");
+}
+
+static int check_answer(struct connection *connection, char **ret_error) {
+    bson_error_t error = {0};
+    bson_t reply, *ping = BCON_NEW("ping", BCON_INT32(1));
+    mongoc_client_t *client = connection_pop(connection);
+    mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+    bool answered = false;
+    bson_init(&reply);
+    if (client) {
+        bson_destroy(&reply);
+        answered = mongoc_client_command_simple(client, connection->database, ping, primary, &reply, &error);
+        connection_push(connection, client);
+    }
+    if (!answered)
+        *ret_error = complaint_about(&error, connection->address);
+    mongoc_read_prefs_destroy(primary);
+    bson_destroy(ping);
+    bson_destroy(&reply);
+    return answered ? 0 : -EIO;
+}
+
+static int open_pool(struct connection *connection, mongoc_uri_t *uri, const struct server_config *config,
+                     char **ret_error) {
+    bson_error_t error = {0};
+    connection->address = address_of(uri);
+    const char *named = mongoc_uri_get_database(uri), *database = named && *named ? named : config->database;
+    if (!database || !*database) {
+        *ret_error = strdup("no database named; add it to the URI (mongodb://host/DATABASE) or set DB_NAME");
+        return -EINVAL;
+    }
+    connection->database = strdup(database);
+    set_timeouts(uri, config->timeout_ms);
+    if (!mongoc_uri_has_option(uri, MONGOC_URI_APPNAME))
+        mongoc_uri_set_appname(uri, "gridmount");
+    connection->pool = mongoc_client_pool_new_with_error(uri, &error);
+    if (!connection->pool || !connection->database || !connection->address) {
+        *ret_error = complaint_about(&error, connection->address);
+        return -EIO;
+    }
+    mongoc_client_pool_set_error_api(connection->pool, MONGOC_ERROR_API_VERSION_2);
+    watch(connection);
+    return check_answer(connection, ret_error);
+}
+
+int connection_new(const struct server_config *config, struct connection **ret_connection, char **ret_error) {
+    bson_error_t error = {0};
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (!connection)
+        return -ENOMEM;
+    atomic_init(&connection->round_trip_us, INT32_MAX);
+    atomic_init(&connection->healthy, true);
+    mongoc_uri_t *uri = mongoc_uri_new_with_error(config->uri, &error);
+    int result = -EINVAL;
+    if (uri)
+        result = open_pool(connection, uri, config, ret_error);
+    else
+        *ret_error = complaint_about_uri(&error);
+    if (uri)
+        mongoc_uri_destroy(uri);
+    if (result)
+        connection_free(connection);
+    else
+        *ret_connection = connection;
+    return result;
+}
+
+struct connection *connection_free(struct connection *connection) {
+    if (!connection)
+        return NULL;
+    CHECK(atomic_load(&connection->pins) == 0);
+    if (connection->pool)
+        mongoc_client_pool_destroy(connection->pool);
+    free(connection->address);
+    free(connection->database);
+    free(connection);
+    return NULL;
+}
+
+const char *connection_address(const struct connection *connection) {
+    return connection->address;
+}
+
+const char *connection_database(const struct connection *connection) {
+    return connection->database;
+}
+
+bool connection_healthy(const struct connection *connection) {
+    return atomic_load(&connection->healthy);
+}
+
+int64_t connection_round_trip_ms(const struct connection *connection) {
+    int64_t microseconds = atomic_load(&connection->round_trip_us);
+    return microseconds == INT32_MAX ? 1 : (microseconds + 999) / 1000;
+}
+
+mongoc_client_t *connection_pop(struct connection *connection) {
+    return mongoc_client_pool_pop(connection->pool);
+}
+
+void connection_push(struct connection *connection, mongoc_client_t *client) {
+    mongoc_client_pool_push(connection->pool, client);
+}
+
+mongoc_client_t *connection_pin(struct connection *connection) {
+    if (atomic_fetch_add(&connection->pins, 1) < PINS) {
+        mongoc_client_t *client = mongoc_client_pool_try_pop(connection->pool);
+        if (client)
+            return client;
+    }
+    atomic_fetch_sub(&connection->pins, 1);
+    return NULL;
+}
+
+void connection_unpin(struct connection *connection, mongoc_client_t *client) {
+    connection_push(connection, client);
+    atomic_fetch_sub(&connection->pins, 1);
+}
+
+int connection_errno(const bson_error_t *error, const char *asking) {
+    static const struct {
+        uint32_t code;
+        int result;
+        enum log_level level;
+    } answers[] = {
+        {13, -EACCES, LOG_LEVEL_WARNING},      /* Unauthorized */
+        {18, -EACCES, LOG_LEVEL_ERROR},        /* AuthenticationFailed */
+        {26, -ENOENT, LOG_LEVEL_DEBUG},        /* NamespaceNotFound */
+        {43, -ESTALE, LOG_LEVEL_DEBUG},        /* CursorNotFound: a list resumes behind its last name */
+        {50, -ETIME, LOG_LEVEL_DEBUG},         /* MaxTimeMSExpired: asked for by us */
+    };
+    bool from_server = error->domain == MONGOC_ERROR_SERVER || error->domain == MONGOC_ERROR_WRITE_CONCERN;
+    for (size_t i = 0; from_server && i < sizeof answers / sizeof *answers; i++)
+        if (error->code == answers[i].code) {
+            log_write(answers[i].level, "%s: %s", asking, error->message);
+            return answers[i].result;
+        }
+    if (error->domain == MONGOC_ERROR_CLIENT && error->code == MONGOC_ERROR_CLIENT_AUTHENTICATE)
+        return log_error("%s: %s", asking, error->message), -EACCES;
+    bool away = error->domain == MONGOC_ERROR_STREAM || error->domain == MONGOC_ERROR_SERVER_SELECTION;
+    log_error("%s: %s", asking, error->message);
+    return away ? -ETIMEDOUT : -EIO;
+}
+
+static int no_client(const char *asking) {
+    log_error("%s: no connection came free in time", asking);
+    return -ETIMEDOUT;
+}
+
+int connection_find(struct connection *connection, const char *collection, const bson_t *filter,
+                    const bson_t *options, const mongoc_read_prefs_t *preference, connection_visit *visit,
+                    void *context) {
+    mongoc_client_t *client = connection_pop(connection);
+    if (!client)
+        return no_client(collection);
+    mongoc_collection_t *handle = mongoc_client_get_collection(client, connection->database, collection);
+    mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(handle, filter, options, preference);
+    const bson_t *document;
+    bson_error_t error;
+    int result = 0;
+    while (result == 0 && mongoc_cursor_next(cursor, &document))
+        result = visit(context, document);
+    if (result == 0 && mongoc_cursor_error(cursor, &error))
+        result = connection_errno(&error, collection);
+    mongoc_cursor_destroy(cursor);
+    mongoc_collection_destroy(handle);
+    connection_push(connection, client);
+    return result;
+}
+
+int connection_command(struct connection *connection, const bson_t *command, bson_t *ret_reply,
+                       bson_error_t *ret_error) {
+    mongoc_client_t *client = connection_pop(connection);
+    if (!client) {
+        bson_init(ret_reply);
+        bson_set_error(ret_error, MONGOC_ERROR_CLIENT, 0, "no connection came free in time");
+        return -ETIMEDOUT;
+    }
+    mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+    bool done = mongoc_client_command_simple(client, connection->database, command, primary, ret_reply, ret_error);
+    mongoc_read_prefs_destroy(primary);
+    connection_push(connection, client);
+    return done ? 0 : -EIO;
+}

@@ -1,0 +1,49 @@
+/* The connection to a server: a pool of clients, the questions asked through it, and what its errors mean.
+ *
+ * Each question takes a client from the pool and gives it back before it returns: a request never holds two. A list
+ * that is read on for long may pin one (connection_pin); the number of pins is bounded so that questions never starve.
+ *
+ * Threads: all functions from any thread. Blocking is bounded by the timeout of the configuration.
+ * Errors: the one table that turns server errors into -errno is in connection_errno(). */
+#ifndef FS_STORE_MONGO_CONNECTION_H
+#define FS_STORE_MONGO_CONNECTION_H
+
+#include <mongoc/mongoc.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fs/store/mongo/server.h"
+
+struct connection;
+
+/* On failure *ret_error is one line for the user, to be freed: cause and cure, no secret. */
+int connection_new(const struct server_config *config, struct connection **ret_connection, char **ret_error);
+struct connection *connection_free(struct connection *connection);
+/* "host:port" of the first host, and the database. Live as long as the connection. */
+const char *connection_address(const struct connection *connection);
+const char *connection_database(const struct connection *connection);
+bool connection_healthy(const struct connection *connection);
+/* Milliseconds that the server's fastest answer took: about one round trip. */
+int64_t connection_round_trip_ms(const struct connection *connection);
+
+/* A client of the pool for the time of one question; NULL when none came free in time. */
+mongoc_client_t *connection_pop(struct connection *connection);
+void connection_push(struct connection *connection, mongoc_client_t *client);
+/* The same for longer. NULL when too many are pinned. */
+mongoc_client_t *connection_pin(struct connection *connection);
+void connection_unpin(struct connection *connection, mongoc_client_t *client);
+
+/* What an error of the driver means as -errno; logs what a user should know of. `asking` says what was asked. */
+int connection_errno(const bson_error_t *error, const char *asking);
+
+/* Called for each document; another result than 0 ends the question with it. */
+typedef int connection_visit(void *context, const bson_t *document);
+/* find(filter, options) on a collection; options as mongoc_collection_find_with_opts() takes them. `preference` NULL:
+ * what the URI says. Returns 0, the visitor's result, or -errno (-ETIME: maxTimeMS passed). */
+int connection_find(struct connection *connection, const char *collection, const bson_t *filter,
+                    const bson_t *options, const mongoc_read_prefs_t *preference, connection_visit *visit,
+                    void *context);
+/* A command on the database, asked of the primary. *ret_reply is initialised in any case. */
+int connection_command(struct connection *connection, const bson_t *command, bson_t *ret_reply, bson_error_t *ret_error);
+
+#endif

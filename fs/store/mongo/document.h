@@ -1,0 +1,32 @@
+/* Documents of a bucket as what the filesystem needs of them. Others write them, so anything can be in them: nothing
+ * is trusted, nothing unusable is an error of the whole.
+ *
+ * Pure functions: no state, any thread, no question to the server. Fuzzed (tests/fuzz).
+ * The rules for files documents are the GridFS specification's (source/gridfs), made to hold for any numeric type. */
+#ifndef FS_STORE_MONGO_DOCUMENT_H
+#define FS_STORE_MONGO_DOCUMENT_H
+
+#include <bson/bson.h>
+
+#include "fs/store/store.h"
+
+/* The fields these functions read, for a find's options. */
+#define DOCUMENT_FILE_FIELDS                                                                                     \
+    "projection", "{", "filename", BCON_INT32(1), "length", BCON_INT32(1), "chunkSize", BCON_INT32(1),           \
+        "uploadDate", BCON_INT32(1), "metadata.posix.rev", BCON_INT32(1), "metadata.posix.file", BCON_INT32(1),  \
+        "metadata.posix.mode", BCON_INT32(1), "metadata.posix.uid", BCON_INT32(1), "metadata.posix.gid",         \
+        BCON_INT32(1), "metadata.posix.atime_ns", BCON_INT32(1), "metadata.posix.mtime_ns", BCON_INT32(1),       \
+        "metadata.posix.ctime_ns", BCON_INT32(1), "metadata.posix.lift", BCON_INT32(1), "}"
+
+/* A files document of a store's bucket as a revision. 0, -EINVAL when it has no _id, or -ENOMEM. */
+int document_revision(const bson_t *document, struct store *store, struct revision **ret_revision);
+/* The filename, lent, not NUL-terminated; NULL when it is absent or no string. */
+const char *document_filename(const bson_t *document, size_t *ret_size);
+/* A document of <bucket>.gridmount.nodes as an entry without witness. 0, -EINVAL when it is none, or -ENOMEM. */
+int document_node(const bson_t *document, struct store_entry *ret_entry);
+/* A number of any numeric type that is a whole one in [least, most]. */
+bool document_whole_number(const bson_iter_t *iter, int64_t least, int64_t most, int64_t *ret_number);
+/* Orders the _ids of two revisions as the server does within one type; types apart, by type. */
+int document_compare_ids(const struct revision *one, const struct revision *other);
+
+#endif

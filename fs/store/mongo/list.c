@@ -1,0 +1,173 @@
+/* A directory as one ordered run of entries: the scans of its files in each spelling and of its nodes, merged. */
+#include <errno.h>
+#include <string.h>
+
+#include "cache/base/cleanup.h"
+#include "fs/store/mongo/bucket.h"
+#include "fs/store/mongo/document.h"
+#include "fs/store/mongo/identity.h"
+#include "fs/store/mongo/scan.h"
+#include "fs/store/names.h"
+
+enum { NODES = NAMES_SPELLINGS, SCANS };
+
+struct store_list {
+    struct bucket *bucket;
+    bool root;
+    char *prefixes[SCANS];
+    struct scan *scans[SCANS];
+};
+
+static int open_scan(struct store_list *list, unsigned i, const char *path, const char *after) {
+    const char *spelling = i == NODES ? "" : names_spellings[i], *end = list->root ? "" : "/";
+    if (asprintf(&list->prefixes[i], "%s%s%s", spelling, path, end) < 0)
+        return -ENOMEM;
+    const struct bucket *bucket = list->bucket;
+    struct scan_place place = {.connection = bucket->connection,
+                               .store = &list->bucket->store,
+                               .collection = i == NODES ? bucket->nodes : bucket->files,
+                               .nodes = i == NODES,
+                               .prefix = list->prefixes[i]};
+    return scan_new(&place, after, &list->scans[i]);
+}
+
+int bucket_list_open(struct store *store, const char *path, const char *after, struct store_list **ret_list) {
+    struct store_list *list = calloc(1, sizeof *list);
+    if (!list)
+        return -ENOMEM;
+    list->bucket = (struct bucket *)store;
+    list->root = !*path;
+    int result = 0;
+    for (unsigned i = 0; result == 0 && i < SCANS; i++)
+        result = open_scan(list, i, path, after);
+    if (result)
+        bucket_list_close(list);
+    else
+        *ret_list = list;
+    return result;
+}
+
+void bucket_list_close(struct store_list *list) {
+    for (unsigned i = 0; i < SCANS; i++) {
+        scan_free(list->scans[i]);
+        free(list->prefixes[i]);
+    }
+    free(list);
+}
+
+/* The next items of all scans; *ret_key the least key among them, or NULL at the end. */
+static int peek_all(struct store_list *list, struct scan_item *items[SCANS], const char **ret_key) {
+    const char *key = NULL;
+    for (unsigned i = 0; i < SCANS; i++) {
+        items[i] = NULL;
+        int result = scan_peek(list->scans[i], &items[i]);
+        if (result == -EACCES && i == NODES)
+            result = 0; /* nodes one may not read count as none */
+        if (result < 0)
+            return result;
+        if (items[i] && (!key || strcmp(items[i]->key, key) < 0))
+            key = items[i]->key;
+    }
+    *ret_key = key;
+    return 0;
+}
+
+static bool newer(const struct revision *one, const struct revision *other) {
+    return one->date_ms > other->date_ms ||
+           (one->date_ms == other->date_ms && document_compare_ids(one, other) > 0);
+}
+
+/* Directories win, then the newest file, then what else nodes hold. The loser's parts are freed. */
+static void merge(struct store_entry *winner, struct store_entry *other) {
+    bool wins = other->kind == STORE_DIRECTORY ? winner->kind != STORE_DIRECTORY
+                : other->kind == STORE_FILE    ? winner->kind != STORE_DIRECTORY &&
+                                              (winner->kind != STORE_FILE || newer(other->revision, winner->revision))
+                                               : false;
+    if (winner->kind == STORE_DIRECTORY && other->kind == STORE_DIRECTORY && other->attributes.has)
+        winner->attributes = other->attributes;
+    if (wins) {
+        struct store_entry loser = *winner;
+        *winner = *other;
+        *other = loser;
+    }
+    store_entry_done(other);
+}
+
+static int something_below(struct store_list *list, const char *component) {
+    int below = 0;
+    for (unsigned i = 0; below == 0 && i < SCANS; i++)
+        below = scan_has_below(list->scans[i], component);
+    return below;
+}
+
+static void note_oddity(struct store_list *list, const struct store_entry *entry, const char *key, const char *why) {
+    cleanup_free char *id = entry->revision ? identity_text(entry->revision) : NULL;
+    cleanup_free char *name = NULL;
+    if (id && asprintf(&name, "%s%s", list->prefixes[0], key) >= 0)
+        oddities_note(list->bucket->store.oddities, id, name, why);
+}
+
+/* Merges all items of the least key into one entry. */
+static int take_least(struct store_list *list, struct store_item *ret_item) {
+    struct scan_item *items[SCANS];
+    const char *least;
+    int result = peek_all(list, items, &least);
+    if (result || !least)
+        return result;
+    struct store_item item = {.key = strdup(least)};
+    if (!item.key)
+        return -ENOMEM;
+    bool any = false;
+    for (unsigned i = 0; i < SCANS; i++) {
+        if (!items[i] || strcmp(items[i]->key, item.key) != 0)
+            continue;
+        struct store_entry entry = items[i]->entry;
+        memset(&items[i]->entry, 0, sizeof entry); /* taken over */
+        if (any)
+            merge(&item.entry, &entry);
+        else
+            item.entry = entry;
+        any = true;
+        scan_advance(list->scans[i]);
+    }
+    *ret_item = item;
+    return 1;
+}
+
+/* A file that has something below its name is a directory. */
+static int give_way_to_directory(struct store_list *list, struct store_item *item) {
+    size_t size = strlen(item->key);
+    if (item->key[size - 1] == '/')
+        return 0;
+    int below = something_below(list, item->key);
+    if (below <= 0)
+        return below == -EACCES ? 0 : below;
+    if (item->entry.kind == STORE_DIRECTORY)
+        return 0;
+    note_oddity(list, &item->entry, item->key, "a directory has its name");
+    store_entry_done(&item->entry);
+    item->entry.kind = STORE_DIRECTORY;
+    return 0;
+}
+
+int bucket_list_next(struct store_list *list, struct store_item *ret_item) {
+    for (;;) {
+        struct store_item item;
+        int result = take_least(list, &item);
+        if (result <= 0)
+            return result;
+        size_t component = names_first_component(item.key, strlen(item.key));
+        if (list->root && component == strlen(NAMES_CONTROL) && memcmp(item.key, NAMES_CONTROL, component) == 0) {
+            note_oddity(list, &item.entry, item.key, "the mount's own name");
+            store_item_done(&item);
+            continue;
+        }
+        result = give_way_to_directory(list, &item);
+        if (result < 0) {
+            store_item_done(&item);
+            return result;
+        }
+        *ret_item = item;
+        return 1;
+    }
+}

@@ -1,0 +1,289 @@
+/* What is at a path: one question for most files, and one more for each thing that could make the answer another. */
+#include <errno.h>
+#include <string.h>
+
+#include "cache/base/check.h"
+#include "cache/base/cleanup.h"
+#include "cache/base/stats.h"
+#include "fs/store/mongo/bucket.h"
+#include "fs/store/mongo/document.h"
+#include "fs/store/mongo/identity.h"
+#include "fs/store/names.h"
+
+/* ---- the newest revision of a name: what open() asks ---- */
+
+struct newest {
+    struct store *store;
+    struct revision *revision;
+};
+
+static int take_newest(void *context, const bson_t *document) {
+    struct newest *newest = context;
+    stats_add(STAT_documents_fetched, 1);
+    return document_revision(document, newest->store, &newest->revision);
+}
+
+static int find_newest(struct bucket *bucket, const bson_t *filter, struct revision **ret_revision) {
+    struct newest newest = {.store = &bucket->store};
+    bson_t *options = BCON_NEW("sort", "{", "uploadDate", BCON_INT32(-1), "_id", BCON_INT32(-1), "}", "limit",
+                               BCON_INT64(1), "singleBatch", BCON_BOOL(true), DOCUMENT_FILE_FIELDS);
+    int result = bucket_find(bucket, bucket->files, filter, options, take_newest, &newest);
+    bson_destroy(options);
+    if (result == 0 && !newest.revision)
+        result = -ENOENT;
+    if (result == 0)
+        *ret_revision = newest.revision;
+    return result == -EINVAL ? -EIO : result;
+}
+
+/* The newest by name; where it is one without a date, which servers may order above real dates, the newest with. */
+static int newest_dated(struct bucket *bucket, const char *spellings[NAMES_SPELLINGS], bool dated,
+                        struct revision **ret_revision) {
+    bson_t *filter = BCON_NEW("filename", "{", "$in", "[", BCON_UTF8(spellings[0]), BCON_UTF8(spellings[1]),
+                              BCON_UTF8(spellings[2]), "]", "}");
+    if (dated)
+        BCON_APPEND(filter, "uploadDate", "{", "$type", "date", "}");
+    int result = find_newest(bucket, filter, ret_revision);
+    bson_destroy(filter);
+    return result;
+}
+
+int bucket_newest(struct store *store, const char *path, struct revision **ret_revision) {
+    struct bucket *bucket = (struct bucket *)store;
+    cleanup_free char *slashed = NULL, *dotted = NULL;
+    if (asprintf(&slashed, "/%s", path) < 0 || asprintf(&dotted, "./%s", path) < 0)
+        return -ENOMEM;
+    const char *spellings[NAMES_SPELLINGS] = {path, slashed, dotted};
+    struct revision *newest, *with_date;
+    int result = newest_dated(bucket, spellings, false, &newest);
+    if (result)
+        return result;
+    if (newest->date_ms == INT64_MIN && newest_dated(bucket, spellings, true, &with_date) == 0) {
+        revision_unref(newest);
+        newest = with_date;
+    }
+    *ret_revision = newest;
+    return 0;
+}
+
+int bucket_by_id(struct store *store, const char *text, struct revision **ret_revision) {
+    bson_t id = BSON_INITIALIZER, filter = BSON_INITIALIZER;
+    int result = identity_parse(text, &id);
+    if (result == 0) {
+        bucket_match_id(&filter, "_id", &id);
+        result = find_newest((struct bucket *)store, &filter, ret_revision);
+    }
+    bson_destroy(&filter);
+    bson_destroy(&id);
+    return result;
+}
+
+/* ---- one spelling of a path: a file, or something below it ---- */
+
+enum { GLANCE = 4 }; /* documents */
+
+/* In descending order from below "path0", what lies below "path/" comes first, "path" itself last, and in between
+ * only names like "path.txt": one small question tells a directory from a file, newest revision first. */
+struct glance {
+    struct bucket *bucket;
+    const char *path;
+    size_t size;
+    unsigned seen;
+    char *witness; /* something below: a directory */
+    struct revision *revision;
+    bool unsure; /* the newest revision may not be among what was seen */
+};
+
+static int take_glance(void *context, const bson_t *document) {
+    struct glance *glance = context;
+    size_t size = 0;
+    const char *name = document_filename(document, &size);
+    stats_add(STAT_documents_fetched, 1);
+    glance->seen++;
+    if (!name || size < glance->size || memcmp(name, glance->path, glance->size) != 0)
+        return 0;
+    if (size > glance->size && name[glance->size] == '/') {
+        glance->witness = strndup(name, size);
+        return glance->witness ? 1 : -ENOMEM;
+    }
+    if (size > glance->size)
+        return 0;
+    cleanup_with(revision_unref) struct revision *revision = NULL;
+    int result = document_revision(document, &glance->bucket->store, &revision);
+    if (result)
+        return result == -EINVAL ? 0 : result;
+    if (!glance->revision) {
+        glance->unsure |= revision->date_ms == INT64_MIN; /* the server may order it above real dates */
+        glance->revision = steal_ptr(&revision);
+    } else if (revision->date_ms >= glance->revision->date_ms) {
+        glance->unsure = true; /* a tie, which the _id decides */
+    } else {
+        return 1;
+    }
+    return 0;
+}
+
+static int glance_at(struct bucket *bucket, const char *path, struct glance *ret_glance) {
+    struct glance glance = {.bucket = bucket, .path = path, .size = strlen(path)};
+    cleanup_free char *until = NULL;
+    if (asprintf(&until, "%s0", path) < 0)
+        return -ENOMEM;
+    bson_t *filter = BCON_NEW("filename", "{", "$gte", BCON_UTF8(path), "$lt", BCON_UTF8(until), "}");
+    bson_t *options = BCON_NEW("sort", "{", "filename", BCON_INT32(-1), "uploadDate", BCON_INT32(-1), "}", "limit",
+                               BCON_INT64(GLANCE), "singleBatch", BCON_BOOL(true), DOCUMENT_FILE_FIELDS);
+    int result = bucket_find(bucket, bucket->files, filter, options, take_glance, &glance);
+    bson_destroy(options);
+    bson_destroy(filter);
+    if (result < 0) {
+        revision_unref(glance.revision);
+        free(glance.witness);
+        return result;
+    }
+    glance.unsure |= result == 0 && glance.seen == GLANCE; /* it may have gone on */
+    *ret_glance = glance;
+    return 0;
+}
+
+/* ---- the whole answer ---- */
+
+static int take_node(void *context, const bson_t *document) {
+    stats_add(STAT_documents_fetched, 1);
+    int result = document_node(document, context);
+    return result == 0 ? 1 : result == -EINVAL ? 0 : result;
+}
+
+/* 1 and the node at `path`, or a directory when only nodes lie below it; 0 when there is none. */
+static int find_node(struct bucket *bucket, const char *path, bool implied, struct store_entry *ret_node) {
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8(path)), *options = BCON_NEW("limit", BCON_INT64(1));
+    int result = bucket_find(bucket, bucket->nodes, filter, options, take_node, ret_node);
+    bson_destroy(options);
+    bson_destroy(filter);
+    if (result || !implied)
+        return result;
+    cleanup_free char *from = NULL, *until = NULL;
+    if (asprintf(&from, "%s/", path) < 0 || asprintf(&until, "%s0", path) < 0)
+        return -ENOMEM;
+    filter = BCON_NEW("_id", "{", "$gte", BCON_UTF8(from), "$lt", BCON_UTF8(until), "}");
+    options = BCON_NEW("limit", BCON_INT64(1));
+    struct store_entry below = {0};
+    result = bucket_find(bucket, bucket->nodes, filter, options, take_node, &below);
+    store_entry_done(&below);
+    if (result > 0)
+        *ret_node = (struct store_entry){.kind = STORE_DIRECTORY};
+    bson_destroy(options);
+    bson_destroy(filter);
+    return result;
+}
+
+static int take_any(void *context, const bson_t *document) {
+    (void)context;
+    (void)document;
+    stats_add(STAT_documents_fetched, 1);
+    return 1;
+}
+
+/* Whether a file with this very name is still there. */
+static int still_there(struct bucket *bucket, const char *witness) {
+    bson_t *filter = BCON_NEW("filename", BCON_UTF8(witness));
+    bson_t *options = BCON_NEW("limit", BCON_INT64(1), "projection", "{", "_id", BCON_INT32(1), "}");
+    int result = bucket_find(bucket, bucket->files, filter, options, take_any, NULL);
+    bson_destroy(options);
+    bson_destroy(filter);
+    return result;
+}
+
+/* What the files say of a path: glances at it in each spelling that may exist. */
+static int look_at_files(struct bucket *bucket, const char *path, struct store_entry *entry) {
+    bool unsure = false;
+    for (unsigned i = 0; i < NAMES_SPELLINGS; i++) {
+        bool nothing = !entry->revision && !entry->witness;
+        if (i == 1 && !nothing && !bucket_may_have_spellings(bucket))
+            break;
+        cleanup_free char *spelled = NULL;
+        struct glance glance;
+        if (asprintf(&spelled, "%s%s", names_spellings[i], path) < 0)
+            return -ENOMEM;
+        int result = glance_at(bucket, spelled, &glance);
+        if (result)
+            return result;
+        unsure |= glance.unsure || (glance.revision && entry->revision);
+        revision_unref(entry->revision ? glance.revision : NULL);
+        if (!entry->revision)
+            entry->revision = glance.revision;
+        if (glance.witness) {
+            entry->witness = glance.witness;
+            return 0;
+        }
+    }
+    if (!unsure)
+        return 0;
+    entry->revision = revision_unref(entry->revision);
+    int result = bucket_newest(&bucket->store, path, &entry->revision);
+    return result == -ENOENT ? 0 : result;
+}
+
+/* Directories win, then files, then what else nodes hold. */
+static int combine(struct store_entry *files, bool has_node, struct store_entry *node, struct store_entry *ret_entry) {
+    bool directory = files->witness || (has_node && node->kind == STORE_DIRECTORY);
+    if (!directory && !files->revision && !has_node)
+        return -ENOENT;
+    if (directory && files->revision)
+        files->revision = revision_unref(files->revision);
+    if (files->revision) {
+        files->kind = STORE_FILE;
+    } else {
+        files->kind = directory ? STORE_DIRECTORY : node->kind;
+        if (has_node && files->kind == node->kind) {
+            files->attributes = node->attributes;
+            files->target = steal_ptr(&node->target);
+        }
+    }
+    *ret_entry = *files;
+    memset(files, 0, sizeof *files);
+    return 0;
+}
+
+int bucket_lookup(struct store *store, const char *path, const char *witness, struct store_entry *ret_entry) {
+    struct bucket *bucket = (struct bucket *)store;
+    struct store_entry files = {0}, node = {0};
+    int result = 0, has_node = 0;
+    if (witness) {
+        result = still_there(bucket, witness);
+        if (result > 0 && !(files.witness = strdup(witness)))
+            result = -ENOMEM;
+    }
+    if (result == 0)
+        result = look_at_files(bucket, path, &files);
+    bool nothing = !files.revision && !files.witness;
+    if (result >= 0 && (nothing || bucket_may_have_nodes(bucket)))
+        result = has_node = find_node(bucket, path, nothing, &node);
+    if (result >= 0)
+        result = combine(&files, has_node > 0, &node, ret_entry);
+    store_entry_done(&files);
+    store_entry_done(&node);
+    return result;
+}
+
+/* ---- files without a name ---- */
+
+static int note_nameless(void *context, const bson_t *document) {
+    struct bucket *bucket = context;
+    cleanup_with(revision_unref) struct revision *revision = NULL;
+    stats_add(STAT_documents_fetched, 1);
+    if (document_revision(document, &bucket->store, &revision))
+        return 0;
+    cleanup_free char *id = identity_text(revision);
+    if (id)
+        oddities_note(bucket->store.oddities, id, "", "no filename");
+    return 0;
+}
+
+int bucket_survey(struct store *store) {
+    struct bucket *bucket = (struct bucket *)store;
+    bson_t *filter = BCON_NEW("filename", "{", "$not", "{", "$type", "string", "}", "}");
+    bson_t *options = BCON_NEW("limit", BCON_INT64(ODDITIES_MOST), "projection", "{", "_id", BCON_INT32(1), "}");
+    int result = bucket_find(bucket, bucket->files, filter, options, note_nameless, bucket);
+    bson_destroy(options);
+    bson_destroy(filter);
+    return result;
+}

@@ -1,0 +1,117 @@
+#include <errno.h>
+#include <string.h>
+
+#include "cache/base/cleanup.h"
+#include "cache/base/clock.h"
+#include "cache/base/stats.h"
+#include "fs/store/mongo/document.h"
+#include "fs/store/mongo/scan_page.h"
+#include "fs/store/names.h"
+
+static bson_t *options_of(const struct scan *scan) {
+    bson_t *options = scan->place.nodes
+                          ? BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}")
+                          : BCON_NEW("sort", "{", "filename", BCON_INT32(1), "uploadDate", BCON_INT32(1), "}",
+                                     DOCUMENT_FILE_FIELDS);
+    BSON_APPEND_INT32(options, "batchSize", (int32_t)scan->page);
+    if (scan->can_group)
+        BSON_APPEND_INT64(options, "maxTimeMS",
+                          SCAN_PATIENCE_MS + 3 * connection_round_trip_ms(scan->place.connection));
+    return options;
+}
+
+static int begin(struct scan *scan) {
+    int result = scan_open_client(scan);
+    if (result)
+        return result;
+    bson_t *filter = scan_range(scan), *options = options_of(scan);
+    mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+    scan->cursor = mongoc_collection_find_with_opts(scan->handle, filter, options, primary);
+    mongoc_read_prefs_destroy(primary);
+    bson_destroy(options);
+    bson_destroy(filter);
+    return 0;
+}
+
+/* Behind a subdirectory whose first documents were enough. */
+static int skip(struct scan *scan, const struct scan_item *subdirectory) {
+    cleanup_free char *behind = NULL;
+    int size = asprintf(&behind, "%s%s", scan->place.prefix, subdirectory->key);
+    if (size < 0)
+        return -ENOMEM;
+    behind[size - 1] = '0'; /* the character after "/" */
+    scan_close_cursor(scan);
+    scan->page = SCAN_PAGE_FIRST;
+    scan->idle = 0;
+    scan->grouping =
+        scan->can_group && scan->opening_ms > SCAN_SKIP_MS + 3 * connection_round_trip_ms(scan->place.connection);
+    return scan_move(scan, behind, (size_t)size, true);
+}
+
+/* One document becomes an item, or part of the last one. 1: go on; 0: the cursor is not needed any more; -errno. */
+static int take(struct scan *scan, const bson_t *document) {
+    size_t size;
+    const char *name = scan_name(scan, document, &size);
+    stats_add(STAT_documents_fetched, 1);
+    if (!name || memchr(name, '\0', size))
+        return name ? scan_note(scan, document) : 1;
+    const char *rest = name + scan->prefix_size;
+    size_t rest_size = size - scan->prefix_size, component = names_first_component(rest, rest_size);
+    bool below = component < rest_size, fresh;
+    struct scan_item *item = scan_add(scan, rest, component, below, &fresh);
+    if (!item)
+        return -ENOMEM;
+    int result = scan_move(scan, name, size, true);
+    if (result == 0 && below && fresh && !(item->entry.witness = strndup(name, size)))
+        result = -ENOMEM;
+    if (result == 0 && below && item->hidden && !scan_is_spelling(scan, item))
+        result = scan_note(scan, document) < 0 ? -ENOMEM : 0;
+    if (result == 0 && !below)
+        result = scan_absorb(scan, item, document);
+    if (result)
+        return result;
+    scan->idle = fresh || !below ? 0 : scan->idle + 1;
+    if (scan->idle >= SCAN_IDLE_MOST) {
+        result = skip(scan, item);
+        return result ? result : 0;
+    }
+    return 1;
+}
+
+/* What a broken cursor means: another way, a new beginning, or an error. */
+static int recover(struct scan *scan, int error) {
+    scan_close_cursor(scan);
+    if (error == -ETIME && scan->can_group) {
+        scan->grouping = true;
+        return 0;
+    }
+    return error == -ESTALE ? 0 : error;
+}
+
+int scan_walk_page(struct scan *scan) {
+    int64_t began = clock_now_ms();
+    bool opening = !scan->cursor;
+    int result = opening ? begin(scan) : 0;
+    if (result)
+        return result;
+    const bson_t *document;
+    for (unsigned taken = 0; taken < scan->page; taken++) {
+        bool more = mongoc_cursor_next(scan->cursor, &document);
+        if (opening)
+            scan->opening_ms = clock_now_ms() - began;
+        opening = false;
+        bson_error_t error;
+        if (!more && mongoc_cursor_error(scan->cursor, &error))
+            return recover(scan, connection_errno(&error, scan->place.collection));
+        if (!more) {
+            scan->finished = true;
+            return 0;
+        }
+        result = take(scan, document);
+        if (result <= 0)
+            return result;
+    }
+    scan->page = scan->page * 10 < SCAN_PAGE_MOST ? scan->page * 10 : SCAN_PAGE_MOST;
+    mongoc_cursor_set_batch_size(scan->cursor, scan->page);
+    return 0;
+}

@@ -1,0 +1,164 @@
+#include "fs/store/mongo/server.h"
+
+#include <errno.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "cache/base/cleanup.h"
+#include "cache/base/lock.h"
+#include "cache/base/log.h"
+#include "fs/store/mongo/bucket.h"
+#include "fs/store/mongo/indexes.h"
+
+struct known_bucket {
+    struct bucket *bucket;
+    UT_hash_handle hh;
+    char name[];
+};
+
+struct mongo_server {
+    struct server server; /* first */
+    struct connection *connection;
+    int trust_ms;
+    struct lock lock; /* guards the table */
+    struct known_bucket *table;
+};
+
+static int open_bucket(struct server *server, const char *name, struct store **ret_store) {
+    struct mongo_server *mongo = (struct mongo_server *)server;
+    struct known_bucket *known;
+    int result = 0;
+    lock_acquire(&mongo->lock);
+    HASH_FIND_STR(mongo->table, name, known);
+    if (!known) {
+        known = calloc(1, sizeof *known + strlen(name) + 1);
+        result = known ? bucket_new(mongo->connection, name, mongo->trust_ms, &known->bucket) : -ENOMEM;
+        if (result == 0) {
+            strcpy(known->name, name);
+            HASH_ADD_KEYPTR(hh, mongo->table, known->name, strlen(name), known);
+        } else {
+            free(known);
+        }
+    }
+    if (result == 0)
+        *ret_store = &known->bucket->store;
+    lock_release(&mongo->lock);
+    return result;
+}
+
+struct names {
+    char **list;
+    size_t count;
+};
+
+static int add_name(struct names *names, const char *name, size_t size) {
+    char **list = realloc(names->list, (names->count + 2) * sizeof *list);
+    if (!list)
+        return -ENOMEM;
+    names->list = list;
+    list[names->count] = strndup(name, size);
+    if (!list[names->count])
+        return -ENOMEM;
+    list[++names->count] = NULL;
+    return 0;
+}
+
+static bool ends_in(const char *name, const char *end, size_t *ret_size) {
+    size_t size = strlen(name), tail = strlen(end);
+    if (size <= tail || strcmp(name + size - tail, end) != 0)
+        return false;
+    *ret_size = size - tail;
+    return true;
+}
+
+/* A bucket is what has a files collection. */
+static int list_buckets(struct server *server, char ***ret_names) {
+    struct mongo_server *mongo = (struct mongo_server *)server;
+    struct names names = {.list = calloc(1, sizeof(char *))};
+    mongoc_client_t *client = connection_pop(mongo->connection);
+    if (!client || !names.list) {
+        free(names.list);
+        return client ? (connection_push(mongo->connection, client), -ENOMEM) : -ETIMEDOUT;
+    }
+    bson_error_t error;
+    mongoc_database_t *database = mongoc_client_get_database(client, server->database);
+    char **collections = mongoc_database_get_collection_names_with_opts(database, NULL, &error);
+    int result = collections ? 0 : connection_errno(&error, "listCollections");
+    for (char **name = collections; result == 0 && *name; name++) {
+        size_t size;
+        if (ends_in(*name, ".files", &size) && !memchr(*name, '/', size) && size < 256)
+            result = add_name(&names, *name, size);
+    }
+    bson_strfreev(collections);
+    mongoc_database_destroy(database);
+    connection_push(mongo->connection, client);
+    if (result)
+        server_free_names(names.list);
+    else
+        *ret_names = names.list;
+    return result;
+}
+
+static bool healthy(struct server *server) {
+    return connection_healthy(((struct mongo_server *)server)->connection);
+}
+
+static struct server *mongo_free(struct server *server) {
+    struct mongo_server *mongo = (struct mongo_server *)server;
+    if (!mongo)
+        return NULL;
+    struct known_bucket *known, *next;
+    HASH_ITER(hh, mongo->table, known, next) {
+        HASH_DEL(mongo->table, known);
+        bucket_free(known->bucket);
+        free(known);
+    }
+    connection_free(mongo->connection);
+    lock_done(&mongo->lock);
+    free(server->address);
+    free(server->database);
+    free(mongo);
+    mongoc_cleanup();
+    return NULL;
+}
+
+static const struct server_ops mongo_ops = {
+    .buckets = list_buckets,
+    .bucket = open_bucket,
+    .healthy = healthy,
+    .free = mongo_free,
+};
+
+/* The driver's own log would go to stderr, past ours. */
+static void take_log(mongoc_log_level_t level, const char *domain, const char *message, void *context) {
+    (void)context;
+    log_write(level <= MONGOC_LOG_LEVEL_WARNING ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "%s: %s", domain, message);
+}
+
+int server_open(const struct server_config *config, struct server **ret_server, char **ret_error) {
+    mongoc_init();
+    mongoc_log_set_handler(take_log, NULL);
+    struct mongo_server *mongo = calloc(1, sizeof *mongo);
+    if (!mongo)
+        return -ENOMEM;
+    lock_init(&mongo->lock, LOCK_SURVEY);
+    mongo->server.ops = &mongo_ops;
+    mongo->trust_ms = config->trust_ms;
+    int result = connection_new(config, &mongo->connection, ret_error);
+    if (result == 0) {
+        mongo->server.address = strdup(connection_address(mongo->connection));
+        mongo->server.database = strdup(connection_database(mongo->connection));
+        result = mongo->server.address && mongo->server.database ? 0 : -ENOMEM;
+    }
+    if (result)
+        mongo_free(&mongo->server);
+    else
+        *ret_server = &mongo->server;
+    return result;
+}
+
+int server_check_indexes(struct server *server, const char *bucket, bool create) {
+    struct store *store;
+    int result = open_bucket(server, bucket, &store);
+    return result ? result : indexes_check((struct bucket *)store, create);
+}

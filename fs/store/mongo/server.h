@@ -1,0 +1,24 @@
+/* The MongoDB server as a `struct server` (store.h). The only header of this folder that others include; it needs no
+ * driver header.
+ *
+ * Threads: server_open() before other threads use the result. fork() only before server_open(). */
+#ifndef FS_STORE_MONGO_SERVER_H
+#define FS_STORE_MONGO_SERVER_H
+
+#include "fs/store/store.h"
+
+struct server_config {
+    const char *uri;      /* connection string */
+    const char *database; /* when the URI names none; or NULL */
+    int timeout_ms;       /* how long a question may go without an answer */
+    int trust_ms;         /* how long "this bucket has no ..." may be believed for names that are there */
+};
+
+/* Connects, and returns only when the primary answered. On failure *ret_error is one line for the user, to be freed:
+ * cause and cure, no secret. */
+int server_open(const struct server_config *config, struct server **ret_server, char **ret_error);
+/* Looks at the indexes of a bucket: warns about missing ones, or makes them. Makes none in a bucket that is empty or
+ * does not exist: its first writer does. 0 or -errno, logged. */
+int server_check_indexes(struct server *server, const char *bucket, bool create);
+
+#endif

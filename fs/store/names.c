@@ -1,0 +1,130 @@
+#include "fs/store/names.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+const char *const names_spellings[NAMES_SPELLINGS] = {"", "/", "./"};
+
+/* The size of the valid UTF-8 character at `bytes` (RFC 3629), or 0. */
+static size_t character_size(const unsigned char *bytes, size_t size) {
+    static const struct {
+        unsigned char mask, lead;
+        uint32_t least;
+    } forms[] = {{0x80, 0x00, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
+    for (size_t more = 0; more < 4; more++) {
+        if ((bytes[0] & forms[more].mask) != forms[more].lead)
+            continue;
+        if (more >= size)
+            return 0;
+        uint32_t character = bytes[0] & (unsigned char)~forms[more].mask;
+        for (size_t i = 1; i <= more; i++) {
+            if ((bytes[i] & 0xC0) != 0x80)
+                return 0;
+            character = character << 6 | (bytes[i] & 0x3F);
+        }
+        bool surrogate = character >= 0xD800 && character < 0xE000;
+        return character >= forms[more].least && character < 0x110000 && !surrogate ? more + 1 : 0;
+    }
+    return 0;
+}
+
+/* Whether the three bytes at `bytes` are one of U+EF80 to U+EFFF, which stand for the bytes 80 to FF. */
+static bool is_escape(const unsigned char *bytes, size_t size) {
+    return size >= 3 && bytes[0] == 0xEE && (bytes[1] == 0xBE || bytes[1] == 0xBF) && (bytes[2] & 0xC0) == 0x80;
+}
+
+static unsigned char unescape(const unsigned char *bytes) {
+    return (unsigned char)((bytes[1] & 0x03) << 6 | (bytes[2] & 0x3F)); /* the low byte of U+EFNN */
+}
+
+static size_t escape(unsigned char byte, char *ret_stored) {
+    ret_stored[0] = (char)0xEE;
+    ret_stored[1] = (char)(0xBC | byte >> 6);
+    ret_stored[2] = (char)(0x80 | (byte & 0x3F));
+    return 3;
+}
+
+static bool is_component(const char *name, size_t size) {
+    bool dots = (size == 1 && name[0] == '.') || (size == 2 && name[0] == '.' && name[1] == '.');
+    return size > 0 && !dots && !memchr(name, '/', size) && !memchr(name, '\0', size);
+}
+
+int names_encode(const char *name, char ret_stored[NAMES_STORED_MOST + 1]) {
+    size_t size = strlen(name), used = 0;
+    if (!is_component(name, size))
+        return -EINVAL;
+    if (size > NAMES_COMPONENT_MOST)
+        return -ENAMETOOLONG;
+    for (size_t i = 0; i < size;) {
+        const unsigned char *at = (const unsigned char *)name + i;
+        size_t whole = character_size(at, size - i);
+        bool as_it_is = whole && !is_escape(at, size - i);
+        size_t taken = whole ? whole : 1;
+        for (size_t k = 0; k < taken; k++) {
+            if (as_it_is)
+                ret_stored[used++] = (char)at[k];
+            else
+                used += escape(at[k], ret_stored + used);
+        }
+        i += taken;
+    }
+    ret_stored[used] = '\0';
+    return 0;
+}
+
+int names_decode(const char *stored, size_t size, char ret_name[NAMES_COMPONENT_MOST + 1]) {
+    char name[NAMES_COMPONENT_MOST + 1], again[NAMES_STORED_MOST + 1];
+    size_t used = 0;
+    if (size > NAMES_STORED_MOST || !is_component(stored, size))
+        return -EINVAL;
+    bool escaped = false;
+    for (size_t i = 0; i < size;) {
+        const unsigned char *at = (const unsigned char *)stored + i;
+        size_t whole = character_size(at, size - i);
+        bool escape_here = is_escape(at, size - i);
+        size_t bytes = escape_here ? 1 : whole;
+        if (!whole || used + bytes > NAMES_COMPONENT_MOST)
+            return -EINVAL;
+        if (escape_here)
+            name[used] = (char)unescape(at);
+        else
+            memcpy(name + used, at, whole);
+        escaped |= escape_here;
+        used += bytes;
+        i += whole;
+    }
+    name[used] = '\0';
+    /* Only what storing this name would make is its stored form: else two stored names would be one. */
+    if (escaped && (names_encode(name, again) || strlen(again) != size || memcmp(again, stored, size)))
+        return -EINVAL;
+    memcpy(ret_name, name, used + 1);
+    return 0;
+}
+
+size_t names_skip_spelling(const char *filename, size_t size) {
+    if (size >= 1 && filename[0] == '/')
+        return 1;
+    if (size >= 2 && filename[0] == '.' && filename[1] == '/')
+        return 2;
+    return 0;
+}
+
+size_t names_first_component(const char *path, size_t size) {
+    const char *slash = size ? memchr(path, '/', size) : NULL;
+    return slash ? (size_t)(slash - path) : size;
+}
+
+bool names_is_path(const char *filename, size_t size) {
+    size_t at = names_skip_spelling(filename, size);
+    char name[NAMES_COMPONENT_MOST + 1];
+    for (bool first = true;; first = false) {
+        size_t component = names_first_component(filename + at, size - at);
+        if (names_decode(filename + at, component, name) || (first && strcmp(name, NAMES_CONTROL) == 0))
+            return false;
+        at += component;
+        if (at == size)
+            return true;
+        at++;
+    }
+}

@@ -1,0 +1,22 @@
+#include "fs/store/store.h"
+
+#include <string.h>
+
+void store_entry_done(struct store_entry *entry) {
+    revision_unref(entry->revision);
+    free(entry->target);
+    free(entry->witness);
+    memset(entry, 0, sizeof *entry);
+}
+
+void store_item_done(struct store_item *item) {
+    store_entry_done(&item->entry);
+    free(item->key);
+    item->key = NULL;
+}
+
+void server_free_names(char **names) {
+    for (char **name = names; name && *name; name++)
+        free(*name);
+    free(names);
+}
