@@ -1,0 +1,182 @@
+#include "fs/bind.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#include "cache/base/stats.h"
+#include "cache/chunks.h"
+#include "fs/fuse/session.h"
+#include "fs/status_text.h"
+#include "fs/store/mongo/server.h"
+#include "fs/vfs/vfs.h"
+
+enum { FETCHERS = 4, FETCHES_QUEUED = 32 };
+
+struct mount {
+    const struct options *options;
+    struct budget budget;
+    struct server *server;
+    struct workers *fetchers; /* of readahead */
+    struct workers *chores;   /* one thread: what may take long and nobody waits for */
+    struct chunks *chunks;
+    struct vfs *vfs;
+    struct session *session;
+    time_t started;
+};
+
+/* ---- the chunk cache's source: the store of the revision ---- */
+
+static int fetch(void *context, void *handle, uint32_t first, uint32_t count, struct budget *budget,
+                 struct blob **ret_blobs, int *ret_errors) {
+    (void)context;
+    struct revision *revision = handle;
+    return revision->store->ops->fetch(revision->store, revision, first, count, budget, ret_blobs, ret_errors);
+}
+
+static void ref(void *handle) {
+    revision_ref(handle);
+}
+
+static void unref(void *handle) {
+    revision_unref(handle);
+}
+
+_Static_assert((int)CHUNKS_FETCH_MOST <= (int)STORE_FETCH_MOST, "the cache may ask for more than a store gives");
+
+static const struct chunk_source source = {.fetch = fetch, .ref = ref, .unref = unref};
+
+/* ---- status ---- */
+
+static char *status(void *context, bool json) {
+    struct mount *mount = context;
+    struct status_facts facts = {
+        .healthy = mount->server->ops->healthy(mount->server),
+        .server = mount->server->address,
+        .database = mount->server->database,
+        .bucket = mount->options->bucket,
+        .mountpoint = mount->options->mountpoint,
+        .uptime_seconds = time(NULL) - mount->started,
+        .cache_size = mount->budget.limit,
+        .cache_used = budget_used(&mount->budget),
+    };
+    return status_text(&facts, json);
+}
+
+/* ---- what is looked at once the mount serves ---- */
+
+static void look_around(void *context) {
+    struct mount *mount = context;
+    const char *bucket = mount->options->bucket;
+    struct store *store;
+    if (strcmp(bucket, "*") == 0 || mount->server->ops->bucket(mount->server, bucket, &store))
+        return;
+    if (!mount->options->create_indexes)
+        (void)server_check_indexes(mount->server, bucket, false);
+    (void)store->ops->survey(store);
+}
+
+/* ---- building ---- */
+
+static int open_server(struct mount *mount, char **ret_error) {
+    const struct options *options = mount->options;
+    struct server_config config = {.uri = options->uri,
+                                   .database = options->database,
+                                   .timeout_ms = (int)options->timeout_ms,
+                                   .trust_ms = (int)options->consistency.trust_ms};
+    int result = server_open(&config, &mount->server, ret_error);
+    if (result == 0 && options->create_indexes && strcmp(options->bucket, "*") != 0)
+        result = server_check_indexes(mount->server, options->bucket, true);
+    return result;
+}
+
+static int open_layers(struct mount *mount) {
+    const struct options *options = mount->options;
+    budget_init(&mount->budget, (size_t)options->cache_size);
+    mount->fetchers = workers_new(FETCHERS, FETCHES_QUEUED);
+    mount->chores = workers_new(1, 8);
+    if (mount->fetchers)
+        mount->chunks = chunks_new(&mount->budget, &source, mount->fetchers);
+    if (!mount->chores || !mount->chunks)
+        return -ENOMEM;
+    struct vfs_config config = {
+        .server = mount->server,
+        .bucket = options->bucket,
+        .chunks = mount->chunks,
+        .uid = (uid_t)options->uid,
+        .gid = (gid_t)options->gid,
+        .umask = (mode_t)options->umask,
+        .trust_ms = options->consistency.trust_ms,
+        .trust_opens = options->consistency.mode >= CONSISTENCY_TTL,
+        .status = status,
+        .status_context = mount,
+    };
+    return vfs_new(&config, &mount->vfs);
+}
+
+static int open_session(struct mount *mount, void (*ready)(void *), void *context, char **ret_error) {
+    const struct options *options = mount->options;
+    cleanup_free char *shown = NULL;
+    if (asprintf(&shown, "%s/%s.%s", mount->server->address, mount->server->database, options->bucket) < 0)
+        return -ENOMEM;
+    const char *flags = options->noexec && options->noatime ? "noexec,noatime"
+                        : options->noexec                   ? "noexec"
+                        : options->noatime                  ? "noatime"
+                                                            : NULL;
+    struct session_config config = {
+        .mountpoint = options->mountpoint,
+        .source = shown,
+        .trust_ms = options->consistency.trust_ms,
+        .trust_absence = options->consistency.mode >= CONSISTENCY_TTL,
+        .allow_other = options->allow_other,
+        .flags = flags,
+        .ready = ready,
+        .context = context,
+    };
+    return session_new(&config, mount->vfs, &mount->session, ret_error);
+}
+
+int mount_open(const struct options *options, void (*ready)(void *context), void *context, struct mount **ret_mount,
+               char **ret_error) {
+    struct mount *mount = calloc(1, sizeof *mount);
+    if (!mount)
+        return -ENOMEM;
+    mallopt(M_ARENA_MAX, 4); /* content is allocated in one thread and freed in another */
+    mount->options = options;
+    mount->started = time(NULL);
+    int result = open_server(mount, ret_error);
+    if (result == 0)
+        result = open_layers(mount);
+    if (result == 0)
+        result = open_session(mount, ready, context, ret_error);
+    if (result) {
+        mount_close(mount);
+    } else {
+        workers_submit(mount->chores, look_around, mount);
+        *ret_mount = mount;
+    }
+    return result;
+}
+
+int mount_serve(struct mount *mount) {
+    int result = session_run(mount->session);
+    vfs_check(mount->vfs);
+    chunks_check(mount->chunks);
+    return result;
+}
+
+struct mount *mount_close(struct mount *mount) {
+    if (!mount)
+        return NULL;
+    session_free(mount->session);
+    workers_free(mount->chores);
+    workers_free(mount->fetchers);
+    vfs_free(mount->vfs);
+    chunks_free(mount->chunks);
+    if (mount->server)
+        mount->server->ops->free(mount->server);
+    free(mount);
+    return NULL;
+}

@@ -1,0 +1,242 @@
+#include "fs/fuse/operations.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cache/base/cleanup.h"
+#include "cache/base/stats.h"
+#include "fs/vfs/vfs.h"
+
+static struct operations_context *context_of(fuse_req_t request) {
+    return fuse_req_userdata(request);
+}
+
+static struct vfs *vfs_of(fuse_req_t request) {
+    return context_of(request)->vfs;
+}
+
+static struct inode *inode_of(fuse_req_t request, fuse_ino_t number) {
+    return number == FUSE_ROOT_ID ? vfs_root(vfs_of(request)) : (struct inode *)(uintptr_t)number;
+}
+
+static fuse_ino_t number_of(fuse_req_t request, const struct inode *inode) {
+    return inode == vfs_root(vfs_of(request)) ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)inode;
+}
+
+/* The one place where errors turn to what programs see. */
+static void reply_error(fuse_req_t request, int error) {
+    static const struct {
+        int inside, outside;
+    } map[] = {{-ETIME, ETIMEDOUT}, {-ENOTSUP, EIO}, {-EINVAL, EINVAL}};
+    int shown = -error;
+    for (size_t i = 0; i < sizeof map / sizeof *map; i++)
+        if (map[i].inside == error)
+            shown = map[i].outside;
+    if (shown != ENOENT && shown != ESTALE)
+        stats_add(STAT_errors, 1);
+    fuse_reply_err(request, shown);
+}
+
+static struct fuse_entry_param entry_of(fuse_req_t request, const struct vfs_entry *found) {
+    double trust = context_of(request)->trust;
+    return (struct fuse_entry_param){
+        .ino = found->inode ? number_of(request, found->inode) : 0,
+        .attr = found->attributes,
+        .attr_timeout = trust,
+        .entry_timeout = trust,
+    };
+}
+
+static void do_init(void *userdata, struct fuse_conn_info *connection) {
+    struct operations_context *context = userdata;
+    static const unsigned wanted[] = {FUSE_CAP_ASYNC_READ,       FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_READDIRPLUS,
+                                      FUSE_CAP_CACHE_SYMLINKS, FUSE_CAP_ASYNC_DIO};
+    /* An answer to readdir carries all that the lookups after it would ask one by one: always. */
+    connection->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        connection->want |= connection->capable & wanted[i];
+    connection->max_background = 64; /* requests wait for a network, not for a disk */
+    connection->congestion_threshold = 48;
+    context->ready(context->ready_context);
+}
+
+static void do_lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
+    struct vfs_entry found = {0};
+    int result = vfs_lookup(vfs_of(request), inode_of(request, parent), name, &found);
+    if (result && !(result == -ENOENT && context_of(request)->trust_absence)) {
+        reply_error(request, result);
+        return;
+    }
+    struct fuse_entry_param entry = entry_of(request, &found); /* without an inode: not there, for a while */
+    if (fuse_reply_entry(request, &entry) && found.inode)
+        vfs_forget(vfs_of(request), found.inode, 1);
+}
+
+static void do_forget(fuse_req_t request, fuse_ino_t number, uint64_t lookups) {
+    vfs_forget(vfs_of(request), inode_of(request, number), lookups);
+    fuse_reply_none(request);
+}
+
+static void do_forget_multi(fuse_req_t request, size_t count, struct fuse_forget_data *forgets) {
+    for (size_t i = 0; i < count; i++)
+        vfs_forget(vfs_of(request), inode_of(request, forgets[i].ino), forgets[i].nlookup);
+    fuse_reply_none(request);
+}
+
+static void do_getattr(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
+    (void)info;
+    struct stat attributes;
+    int result = vfs_attributes(vfs_of(request), inode_of(request, number), &attributes);
+    if (result)
+        reply_error(request, result);
+    else
+        fuse_reply_attr(request, &attributes, context_of(request)->trust);
+}
+
+static void do_readlink(fuse_req_t request, fuse_ino_t number) {
+    cleanup_free char *target = NULL;
+    int result = vfs_readlink(vfs_of(request), inode_of(request, number), &target);
+    if (result)
+        reply_error(request, result);
+    else
+        fuse_reply_readlink(request, target);
+}
+
+static void do_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
+    struct handle *handle;
+    bool live;
+    int result = (info->flags & O_ACCMODE) != O_RDONLY
+                     ? -EROFS
+                     : vfs_open(vfs_of(request), inode_of(request, number), &handle, &live);
+    if (result) {
+        reply_error(request, result);
+        return;
+    }
+    info->fh = (uint64_t)(uintptr_t)handle;
+    info->direct_io = live;
+    info->keep_cache = !live; /* an inode has one content: its pages never go stale */
+    info->noflush = 1;
+    if (fuse_reply_open(request, info))
+        vfs_close(vfs_of(request), handle);
+}
+
+static struct handle *handle_of(const struct fuse_file_info *info) {
+    return (struct handle *)(uintptr_t)info->fh;
+}
+
+static void do_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset, struct fuse_file_info *info) {
+    (void)number;
+    struct reader_view views[READER_VIEWS];
+    struct iovec parts[READER_VIEWS];
+    unsigned count;
+    int result = vfs_read(vfs_of(request), handle_of(info), offset, size, views, &count);
+    if (result) {
+        reply_error(request, result);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        parts[i] = (struct iovec){.iov_base = (void *)views[i].bytes, .iov_len = views[i].size};
+    fuse_reply_iov(request, parts, (int)count);
+    reader_release(views, count);
+}
+
+static void do_release(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
+    (void)number;
+    vfs_close(vfs_of(request), handle_of(info));
+    fuse_reply_err(request, 0);
+}
+
+static struct directory_handle *directory_of(const struct fuse_file_info *info) {
+    return (struct directory_handle *)(uintptr_t)info->fh;
+}
+
+static void do_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
+    struct directory_handle *handle;
+    int result = vfs_open_directory(vfs_of(request), inode_of(request, number), &handle);
+    if (result) {
+        reply_error(request, result);
+        return;
+    }
+    info->fh = (uint64_t)(uintptr_t)handle;
+    if (fuse_reply_open(request, info))
+        vfs_close_directory(vfs_of(request), handle);
+}
+
+/* A reply that is being filled with entries. */
+struct filling {
+    fuse_req_t request;
+    bool plus;
+    char *buffer;
+    size_t size, used;
+};
+
+static bool entry_fits(void *context, const char *name) {
+    struct filling *filling = context;
+    size_t need = filling->plus ? fuse_add_direntry_plus(filling->request, NULL, 0, name, NULL, 0)
+                                : fuse_add_direntry(filling->request, NULL, 0, name, NULL, 0);
+    return need <= filling->size - filling->used;
+}
+
+static void entry_take(void *context, const char *name, const struct vfs_entry *found, uint64_t next) {
+    struct filling *filling = context;
+    char *at = filling->buffer + filling->used;
+    size_t rest = filling->size - filling->used;
+    struct fuse_entry_param entry = entry_of(filling->request, found);
+    filling->used += filling->plus
+                         ? fuse_add_direntry_plus(filling->request, at, rest, name, &entry, (off_t)next)
+                         : fuse_add_direntry(filling->request, at, rest, name, &found->attributes, (off_t)next);
+}
+
+static void read_directory(fuse_req_t request, size_t size, off_t offset, struct fuse_file_info *info, bool plus) {
+    cleanup_free char *buffer = malloc(size);
+    struct filling filling = {.request = request, .plus = plus, .buffer = buffer, .size = size};
+    struct vfs_taker taker = {.context = &filling, .fits = entry_fits, .take = entry_take};
+    int result = -ENOMEM;
+    if (buffer)
+        result = vfs_read_directory(vfs_of(request), directory_of(info), (uint64_t)offset, plus, &taker);
+    if (result)
+        reply_error(request, result);
+    else
+        fuse_reply_buf(request, buffer, filling.used);
+}
+
+static void do_readdir(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset, struct fuse_file_info *info) {
+    (void)number;
+    read_directory(request, size, offset, info, false);
+}
+
+static void do_readdirplus(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset,
+                           struct fuse_file_info *info) {
+    (void)number;
+    read_directory(request, size, offset, info, true);
+}
+
+static void do_releasedir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
+    (void)number;
+    vfs_close_directory(vfs_of(request), directory_of(info));
+    fuse_reply_err(request, 0);
+}
+
+static void do_statfs(fuse_req_t request, fuse_ino_t number) {
+    (void)number;
+    struct statvfs statistics;
+    vfs_statistics(vfs_of(request), &statistics);
+    fuse_reply_statfs(request, &statistics);
+}
+
+const struct fuse_lowlevel_ops operations = {
+    .init = do_init,
+    .lookup = do_lookup,
+    .forget = do_forget,
+    .forget_multi = do_forget_multi,
+    .getattr = do_getattr,
+    .readlink = do_readlink,
+    .open = do_open,
+    .read = do_read,
+    .release = do_release,
+    .opendir = do_opendir,
+    .readdir = do_readdir,
+    .readdirplus = do_readdirplus,
+    .releasedir = do_releasedir,
+    .statfs = do_statfs,
+};

@@ -1,0 +1,22 @@
+/* The FUSE operations: each unpacks a request, calls the vfs, maps the result and replies once. */
+#ifndef FS_FUSE_OPERATIONS_H
+#define FS_FUSE_OPERATIONS_H
+
+#define FUSE_USE_VERSION 312
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+
+struct vfs;
+
+/* The userdata of a session. */
+struct operations_context {
+    struct vfs *vfs;
+    double trust; /* seconds: entry and attribute timeouts */
+    bool trust_absence;
+    void (*ready)(void *context);
+    void *ready_context;
+};
+
+extern const struct fuse_lowlevel_ops operations;
+
+#endif

@@ -1,0 +1,124 @@
+#include "fs/fuse/session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cache/base/cleanup.h"
+#include "cache/base/log.h"
+#include "fs/fuse/operations.h"
+
+enum { THREADS = 64 }; /* requests wait for the network */
+
+struct session {
+    struct fuse_session *fuse;
+    struct operations_context context;
+    bool mounted;
+    char last_words[256]; /* of libfuse, about why it cannot mount */
+};
+
+static struct session *speaking; /* libfuse's log has no context; one session a process */
+
+static void take_log(enum fuse_log_level level, const char *format, va_list arguments) {
+    char text[256];
+    vsnprintf(text, sizeof text, format, arguments);
+    text[strcspn(text, "\n")] = '\0';
+    if (speaking && !speaking->mounted && level <= FUSE_LOG_ERR)
+        snprintf(speaking->last_words, sizeof speaking->last_words, "%s", text);
+    log_debug("libfuse: %s", text);
+}
+
+static int add_options(struct fuse_args *arguments, const struct session_config *config) {
+    cleanup_free char *escaped = NULL, *all = NULL;
+    if (fuse_opt_add_opt_escaped(&escaped, config->source))
+        return -ENOMEM;
+    if (asprintf(&all, "fsname=%s,subtype=gridfs,default_permissions,ro,nosuid,nodev%s%s%s", escaped,
+                 config->allow_other ? ",allow_other" : "", config->flags ? "," : "",
+                 config->flags ? config->flags : "") < 0)
+        return -ENOMEM;
+    bool added = fuse_opt_add_arg(arguments, "gridmount") == 0 && fuse_opt_add_arg(arguments, "-o") == 0 &&
+                 fuse_opt_add_arg(arguments, all) == 0;
+    return added ? 0 : -ENOMEM;
+}
+
+static char *cannot_mount(const struct session *session, const char *mountpoint) {
+    static const struct {
+        const char *sign, *cure;
+    } cures[] = {
+        {"/dev/fuse", "load the fuse module, or start the container with --device /dev/fuse --cap-add SYS_ADMIN"},
+        {"not permitted", "start the container with --device /dev/fuse --cap-add SYS_ADMIN, or mount as root"},
+        {"Permission denied", "the mountpoint must be yours"},
+        {"allow_other", "write user_allow_other into /etc/fuse.conf"},
+        {"fusermount", "install the package fuse3"},
+    };
+    const char *words = session->last_words[0] ? session->last_words : strerror(errno);
+    const char *cure = "see whether fusermount3 works for you";
+    for (size_t i = 0; i < sizeof cures / sizeof *cures; i++)
+        if (strstr(words, cures[i].sign)) {
+            cure = cures[i].cure;
+            break;
+        }
+    char *line = NULL;
+    return asprintf(&line, "cannot mount on %s: %s; %s", mountpoint, words, cure) < 0 ? NULL : line;
+}
+
+int session_new(const struct session_config *config, struct vfs *vfs, struct session **ret_session, char **ret_error) {
+    struct session *session = calloc(1, sizeof *session);
+    struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
+    if (!session)
+        return -ENOMEM;
+    session->context = (struct operations_context){.vfs = vfs,
+                                                   .trust = (double)config->trust_ms / 1000,
+                                                   .trust_absence = config->trust_absence,
+                                                   .ready = config->ready,
+                                                   .ready_context = config->context};
+    speaking = session;
+    fuse_set_log_func(take_log);
+    int result = add_options(&arguments, config);
+    if (result == 0) {
+        session->fuse = fuse_session_new(&arguments, &operations, sizeof operations, &session->context);
+        if (session->fuse && fuse_session_mount(session->fuse, config->mountpoint) == 0)
+            session->mounted = true;
+        else
+            result = -EIO;
+    }
+    fuse_opt_free_args(&arguments);
+    if (result) {
+        *ret_error = cannot_mount(session, config->mountpoint);
+        session_free(session);
+    } else {
+        *ret_session = session;
+    }
+    return result;
+}
+
+int session_run(struct session *session) {
+    struct fuse_loop_config *config = fuse_loop_cfg_create();
+    if (!config || fuse_set_signal_handlers(session->fuse))
+        return -ENOMEM;
+    fuse_loop_cfg_set_max_threads(config, THREADS);
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGINT);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGHUP);
+    pthread_sigmask(SIG_UNBLOCK, &ending, NULL);
+    int result = fuse_session_loop_mt(session->fuse, config);
+    fuse_remove_signal_handlers(session->fuse);
+    fuse_loop_cfg_destroy(config);
+    return result < 0 ? result : 0; /* a signal's number is a clean end */
+}
+
+struct session *session_free(struct session *session) {
+    if (!session)
+        return NULL;
+    if (session->mounted)
+        fuse_session_unmount(session->fuse);
+    if (session->fuse)
+        fuse_session_destroy(session->fuse);
+    speaking = NULL;
+    free(session);
+    return NULL;
+}

@@ -1,0 +1,32 @@
+/* The mount as the kernel sees it: a FUSE session over a vfs.
+ *
+ * Threads: session_run() in the main thread, after all else is set up; it serves requests with threads of its own.
+ * Signals: SIGINT, SIGTERM and SIGHUP end session_run(); they are blocked before, and should be in all threads. */
+#ifndef FS_FUSE_SESSION_H
+#define FS_FUSE_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vfs;
+struct session;
+
+struct session_config {
+    const char *mountpoint; /* absolute */
+    const char *source;     /* what /proc/mounts shows; without secrets */
+    int64_t trust_ms;       /* how long the kernel may believe names and attributes */
+    bool trust_absence;     /* and names that are not there */
+    bool allow_other;
+    const char *flags; /* further kernel flags ("noexec,noatime"), or NULL */
+    void (*ready)(void *context); /* called once, when the mount is usable */
+    void *context;
+};
+
+/* Mounts. 0, or -errno and *ret_error is one line for the user, to be freed. */
+int session_new(const struct session_config *config, struct vfs *vfs, struct session **ret_session, char **ret_error);
+/* Serves until it is unmounted or a signal comes. 0 or -errno. */
+int session_run(struct session *session);
+/* Unmounts when it still is mounted. Takes NULL, returns NULL. */
+struct session *session_free(struct session *session);
+
+#endif

@@ -1,0 +1,271 @@
+/* gridmount: the command line. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cache/base/cleanup.h"
+#include "fs/bind.h"
+#include "fs/daemon.h"
+#include "fs/mountpoint.h"
+#include "fs/options.h"
+#include "fs/tools/tools.h"
+#include "fs/version.h"
+
+static const char usage[] =
+    "gridmount " GRIDMOUNT_VERSION ": mounts MongoDB GridFS as a directory (read-only)\n"
+    "\n"
+    "  gridmount mount [URI] DIR [-o option,...] [-f]    mount; -f: stay in the foreground;\n"
+    "                                                    \"mount\" may be left out\n"
+    "  gridmount run   [URI] DIR [-o ...] -- COMMAND...  mount, wait until ready, run COMMAND, unmount\n"
+    "  gridmount umount DIR\n"
+    "  gridmount status DIR [--json]                     exit status 0 healthy, 1 degraded, 2 not mounted\n"
+    "  gridmount --help | --version\n"
+    "\n"
+    "URI is mongodb://host:port/database or whatever else libmongoc takes. Without it MONGODB_URL or MONGODB_URI\n"
+    "is used, and DB_NAME or DBNAME when it names no database.\n"
+    "\n"
+    "Options:\n";
+
+static const char modes[] =
+    "\n"
+    "Consistency: what is newest is asked for ...\n"
+    "  strict      at every lookup, stat, listing and open\n"
+    "  open        at every open and listing; names and attributes may be 1 s old\n"
+    "  ttl:SECONDS when what is known is older than that\n"
+    "  immutable   once: for buckets that do not change\n"
+    "\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage; of run, that of COMMAND.\n";
+
+static int fail(int status, char *error) {
+    fprintf(stderr, "gridmount: %s\n", error ? error : "no memory");
+    free(error);
+    return status;
+}
+
+/* ---- serving ---- */
+
+struct serving {
+    struct options *options;
+    int ready_fd;
+};
+
+static void block_signals(void) {
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGINT);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGHUP);
+    sigprocmask(SIG_BLOCK, &ending, NULL); /* for all threads to come; the session takes them */
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void tell_ready(void *context) {
+    struct serving *serving = context;
+    const struct options *options = serving->options;
+    if (serving->ready_fd >= 0 && !options->log_file)
+        log_open(LOG_TO_SYSLOG, options->log_level);
+    log_info("mounted on %s", options->mountpoint);
+    daemon_ready(serving->ready_fd);
+    serving->ready_fd = -1;
+}
+
+static int serve(void *context, int ready_fd) {
+    struct options *options = context;
+    struct serving serving = {.options = options, .ready_fd = ready_fd};
+    struct mount *mount;
+    char *error = NULL;
+    block_signals();
+    prctl(PR_SET_DUMPABLE, 0); /* the password is in memory */
+    log_open(LOG_TO_STDERR, options->log_level);
+    if (options->log_file && log_open_file(options->log_file, options->log_level))
+        return fail(EXIT_FAILED, strdup("the log file cannot be opened; check log_file="));
+    if (mount_open(options, tell_ready, &serving, &mount, &error))
+        return fail(EXIT_FAILED, error);
+    int result = mount_serve(mount);
+    log_info("unmounted from %s", options->mountpoint);
+    mount_close(mount);
+    options_done(options);
+    return result ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* ---- run: COMMAND with the mount around it ---- */
+
+static volatile sig_atomic_t command_pid;
+
+static void pass_on(int signal) {
+    if (command_pid > 0)
+        kill((pid_t)command_pid, signal);
+}
+
+static int wait_for(pid_t pid) {
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return EXIT_FAILED;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int run_command(char **command, pid_t server) {
+    struct sigaction action = {.sa_handler = pass_on};
+    sigset_t passed, before;
+    sigemptyset(&passed);
+    sigaddset(&passed, SIGINT);
+    sigaddset(&passed, SIGTERM);
+    sigaddset(&passed, SIGHUP);
+    sigprocmask(SIG_BLOCK, &passed, &before);
+    pid_t pid = fork();
+    if (pid == 0) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        execvp(command[0], command);
+        fprintf(stderr, "gridmount: %s: %s; check the command behind --\n", command[0], strerror(errno));
+        _exit(127);
+    }
+    command_pid = pid;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    int status = pid < 0 ? EXIT_FAILED : wait_for(pid);
+    command_pid = 0;
+    kill(server, SIGTERM);
+    wait_for(server);
+    return status;
+}
+
+/* ---- the command line ---- */
+
+/* Takes an argument over and hides it from ps: it may hold a password. */
+static char *take_secret(char *argument) {
+    char *copy = strdup(argument);
+    memset(argument, 'x', strlen(argument));
+    return copy;
+}
+
+static int take_positional(struct options *options, int count, char **arguments, char **ret_error) {
+    if (count < 1 || count > 2) {
+        *ret_error = strdup(count ? "too many arguments; see gridmount --help"
+                                  : "no mountpoint named; see gridmount --help");
+        return EXIT_USAGE;
+    }
+    if (count == 2)
+        options->uri = take_secret(arguments[0]);
+    if (options_complete(options, ret_error))
+        return EXIT_USAGE;
+    return mountpoint_prepare(arguments[count - 1], &options->mountpoint, ret_error) ? EXIT_FAILED : EXIT_DONE;
+}
+
+static void make_absolute(char **path) {
+    char *absolute = *path && **path != '/' ? mountpoint_absolute(*path) : NULL;
+    if (absolute) {
+        free(*path);
+        *path = absolute;
+    }
+}
+
+/* Splits "... -- COMMAND" off; returns COMMAND or NULL. */
+static char **split_command(int *count, char **arguments) {
+    for (int i = 0; i < *count; i++)
+        if (strcmp(arguments[i], "--") == 0) {
+            *count = i;
+            arguments[i] = NULL;
+            return arguments + i + 1;
+        }
+    return NULL;
+}
+
+static int parse(struct options *options, int count, char **arguments, char **ret_error) {
+    static const struct option words[] = {{"foreground", no_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
+    opterr = 0;
+    optind = 0;
+    int option;
+    while ((option = getopt_long(count, arguments, "o:f", words, NULL)) != -1) {
+        if (option == 'f') {
+            options->foreground = true;
+        } else if (option != 'o' || options_parse(options, optarg, ret_error)) {
+            if (option != 'o')
+                *ret_error = strdup("unknown or incomplete argument; see gridmount --help");
+            return EXIT_USAGE;
+        }
+    }
+    make_absolute(&options->log_file);
+    return take_positional(options, count - optind, arguments + optind, ret_error);
+}
+
+static int do_mount(int count, char **arguments, bool run) {
+    struct options options;
+    char *error = NULL, **command = run ? split_command(&count, arguments) : NULL;
+    if (run && (!command || !command[0]))
+        return fail(EXIT_USAGE, strdup("no command; write it behind --"));
+    if (options_init(&options))
+        return fail(EXIT_FAILED, NULL);
+    int status = parse(&options, count, arguments, &error);
+    if (status) {
+        options_done(&options);
+        return fail(status, error);
+    }
+    if (options.foreground && !run)
+        return serve(&options, -1);
+    pid_t pid;
+    status = daemon_start(serve, &options, &pid);
+    if (status < 0)
+        status = fail(EXIT_FAILED, strdup(strerror(-status)));
+    else if (status == 0 && run)
+        status = run_command(command, pid);
+    options_done(&options);
+    return status;
+}
+
+static int do_status(int count, char **arguments) {
+    bool json = false;
+    const char *path = NULL;
+    for (int i = 1; i < count; i++) {
+        if (strcmp(arguments[i], "--json") == 0)
+            json = true;
+        else if (path || arguments[i][0] == '-')
+            return fail(EXIT_USAGE, strdup("status takes a directory and --json; see gridmount --help"));
+        else
+            path = arguments[i];
+    }
+    return path ? tools_status(path, json) : fail(EXIT_USAGE, strdup("no directory named; see gridmount --help"));
+}
+
+static int do_umount(int count, char **arguments) {
+    if (count != 2)
+        return fail(EXIT_USAGE, strdup("umount takes one directory; see gridmount --help"));
+    return tools_umount(arguments[1]);
+}
+
+static int help(FILE *out) {
+    fputs(usage, out);
+    options_help(out);
+    fputs(modes, out);
+    return EXIT_DONE;
+}
+
+int main(int count, char **arguments) {
+    const char *command = count > 1 ? arguments[1] : "--help";
+    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0)
+        return help(stdout);
+    if (strcmp(command, "--version") == 0)
+        return puts("gridmount " GRIDMOUNT_VERSION) < 0 ? EXIT_FAILED : EXIT_DONE;
+    if (strcmp(command, "mount") == 0)
+        return do_mount(count - 1, arguments + 1, false);
+    if (strcmp(command, "run") == 0)
+        return do_mount(count - 1, arguments + 1, true);
+    if (strcmp(command, "umount") == 0)
+        return do_umount(count - 1, arguments + 1);
+    if (strcmp(command, "status") == 0)
+        return do_status(count - 1, arguments + 1);
+    if (strncmp(command, "mongodb", strlen("mongodb")) == 0 || strchr(command, '/'))
+        return do_mount(count, arguments, false);
+    char *error = NULL;
+    if (asprintf(&error, "unknown command '%s'; see gridmount --help", command) < 0)
+        error = NULL;
+    return fail(EXIT_USAGE, error);
+}

@@ -1,0 +1,19 @@
+/* Mountpoints: what is there before mounting, and how to leave.
+ *
+ * Errors: 0, or -errno with *ret_error, one line for the user, to be freed. */
+#ifndef FS_MOUNTPOINT_H
+#define FS_MOUNTPOINT_H
+
+#include <stdbool.h>
+
+/* Makes a path absolute and sees that it can be mounted on: an empty directory, no mount. A dead gridmount there
+ * ("Transport endpoint is not connected") is cleaned up first. The result is to be freed. */
+int mountpoint_prepare(const char *path, char **ret_absolute, char **ret_error);
+/* Whether a gridmount is mounted exactly there, dead or alive. */
+bool mountpoint_is_ours(const char *absolute);
+/* An absolute path without asking what is there, which may hang; to be freed. */
+char *mountpoint_absolute(const char *path);
+/* Unmounts; `detach`: even while it is in use. 0 or -errno. */
+int mountpoint_leave(const char *absolute, bool detach);
+
+#endif

@@ -1,0 +1,258 @@
+#include "fs/options.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cache/base/cleanup.h"
+#include "fs/memory_limit.h"
+
+enum kind { TEXT, FLAG, SIZE, SECONDS, NUMBER, OCTAL, MODE, LEVEL };
+
+static const struct option_row {
+    const char *name;
+    size_t offset;
+    enum kind kind;
+    const char *argument, *help;
+} table[] = {
+#define OPTION(name, field, kind, argument, help) {#name, offsetof(struct options, field), kind, argument, help},
+#include "fs/options.def"
+#undef OPTION
+};
+
+enum { ROWS = sizeof table / sizeof *table };
+
+static int complain(char **ret_error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int complain(char **ret_error, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(ret_error, format, arguments) < 0)
+        *ret_error = NULL;
+    va_end(arguments);
+    return -EINVAL;
+}
+
+int options_init(struct options *options) {
+    int64_t quarter = memory_limit() / 4, most = INT64_C(256) << 20;
+    *options = (struct options){
+        .bucket = strdup("fs"),
+        .cache_size = quarter < most ? quarter : most,
+        .consistency = {.mode = CONSISTENCY_OPEN, .trust_ms = 1000},
+        .timeout_ms = 30000,
+        .uid = getuid(),
+        .gid = getgid(),
+        .umask = 022,
+        .log_level = LOG_LEVEL_INFO,
+        .read_only = true,
+    };
+    return options->bucket ? 0 : -ENOMEM;
+}
+
+void options_done(struct options *options) {
+    free(options->uri);
+    free(options->database);
+    free(options->mountpoint);
+    free(options->bucket);
+    free(options->credentials);
+    free(options->log_file);
+    memset(options, 0, sizeof *options);
+}
+
+static bool whole_number(const char *text, int base, int64_t most, int64_t *ret_number) {
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, base);
+    if (errno || end == text || *end || number < 0 || number > most || *text == '+' || *text == ' ')
+        return false;
+    *ret_number = number;
+    return true;
+}
+
+static bool seconds(const char *text, double least, int64_t *ret_ms) {
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !isfinite(value) || value < least || value > 1e6)
+        return false;
+    *ret_ms = (int64_t)(value * 1000);
+    return true;
+}
+
+static bool size_in_bytes(const char *text, int64_t *ret_size) {
+    static const char units[] = "KMGT";
+    cleanup_free char *digits = strdup(text);
+    size_t length = digits ? strlen(digits) : 0;
+    const char *unit = length > 1 ? strchr(units, digits[length - 1]) : NULL;
+    int shift = unit ? (int)(unit - units + 1) * 10 : 0;
+    if (unit)
+        digits[length - 1] = '\0';
+    if (!length || !whole_number(digits, 10, (INT64_C(1) << 50) >> shift, ret_size))
+        return false;
+    *ret_size <<= shift;
+    return *ret_size >= 1 << 20;
+}
+
+static bool mode(const char *text, struct options *options) {
+    static const char ttl[] = "ttl:";
+    if (strcmp(text, "strict") == 0)
+        options->consistency.mode = CONSISTENCY_STRICT, options->consistency.trust_ms = 0;
+    else if (strcmp(text, "open") == 0)
+        options->consistency.mode = CONSISTENCY_OPEN, options->consistency.trust_ms = 1000;
+    else if (strcmp(text, "immutable") == 0)
+        options->consistency.mode = CONSISTENCY_IMMUTABLE, options->consistency.trust_ms = INT64_C(86400000);
+    else if (strncmp(text, ttl, strlen(ttl)) == 0 && seconds(text + strlen(ttl), 0, &options->consistency.trust_ms))
+        options->consistency.mode = CONSISTENCY_TTL;
+    else
+        return false;
+    return true;
+}
+
+static bool level(const char *text, enum log_level *ret_level) {
+    static const char *const words[] = {"error", "warning", "info", "debug"};
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i], text) == 0)
+            return *ret_level = (enum log_level)i, true;
+    return false;
+}
+
+static bool set(struct options *options, const struct option_row *row, const char *value) {
+    void *field = (char *)options + row->offset;
+    switch (row->kind) {
+    case TEXT: {
+        char *copy = *value ? strdup(value) : NULL;
+        free(*(char **)field);
+        *(char **)field = copy;
+        return copy != NULL;
+    }
+    case FLAG:
+        *(bool *)field = true;
+        return true;
+    case SIZE:
+        return size_in_bytes(value, field);
+    case SECONDS:
+        return seconds(value, 0.1, field);
+    case NUMBER:
+        return whole_number(value, 10, UINT32_MAX - 1, field);
+    case OCTAL:
+        return whole_number(value, 8, 0777, field);
+    case MODE:
+        return mode(value, options);
+    case LEVEL:
+        return level(value, field);
+    }
+    return false;
+}
+
+static int parse_one(struct options *options, char *text, char **ret_error) {
+    static const char *const ignored[] = {"rw", "dev", "suid"}; /* what would loosen what is always on */
+    char *equals = strchr(text, '=');
+    const char *value = equals ? equals + 1 : NULL;
+    if (equals)
+        *equals = '\0';
+    for (unsigned i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        if (strcmp(ignored[i], text) == 0)
+            return complain(ret_error, "option %s: the mount is always ro,nosuid,nodev; leave it out", text);
+    for (const struct option_row *row = table; row < table + ROWS; row++) {
+        if (strcmp(row->name, text) != 0)
+            continue;
+        if ((row->kind == FLAG) != (value == NULL))
+            return complain(ret_error, "option %s %s; see gridmount --help", text,
+                            value ? "takes no value" : "needs a value");
+        if (!set(options, row, value))
+            return complain(ret_error, "option %s=%s: not a valid %s; see gridmount --help", text, value, row->argument);
+        return 0;
+    }
+    return complain(ret_error, "unknown option '%s'; see gridmount --help", text);
+}
+
+int options_parse(struct options *options, const char *text, char **ret_error) {
+    cleanup_free char *copy = strdup(text);
+    char *rest = copy, *one;
+    int result = copy ? 0 : -ENOMEM;
+    while (result == 0 && (one = strsep(&rest, ",")))
+        if (*one)
+            result = parse_one(options, one, ret_error);
+    return result;
+}
+
+/* What is not set yet takes the value of one of these names. */
+struct setting {
+    char **field;
+    const char *names[2];
+};
+
+static bool is_named(const struct setting *setting, const char *name, size_t size) {
+    for (unsigned i = 0; i < 2; i++)
+        if (strlen(setting->names[i]) == size && memcmp(setting->names[i], name, size) == 0)
+            return true;
+    return false;
+}
+
+static void read_lines(FILE *file, struct setting *settings, size_t count) {
+    cleanup_free char *line = NULL;
+    size_t space = 0;
+    while (getline(&line, &space, file) >= 0) {
+        line[strcspn(line, "\r\n")] = '\0';
+        char *start = strncmp(line, "export ", 7) == 0 ? line + 7 : line, *equals = strchr(start, '=');
+        if (*start == '#' || !equals)
+            continue;
+        char *value = equals + 1;
+        size_t size = strlen(value);
+        if (size >= 2 && (*value == '"' || *value == '\'') && value[size - 1] == *value) {
+            value[size - 1] = '\0';
+            value++;
+        }
+        for (size_t i = 0; i < count; i++)
+            if (!*settings[i].field && *value && is_named(&settings[i], start, (size_t)(equals - start)))
+                *settings[i].field = strdup(value);
+    }
+    if (line)
+        explicit_bzero(line, space);
+}
+
+static int read_credentials(const char *path, struct setting *settings, size_t count, char **ret_error) {
+    FILE *file = fopen(path, "re");
+    struct stat status;
+    if (!file)
+        return complain(ret_error, "credentials file %s: %s; check the path", path, strerror(errno));
+    int result = 0;
+    if (fstat(fileno(file), &status) || !S_ISREG(status.st_mode))
+        result = complain(ret_error, "credentials file %s is no regular file; check the path", path);
+    else if (status.st_mode & 077)
+        result = complain(ret_error, "credentials file %s can be read by others; chmod 600 it", path);
+    else
+        read_lines(file, settings, count);
+    fclose(file);
+    return result;
+}
+
+int options_complete(struct options *options, char **ret_error) {
+    struct setting settings[] = {{&options->uri, {"MONGODB_URL", "MONGODB_URI"}},
+                                 {&options->database, {"DB_NAME", "DBNAME"}}};
+    enum { COUNT = sizeof settings / sizeof *settings };
+    if (options->credentials) {
+        int result = read_credentials(options->credentials, settings, COUNT, ret_error);
+        if (result)
+            return result;
+    }
+    for (unsigned i = 0; i < COUNT; i++)
+        for (unsigned k = 0; k < 2 && !*settings[i].field; k++) {
+            const char *value = getenv(settings[i].names[k]);
+            if (value && *value)
+                *settings[i].field = strdup(value);
+        }
+    if (!options->uri)
+        return complain(ret_error, "no connection string; give mongodb://host:port/database or set MONGODB_URL");
+    return 0;
+}
+
+void options_help(FILE *out) {
+    for (const struct option_row *row = table; row < table + ROWS; row++) {
+        char left[64];
+        snprintf(left, sizeof left, "%s%s%s", row->name, row->kind == FLAG ? "" : "=", row->argument);
+        fprintf(out, "  %-24s %s\n", left, row->help);
+    }
+}

@@ -1,0 +1,42 @@
+/* The command line, the environment and the credentials file, as one struct.
+ *
+ * Threads: none; before any is started. Memory: strings are owned; options_done() frees them.
+ * Errors: a parsing function returns 0, or -EINVAL with *ret_error, one line for the user, to be freed. */
+#ifndef FS_OPTIONS_H
+#define FS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "cache/base/log.h"
+
+enum consistency { CONSISTENCY_STRICT, CONSISTENCY_OPEN, CONSISTENCY_TTL, CONSISTENCY_IMMUTABLE };
+
+struct options {
+    char *uri, *database, *mountpoint;
+    bool foreground;
+    char *bucket, *credentials, *log_file;
+    int64_t cache_size; /* bytes */
+    struct {
+        enum consistency mode;
+        int64_t trust_ms; /* how long names and attributes may be believed */
+    } consistency;
+    int64_t timeout_ms;
+    int64_t uid, gid, umask;
+    enum log_level log_level;
+    bool create_indexes, allow_other, read_only, noexec, noatime;
+};
+
+/* The defaults. */
+int options_init(struct options *options);
+void options_done(struct options *options);
+/* "name=value,name": what stands behind -o. */
+int options_parse(struct options *options, const char *text, char **ret_error);
+/* Fills in what is still missing from the credentials file and the environment, and checks that nothing is. */
+int options_complete(struct options *options, char **ret_error);
+void options_help(FILE *out);
+
+#endif

@@ -1,0 +1,14 @@
+/* Subcommands that talk to a running mount through its .gridfs. Each returns an exit status and prints its own error. */
+#ifndef FS_TOOLS_TOOLS_H
+#define FS_TOOLS_TOOLS_H
+
+#include <stdbool.h>
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* 0 healthy, 1 degraded, 2 not a gridmount. */
+int tools_status(const char *path, bool json);
+/* 0 when it is unmounted and its process has ended. */
+int tools_umount(const char *path);
+
+#endif

@@ -1,0 +1,30 @@
+/* An open directory: its entries in one stable order, each that is there throughout exactly once.
+ *
+ * Entries are numbered as they are first read; the keys given out are remembered, so that a position means the same
+ * entry later, after a seek back or a lost cursor, however many names were deleted meanwhile: the list is read again
+ * from there and matched with the keys. A name that appears behind a position already passed is not shown.
+ *
+ * Threads: one at a time (the kernel serialises reads of one directory handle).
+ * Memory: the keys given out, and a window of entries around the position.
+ * Errors: those of the store; a later call goes on from where it was. */
+#ifndef FS_VFS_DIRECTORY_H
+#define FS_VFS_DIRECTORY_H
+
+#include "fs/store/store.h"
+
+struct directory;
+
+/* The entries of `path` in a bucket. Asks nothing yet. `path` is copied. NULL without memory. */
+struct directory *directory_new(struct store *store, const char *path);
+/* A directory of fixed entries, by their keys ("name", or "name/" for directories); takes over the NULL-terminated list
+ * (server_free_names()). */
+struct directory *directory_of_names(char **keys);
+/* Takes NULL, returns NULL. */
+struct directory *directory_free(struct directory *directory);
+/* Begins again, with what is there now. */
+void directory_rewind(struct directory *directory);
+/* The first entry at or behind `position`: 1, its position and the entry, lent until the next call; 0 at the end;
+ * -errno. */
+int directory_get(struct directory *directory, uint64_t position, uint64_t *ret_position, struct store_item **ret_item);
+
+#endif

@@ -1,0 +1,124 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cache/base/stats.h"
+#include "fs/store/names.h"
+#include "fs/vfs/directory.h"
+#include "fs/vfs/vfs_private.h"
+
+/* Offsets: 0 the start, 1 behind ".", 2 behind "..", position + 3 behind the entry at a position. */
+enum { BEHIND_DOT = 1, BEHIND_DOTS = 2 };
+
+struct directory_handle {
+    struct inode *inode;
+    struct directory *directory;
+};
+
+int vfs_open_directory(struct vfs *vfs, struct inode *inode, struct directory_handle **ret_handle) {
+    char **names = NULL;
+    int own = control_names(vfs, inode, &names);
+    if (own < 0)
+        return own;
+    struct directory_handle *handle = calloc(1, sizeof *handle);
+    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+    if (handle && own)
+        handle->directory = directory_of_names(steal_ptr(&names));
+    else if (handle && path)
+        handle->directory = directory_new(inode_store(inode), path);
+    server_free_names(names);
+    if (!handle || !handle->directory) {
+        free(handle);
+        return -ENOMEM;
+    }
+    handle->inode = inode;
+    inode_hold(vfs->inodes, inode);
+    *ret_handle = handle;
+    return 0;
+}
+
+/* An entry with an inode that the kernel may keep. */
+static int adopt(struct vfs *vfs, struct directory_handle *handle, const char *stored, struct store_item *item,
+                 struct vfs_entry *ret_entry) {
+    struct store *store = inode_store(handle->inode);
+    struct store_entry entry = item->entry;
+    if (entry.revision)
+        revision_ref(entry.revision);
+    entry.target = item->entry.target ? strdup(item->entry.target) : NULL;
+    entry.witness = item->entry.witness ? strdup(item->entry.witness) : NULL;
+    struct inode_found found = {.kind = INODE_STORED, .store = store, .entry = &entry};
+    int result = inode_adopt(vfs->inodes, handle->inode, stored, &found, &ret_entry->inode);
+    if (result)
+        store_entry_done(&entry);
+    else
+        vfs_fill_inode(vfs, ret_entry->inode, &ret_entry->attributes);
+    return result;
+}
+
+static int give_item(struct vfs *vfs, struct directory_handle *handle, struct store_item *item, uint64_t next,
+                     bool with_inodes, const struct vfs_taker *taker, bool *ret_full) {
+    char name[NAMES_COMPONENT_MOST + 1], stored[NAMES_STORED_MOST + 2];
+    struct vfs_entry entry = {0};
+    bool is_stored = inode_kind(handle->inode) == INODE_STORED;
+    size_t size = strlen(item->key);
+    size -= item->key[size - 1] == '/';
+    if (size > NAMES_STORED_MOST || (is_stored && names_decode(item->key, size, name)))
+        return 0;
+    snprintf(stored, sizeof stored, "%.*s", (int)size, item->key);
+    const char *shown = is_stored ? name : stored;
+    *ret_full = !taker->fits(taker->context, shown);
+    if (*ret_full)
+        return 0;
+    int result = 0;
+    if (with_inodes && is_stored) /* names of our own are looked up when they are used */
+        result = adopt(vfs, handle, stored, item, &entry);
+    else
+        vfs_fill(vfs, item->entry.kind, inode_number_at(handle->inode, stored, is_stored ? &item->entry : NULL),
+                 item->entry.kind == STORE_FILE ? NULL : &item->entry.attributes, item->entry.revision,
+                 &entry.attributes);
+    if (result == 0)
+        taker->take(taker->context, shown, &entry, next);
+    return result;
+}
+
+static bool give_dots(struct vfs *vfs, struct directory_handle *handle, uint64_t *offset,
+                      const struct vfs_taker *taker) {
+    static const char *const names[] = {".", ".."};
+    for (; *offset < BEHIND_DOTS; ++*offset) {
+        struct vfs_entry entry = {0};
+        if (!taker->fits(taker->context, names[*offset]))
+            return false;
+        vfs_fill_inode(vfs, handle->inode, &entry.attributes);
+        taker->take(taker->context, names[*offset], &entry, *offset + 1);
+    }
+    return true;
+}
+
+int vfs_read_directory(struct vfs *vfs, struct directory_handle *handle, uint64_t offset, bool with_inodes,
+                       const struct vfs_taker *taker) {
+    stats_add(STAT_directory_reads, 1);
+    if (offset == 0)
+        directory_rewind(handle->directory);
+    bool given = offset < BEHIND_DOTS;
+    if (!give_dots(vfs, handle, &offset, taker))
+        return 0;
+    for (bool full = false;; given = true) {
+        struct store_item *item;
+        uint64_t position;
+        int result = directory_get(handle->directory, offset - BEHIND_DOTS, &position, &item);
+        if (result > 0) {
+            offset = position + BEHIND_DOTS + 1;
+            result = give_item(vfs, handle, item, offset, with_inodes, taker, &full);
+            if (result == 0 && !full)
+                continue;
+        }
+        /* What was given is given; the error comes again with the next question. */
+        return result < 0 && !given ? result : 0;
+    }
+}
+
+void vfs_close_directory(struct vfs *vfs, struct directory_handle *handle) {
+    directory_free(handle->directory);
+    inode_release(vfs->inodes, handle->inode);
+    free(handle);
+}

@@ -1,0 +1,221 @@
+#include "fs/vfs/vfs.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "cache/base/clock.h"
+#include "cache/base/log.h"
+#include "cache/base/stats.h"
+#include "fs/store/names.h"
+#include "fs/vfs/vfs_private.h"
+
+struct handle {
+    struct inode *inode;
+    struct reader *reader; /* NULL: the text */
+    struct blob *text;     /* of a status file */
+};
+
+int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs) {
+    struct vfs *vfs = calloc(1, sizeof *vfs);
+    if (!vfs)
+        return -ENOMEM;
+    vfs->config = *config;
+    vfs->started = time(NULL);
+    struct inode_found root = {.kind = INODE_BUCKETS};
+    int result = 0;
+    if (strcmp(config->bucket, "*") != 0) {
+        root.kind = INODE_STORED;
+        result = config->server->ops->bucket(config->server, config->bucket, &root.store);
+    }
+    if (result == 0 && !(vfs->inodes = inodes_new(&root)))
+        result = -ENOMEM;
+    if (result)
+        vfs_free(vfs);
+    else
+        *ret_vfs = vfs;
+    return result;
+}
+
+struct vfs *vfs_free(struct vfs *vfs) {
+    if (vfs) {
+        inodes_free(vfs->inodes);
+        free(vfs);
+    }
+    return NULL;
+}
+
+struct inode *vfs_root(struct vfs *vfs) {
+    return inodes_root(vfs->inodes);
+}
+
+static int lookup_stored(struct vfs *vfs, struct inode *parent, const char *name, struct inode **ret_inode) {
+    char stored[NAMES_STORED_MOST + 1];
+    int result = names_encode(name, stored);
+    if (result)
+        return result == -EINVAL ? -ENOENT : result;
+    struct store *store = inode_store(parent);
+    cleanup_free char *path = inode_path(vfs->inodes, parent, stored);
+    cleanup_free char *witness = inode_witness(vfs->inodes, parent, stored);
+    struct store_entry entry = {0};
+    if (!path)
+        return -ENOMEM;
+    result = store->ops->lookup(store, path, witness, &entry);
+    if (result == -ENOENT)
+        inode_drop(vfs->inodes, parent, stored);
+    if (result)
+        return result;
+    struct inode_found found = {.kind = INODE_STORED, .store = store, .entry = &entry};
+    result = inode_adopt(vfs->inodes, parent, stored, &found, ret_inode);
+    if (result)
+        store_entry_done(&entry);
+    return result;
+}
+
+int vfs_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct vfs_entry *ret_entry) {
+    stats_add(STAT_lookups, 1);
+    bool stored = inode_kind(parent) == INODE_STORED && !control_is(vfs, parent, name);
+    struct inode *inode;
+    int result = stored ? lookup_stored(vfs, parent, name, &inode) : control_lookup(vfs, parent, name, &inode);
+    if (result)
+        return result;
+    ret_entry->inode = inode;
+    vfs_fill_inode(vfs, inode, &ret_entry->attributes);
+    return 0;
+}
+
+void vfs_forget(struct vfs *vfs, struct inode *inode, uint64_t lookups) {
+    inode_forget(vfs->inodes, inode, lookups);
+}
+
+int vfs_attributes(struct vfs *vfs, struct inode *inode, struct stat *ret_attributes) {
+    vfs_fill_inode(vfs, inode, ret_attributes);
+    return 0;
+}
+
+int vfs_readlink(struct vfs *vfs, struct inode *inode, char **ret_target) {
+    char *target = inode_target(vfs->inodes, inode);
+    if (!target)
+        return -EINVAL;
+    *ret_target = target;
+    return 0;
+}
+
+static int open_text(struct vfs *vfs, struct inode *inode, struct handle *handle) {
+    bool json = inode_kind(inode) == INODE_STATUS_JSON;
+    cleanup_free char *text = vfs->config.status(vfs->config.status_context, json);
+    if (!text)
+        return -ENOMEM;
+    size_t size = strlen(text);
+    handle->text = blob_new(chunks_budget(vfs->config.chunks), size);
+    if (!handle->text)
+        return -ENOMEM;
+    memcpy(handle->text->bytes, text, size);
+    return 0;
+}
+
+static bool is_trusted(struct vfs *vfs, struct inode *inode) {
+    return vfs->config.trust_opens &&
+           clock_now_ms() - inode_checked_ms(vfs->inodes, inode) < vfs->config.trust_ms;
+}
+
+/* The content that is newest now must be the one this inode stands for. */
+static int revalidate(struct vfs *vfs, struct inode *inode) {
+    if (inode_kind(inode) == INODE_BY_ID || is_trusted(vfs, inode))
+        return 0;
+    struct store *store = inode_store(inode);
+    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+    cleanup_with(revision_unref) struct revision *newest = NULL;
+    cleanup_with(revision_unref) struct revision *mine = inode_revision(vfs->inodes, inode);
+    if (!path)
+        return -ENOMEM;
+    int result = store->ops->newest(store, path, &newest);
+    if (result && result != -ENOENT)
+        return result;
+    if (result == -ENOENT || !revision_same_content(newest, mine)) {
+        stats_add(STAT_stale_opens, 1);
+        return -ESTALE;
+    }
+    inode_refresh(vfs->inodes, inode, newest);
+    return 0;
+}
+
+static int open_stored(struct vfs *vfs, struct inode *inode, struct handle *handle) {
+    int result = revalidate(vfs, inode);
+    if (result)
+        return result;
+    cleanup_with(revision_unref) struct revision *revision = inode_revision(vfs->inodes, inode);
+    if (revision->damage) {
+        cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+        log_error("file '%s' cannot be read: %s", path ? path : "?", revision->damage);
+        stats_add(STAT_damaged_chunks, 1);
+        return -EIO;
+    }
+    return inode_open_reader(vfs->inodes, inode, vfs->config.chunks, &handle->reader);
+}
+
+int vfs_open(struct vfs *vfs, struct inode *inode, struct handle **ret_handle, bool *ret_live) {
+    stats_add(STAT_opens, 1);
+    struct handle *handle = calloc(1, sizeof *handle);
+    if (!handle)
+        return -ENOMEM;
+    bool text = inode_kind(inode) == INODE_STATUS || inode_kind(inode) == INODE_STATUS_JSON;
+    int result = text ? open_text(vfs, inode, handle) : open_stored(vfs, inode, handle);
+    if (result) {
+        free(handle);
+        return result;
+    }
+    handle->inode = inode;
+    inode_hold(vfs->inodes, inode);
+    *ret_handle = handle;
+    *ret_live = text;
+    return 0;
+}
+
+static void read_text(const struct handle *handle, int64_t offset, size_t size, struct reader_view *ret_views,
+                      unsigned *ret_count) {
+    size_t whole = handle->text->size, rest = offset < (int64_t)whole ? whole - (size_t)offset : 0;
+    *ret_count = rest && size ? 1 : 0;
+    if (*ret_count)
+        ret_views[0] = (struct reader_view){.blob = blob_ref(handle->text),
+                                            .bytes = handle->text->bytes + offset,
+                                            .size = rest < size ? rest : size};
+}
+
+int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size, struct reader_view *ret_views,
+             unsigned *ret_count) {
+    (void)vfs;
+    int result = 0;
+    if (handle->text)
+        read_text(handle, offset, size, ret_views, ret_count);
+    else
+        result = reader_read(handle->reader, offset, size, ret_views, ret_count);
+    stats_add(STAT_reads, 1);
+    for (unsigned i = 0; result == 0 && i < *ret_count; i++)
+        stats_add(STAT_bytes_read, ret_views[i].size);
+    return result;
+}
+
+void vfs_close(struct vfs *vfs, struct handle *handle) {
+    if (handle->reader)
+        inode_close_reader(vfs->inodes, handle->inode);
+    blob_unref(handle->text);
+    inode_release(vfs->inodes, handle->inode);
+    free(handle);
+}
+
+void vfs_statistics(struct vfs *vfs, struct statvfs *ret_statistics) {
+    (void)vfs;
+    *ret_statistics = (struct statvfs){.f_bsize = 4096,
+                                       .f_frsize = 4096,
+                                       .f_blocks = 1ull << 38, /* 1 PiB */
+                                       .f_bfree = 1ull << 38,
+                                       .f_bavail = 1ull << 38,
+                                       .f_files = 1ull << 32,
+                                       .f_ffree = 1ull << 32,
+                                       .f_namemax = NAMES_COMPONENT_MOST};
+}
+
+void vfs_check(struct vfs *vfs) {
+    inodes_check(vfs->inodes);
+}
