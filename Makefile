@@ -1,0 +1,133 @@
+# gridmount. `make` builds, `make demo` shows it, `make check` tests it; `make help` lists the rest.
+#
+#   DEVELOPER=1                  -Werror and a long list of warnings
+#   SANITIZE=address,undefined   builds with sanitizers in a folder of its own
+#   SANITIZE=thread
+#   SERVER=secantus|secantus-rs|ferretdb|default   what `make check-mount` runs against
+
+MAKEFLAGS += --no-builtin-rules
+CC = gcc
+PYTHON = build/venv/bin/python
+comma = ,
+empty =
+OUT = build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))$(if $(DEVELOPER),/developer)
+
+CFLAGS = -O2 -g
+BASE = -std=gnu17 -D_GNU_SOURCE -I. -MMD -MP -pthread -fno-strict-aliasing -fstack-protector-strong -Wall -Wextra
+ifdef DEVELOPER
+BASE += -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
+	-Wwrite-strings -Wcast-qual -Wformat=2 -Wundef -Wvla-larger-than=8192 -Wimplicit-fallthrough -Wlogical-op \
+	-Wduplicated-cond -Wduplicated-branches -Wnull-dereference -Wno-cast-qual -Wno-unused-result
+endif
+ifdef SANITIZE
+BASE += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -DLOCK_DEBUG
+LDFLAGS += -fsanitize=$(SANITIZE)
+endif
+
+# ---- layers: a folder is an archive; only fs/store/mongo sees libmongoc, only fs/fuse sees libfuse ----
+
+MONGOC = $(shell pkg-config --exists mongoc2 && echo mongoc2 || echo libmongoc-1.0)
+MONGOC_CFLAGS := $(shell pkg-config --cflags $(MONGOC))
+FUSE_CFLAGS := $(shell pkg-config --cflags fuse3)
+LIBS = $(shell pkg-config --libs $(MONGOC) fuse3 libcrypto) -lm
+
+LAYERS = fs fs/tools fs/fuse fs/vfs cache fs/store/mongo fs/store cache/base
+objects = $(patsubst %.c,$(OUT)/%.o,$(wildcard $(1)/*.c))
+archive = $(OUT)/lib/$(subst /,-,$(1)).a
+ARCHIVES = $(foreach layer,$(filter-out fs,$(LAYERS)),$(call archive,$(layer)))
+
+all: $(OUT)/gridmount
+
+$(OUT)/gridmount: $(call objects,fs) $(ARCHIVES)
+	@echo "  ld $@"
+	@$(CC) $(LDFLAGS) -pthread -o $@ $(call objects,fs) $(ARCHIVES) $(LIBS)
+
+define layer_rule
+$$(call archive,$(1)): $$(call objects,$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	@ar rcs $$@ $$^
+endef
+$(foreach layer,$(filter-out fs,$(LAYERS)),$(eval $(call layer_rule,$(layer))))
+
+$(OUT)/fs/store/mongo/%.o: EXTRA = $(MONGOC_CFLAGS)
+$(OUT)/fs/fuse/%.o: EXTRA = $(FUSE_CFLAGS)
+
+$(OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  cc $<"
+	@$(CC) $(BASE) $(CFLAGS) $(EXTRA) -c -o $@ $<
+
+# ---- tests ----
+
+UNITS = $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
+FAKES = $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/fake/*.c))
+
+$(OUT)/tests/unit/%.o: EXTRA = $(MONGOC_CFLAGS)
+
+$(OUT)/unit/%: $(OUT)/tests/unit/%.o $(FAKES) $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -pthread -o $@ $< $(FAKES) $(ARCHIVES) $(LIBS) -lcmocka
+
+.SECONDARY:
+
+check-unit: $(UNITS)
+	@mkdir -p build/reports
+	@rm -f build/reports/unit-*.xml
+	@for unit in $(UNITS); do \
+		CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE=build/reports/unit-$$(basename $$unit)$(subst /,-,$(OUT:build%=%)).xml $$unit \
+		|| { echo "$$unit failed:"; $$unit; exit 1; }; \
+	done
+	@echo "units: $(words $(UNITS)) programs passed$(if $(SANITIZE), under $(SANITIZE))"
+
+layers:
+	python3 tests/layers.py $(LAYERS)
+
+# Each header compiles alone, first in its file.
+headers:
+	@for header in $$(find cache fs -name '*.h'); do \
+		case $$header in *_private.h) ;; esac; \
+		$(CC) $(BASE) $(MONGOC_CFLAGS) $(FUSE_CFLAGS) -MF /dev/null -fsyntax-only -x c $$header || exit 1; \
+	done
+	@echo "headers: each compiles alone"
+
+SERVER = default
+REPORT = build/reports/mount-$(SERVER)$(subst /,-,$(OUT:build%=%)).xml
+check-mount: $(OUT)/gridmount
+	@mkdir -p build/reports
+	GRIDMOUNT_BINARY=$(CURDIR)/$(OUT)/gridmount $(PYTHON) -m pytest tests/mount -q --server=$(SERVER) \
+		--junitxml=$(REPORT) $(PYTEST)
+
+# ---- the two commands of the README, and what takes longer ----
+
+bootstrap-%:
+	@packaging/bootstrap $*
+
+# Sub-makes, because what they build with is only there after the bootstrap.
+demo: bootstrap-demo
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) packaging/demo
+
+check: bootstrap-check
+	@$(MAKE) --no-print-directory all layers headers check-unit
+	@$(MAKE) --no-print-directory DEVELOPER=1 all
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-unit
+	@$(MAKE) --no-print-directory SANITIZE=thread check-unit
+	@$(MAKE) --no-print-directory fuzz SECONDS=$(FUZZ_SHORT)
+	@$(MAKE) --no-print-directory check-mount
+	@if [ -x build/ferretdb ]; then $(MAKE) --no-print-directory check-mount SERVER=ferretdb; fi
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-mount PYTEST='-m sanitize'
+
+check-long: bootstrap-check
+	@$(MAKE) --no-print-directory check-mount PYTEST='--long --timeout 1800'
+	@$(MAKE) --no-print-directory fuzz SECONDS=600
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
+	@grep -oE '^[a-z][a-z-]*:' Makefile | tr -d : | sort -u | xargs echo "targets:"
+
+clean:
+	rm -rf build/cache build/fs build/lib build/tests build/unit build/fuzz build/bench build/gridmount build/sanitize-*
+
+.PHONY: all check check-unit check-mount check-long layers headers demo bench fuzz clean help bootstrap
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)
