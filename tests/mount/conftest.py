@@ -1,0 +1,119 @@
+"""Fixtures of the mount tests: one server per run, one database and any number of mounts per test."""
+import itertools
+import uuid
+
+import pytest
+
+import buckets
+import mounting
+import servers
+
+
+def pytest_addoption(parser):
+    parser.addoption("--server", default="default", choices=servers.KINDS,
+                     help="the MongoDB-compatible server that the tests run against")
+
+
+    parser.addoption("--long", action="store_true",
+                     help="run the long forms (a million files, gigabytes), and only those")
+
+
+def pytest_collection_modifyitems(config, items):
+    wanted = config.getoption("--long")
+    chosen = [item for item in items if bool(item.get_closest_marker("long")) == wanted]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
+def pytest_report_header(config):
+    return f"server: {servers.choose(config.getoption('--server'))}, binary: {mounting.BINARY}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed:
+        for mnt in getattr(item, "mounts", []):
+            report.sections.append((f"log of {mnt.path}", mnt.log()[-8000:]))
+    return report
+
+
+@pytest.fixture(scope="session")
+def server(request, tmp_path_factory):
+    with servers.start(request.config.getoption("--server"),
+                       tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def guarded(request, tmp_path_factory):
+    """A second server, which asks for servers.USER and servers.PASSWORD."""
+    try:
+        with servers.start(request.config.getoption("--server"),
+                           tmp_path_factory.mktemp("guarded"), auth=True) as started:
+            yield started
+    except servers.NotAvailable as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def client(server):
+    with server.client(tz_aware=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def database(client):
+    """A database of this test's own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield client[name]
+    client.drop_database(name)
+
+
+@pytest.fixture
+def bucket(database):
+    """The default bucket with the spec's indexes."""
+    return buckets.Bucket(database)
+
+
+@pytest.fixture
+def scale(server):
+    """Sizes are full on quick servers and a tenth on slow ones."""
+    return lambda size: max(1, size // 10) if server.slow else size
+
+
+@pytest.fixture
+def uri(server, database):
+    """The connection string for this test's database."""
+    return server.uri(database.name, directConnection="true")
+
+
+@pytest.fixture
+def mount(request, tmp_path, uri):
+    """mount(options="…", uri=…, bucket=…): a mounting.Mount, unmounted and checked at the end."""
+    request.node.mounts = started = []
+    number = itertools.count(1)
+    own_uri = uri
+    # Below pytest's own limit: a killed daemon ends even a request that no signal interrupts.
+    limit = request.node.get_closest_marker("timeout")
+    longest = (limit.args[0] if limit else 60) - 5
+
+    def start(options="", uri=None, bucket=None, directory=None):
+        n = next(number)
+        options = ",".join(filter(None, [f"bucket={bucket}" if bucket else "", options]))
+        mnt = mounting.Mount(uri or own_uri, directory or tmp_path / f"mnt{n}",
+                             tmp_path / f"gridmount{n}.log", options, longest)
+        started.append(mnt)
+        return mnt.start()
+
+    yield start
+    problems = []
+    for mnt in started:
+        status = mnt.unmount() if mnt.process else mnt.expected_exit
+        if status != mnt.expected_exit:
+            problems.append(f"the daemon of {mnt.path} exited {status}, not {mnt.expected_exit}")
+        problems += mnt.alarms()
+        if mounting.mount_table(mnt.path):
+            problems.append(f"{mnt.path} was still mounted")
+            mounting.force_unmount(mnt.path)
+    assert not problems, "\n".join(problems)

@@ -1,0 +1,129 @@
+"""A server that is slow, silent or gone: no hang, the truth in `status`, and healing by itself."""
+import errno
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+import proxy
+import servers
+from buckets import CHUNK, Bucket
+from mounting import gridmount, mount_table, names_in, wait_for
+
+TIMEOUT = 3
+GRACE = 4       # what a loaded machine may take on top
+
+
+@pytest.fixture
+def link(server):
+    if not server.is_ours:
+        pytest.skip("the server of GRIDMOUNT_TEST_URI cannot be put behind a proxy")
+    with proxy.Proxy("127.0.0.1", server.port) as opened:
+        yield opened
+
+
+@pytest.fixture
+def through(link, database):
+    """The connection string that leads through the proxy."""
+    return f"mongodb://127.0.0.1:{link.port}/{database.name}?directConnection=true"
+
+
+@pytest.fixture
+def data(bucket, scale):
+    content = random.Random(1).randbytes(scale(20 * CHUNK) + 5)
+    bucket.put("f", content)
+    return content
+
+
+def test_requests_end_when_the_server_is_silent_and_work_when_it_is_back(
+        link, through, data, mount):
+    mnt = mount(uri=through, options=f"timeout={TIMEOUT}")
+    descriptor = os.open(mnt.path / "f", os.O_RDONLY | os.O_DIRECT)
+    assert os.pread(descriptor, 4096, 0) == data[:4096]
+    link.set(stalled=True)
+    began = time.monotonic()
+    with pytest.raises(OSError):
+        os.listdir(mnt.path)
+    assert time.monotonic() - began <= TIMEOUT + GRACE
+    assert os.pread(descriptor, 4096, 0) == data[:4096], "what is cached stays readable"
+    began = time.monotonic()
+    os.statvfs(mnt.path)
+    assert gridmount("status", mnt.path).returncode == 1
+    assert mnt.status()["state"] == "degraded"
+    assert time.monotonic() - began <= GRACE
+    link.set(stalled=False)
+    wait_for(lambda: gridmount("status", mnt.path).returncode == 0, 20, "a healthy status")
+    assert names_in(mnt.path) == ["f"]
+    assert os.pread(descriptor, len(data), 0) == data
+    os.close(descriptor)
+
+
+def test_an_unmount_works_while_the_server_is_silent(link, through, data, mount):
+    mnt = mount(uri=through, options=f"timeout={TIMEOUT}")
+    (mnt.path / "f").stat()
+    link.set(stalled=True)
+    began = time.monotonic()
+    assert mnt.unmount() == 0
+    assert time.monotonic() - began <= TIMEOUT + GRACE
+    assert mount_table(mnt.path) == []
+
+
+def test_a_signal_ends_a_read_that_waits_for_the_server(link, through, data, mount):
+    mnt = mount(uri=through, options="timeout=30")
+    names_in(mnt.path)
+    link.set(stalled=True)
+    opens = mnt.counters()["opens"] + mnt.counters()["lookups"]
+    reader = subprocess.Popen(["cat", mnt.path / "f"], stdout=subprocess.DEVNULL)
+    wait_for(lambda: mnt.counters()["opens"] + mnt.counters()["lookups"] > opens,
+             what="a request of the reader")
+    reader.send_signal(signal.SIGTERM)
+    assert reader.wait(GRACE) == -signal.SIGTERM
+    link.set(stalled=False)
+
+
+def test_a_connection_that_breaks_in_mid_read_breaks_no_content(link, through, data, mount):
+    mnt = mount(uri=through)
+    for number in range(5):
+        link.cut()
+        descriptor = os.open(mnt.path / "f", os.O_RDONLY | os.O_DIRECT)
+        at = number * len(data) // 5
+        assert os.pread(descriptor, 10_000, at) == data[at:at + 10_000]
+        os.close(descriptor)
+    assert (mnt.path / "f").read_bytes() == data
+
+
+def test_a_slow_link_carries_the_content_about_once(link, through, data, mount):
+    link.set(bandwidth=8 << 20, latency=0.01)
+    mnt = mount(uri=through)
+    before = link.counts()["down"]
+    assert (mnt.path / "f").read_bytes() == data
+    assert link.counts()["down"] - before <= 1.15 * len(data) + 100_000
+
+
+def test_a_server_that_dies_and_comes_back_is_found_again(request, tmp_path, mount):
+    kind = request.config.getoption("--server")
+    if servers.choose(kind) == "external":
+        pytest.skip("the server of GRIDMOUNT_TEST_URI is not ours to kill")
+    with servers.start(kind, tmp_path / "mortal", sync_on_commit=True) as mortal:
+        with mortal.client() as client:
+            Bucket(client["db"]).put("f", b"survives")
+        mnt = mount(uri=mortal.uri("db"), options=f"timeout={TIMEOUT}")
+        assert (mnt.path / "f").read_bytes() == b"survives"
+        mortal.kill()
+        with pytest.raises(OSError) as refused:
+            os.listdir(mnt.path)
+        assert refused.value.errno in (errno.EIO, errno.ETIMEDOUT, errno.EHOSTUNREACH,
+                                       errno.ECONNREFUSED, errno.ENOTCONN)
+        mortal.restart()
+
+        def works():
+            try:
+                return names_in(mnt.path) == ["f"]
+            except OSError:
+                return False
+        wait_for(works, 20, "a mount that works again")
+        assert (mnt.path / "f").read_bytes() == b"survives"
+        assert mnt.unmount() == 0
