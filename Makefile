@@ -65,9 +65,10 @@ FAKES = $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/fake/*.c))
 
 $(OUT)/tests/unit/%.o: EXTRA = $(MONGOC_CFLAGS)
 
-$(OUT)/unit/%: $(OUT)/tests/unit/%.o $(FAKES) $(ARCHIVES)
+PARTS = $(filter-out $(OUT)/fs/main.o,$(call objects,fs))
+$(OUT)/unit/%: $(OUT)/tests/unit/%.o $(FAKES) $(PARTS) $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -pthread -o $@ $< $(FAKES) $(ARCHIVES) $(LIBS) -lcmocka
+	@$(CC) $(LDFLAGS) -pthread -o $@ $< $(FAKES) $(PARTS) $(ARCHIVES) $(LIBS) -lcmocka
 
 .SECONDARY:
 
@@ -97,6 +98,41 @@ check-mount: $(OUT)/gridmount
 	@mkdir -p build/reports
 	GRIDMOUNT_BINARY=$(CURDIR)/$(OUT)/gridmount $(PYTHON) -m pytest tests/mount -q --server=$(SERVER) \
 		--junitxml=$(REPORT) $(PYTEST)
+
+# ---- fuzzing: what others write is parsed by pure functions ----
+
+SECONDS = 60
+FUZZ_SHORT = 10
+FUZZED = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SOURCES = $(wildcard cache/base/*.c cache/readahead.c fs/store/*.c fs/store/mongo/document.c) \
+	fs/store/mongo/identity.c fs/options.c fs/memory_limit.c
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES)
+	@mkdir -p $(@D)
+	@echo "  clang $@"
+	@clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -std=gnu17 -D_GNU_SOURCE -I. \
+		$(MONGOC_CFLAGS) -pthread -o $@ $^ $(shell pkg-config --libs $(MONGOC) libcrypto) -lm
+
+# New inputs go to build/fuzz; what is found stays in tests/fuzz/corpus as a fixture.
+fuzz: $(FUZZED:%=build/fuzz/fuzz_%)
+	@for target in $(FUZZED); do \
+		mkdir -p build/fuzz/corpus/$$target && \
+		build/fuzz/fuzz_$$target -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=0 \
+			-artifact_prefix=build/fuzz/$$target- build/fuzz/corpus/$$target tests/fuzz/corpus/$$target || exit 1; \
+		echo "fuzz: $$target, $(SECONDS) s, nothing found"; \
+	done
+
+# ---- benchmarks: ratios from one interleaved run; see tests/bench ----
+
+BENCHES = $(patsubst tests/bench/%.c,build/bench/%,$(wildcard tests/bench/*.c))
+build/bench/%: tests/bench/%.c tests/bench/measure.h
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu17 -D_GNU_SOURCE -I. -Itests/bench -Wall -Wextra $(CFLAGS) $(MONGOC_CFLAGS) -pthread -o $@ $< \
+		$(shell pkg-config --libs $(MONGOC))
+
+bench: bootstrap-check
+	@$(MAKE) --no-print-directory all $(BENCHES)
+	@$(PYTHON) tests/bench/bench.py $(BENCH)
 
 # ---- the two commands of the README, and what takes longer ----
 

@@ -8,14 +8,14 @@
 #include "cache/base/lock.h"
 #include "cache/base/stats.h"
 
-/* One fetch under way: chunks [first, first + count) of a revision.
+/* One fetch under way: chunks [first, first + count) of a revision, or the only chunks of `count` revisions.
  *
  *     QUEUED -> RUNNING [claim: a worker, or a reader that will not wait for one] -> DONE [finish]
  */
 struct flight {
     struct chunks *chunks;
-    struct chunk_file file;
     uint32_t first, count;
+    bool heads;          /* of files[0 .. count); else a range of files[0] */
     unsigned references; /* the list's, the task's, each waiter's; under the lock */
     enum { QUEUED, RUNNING, DONE } state;
     int error; /* of the fetch as a whole */
@@ -23,6 +23,7 @@ struct flight {
     struct flight *prev, *next;
     struct blob *blobs[CHUNKS_FETCH_MOST];
     int errors[CHUNKS_FETCH_MOST];
+    struct chunk_file files[];
 };
 
 struct chunks {
@@ -63,18 +64,45 @@ static struct chunk_key key_of(const struct chunk_file *file, uint32_t n) {
     return key;
 }
 
+static bool same_file(const struct chunk_file *one, const struct chunk_file *other) {
+    return memcmp(one->revision, other->revision, sizeof one->revision) == 0;
+}
+
+/* What the i-th chunk of a flight is. */
+static const struct chunk_file *file_at(const struct flight *flight, uint32_t i) {
+    return &flight->files[flight->heads ? i : 0];
+}
+
+static uint32_t number_at(const struct flight *flight, uint32_t i) {
+    return flight->heads ? 0 : flight->first + i;
+}
+
+/* Which chunk of a flight is n of `file`; flight->count: none. */
+static uint32_t index_in(const struct flight *flight, const struct chunk_file *file, uint32_t n) {
+    if (!flight->heads) {
+        bool in_range = n >= flight->first && n - flight->first < flight->count;
+        return in_range && same_file(&flight->files[0], file) ? n - flight->first : flight->count;
+    }
+    uint32_t i = 0;
+    while (i < flight->count && (n != 0 || !same_file(&flight->files[i], file)))
+        i++;
+    return i;
+}
+
 static struct flight *flight_of(struct chunks *chunks, const struct chunk_file *file, uint32_t n) {
     struct flight *flight;
     DL_FOREACH(chunks->flights, flight) {
-        if (n >= flight->first && n - flight->first < flight->count &&
-            memcmp(flight->file.revision, file->revision, sizeof file->revision) == 0)
+        if (index_in(flight, file, n) < flight->count)
             return flight;
     }
     return NULL;
 }
 
 static size_t size_of(const struct flight *flight) {
-    return flight->count * blob_cost(flight->file.chunk_size);
+    size_t size = 0;
+    for (uint32_t i = 0; i < flight->count; i++)
+        size += blob_cost(file_at(flight, i)->chunk_size);
+    return size;
 }
 
 static bool room_for(struct chunks *chunks, size_t bytes) {
@@ -103,21 +131,31 @@ static uint32_t missing_run(struct chunks *chunks, const struct chunk_file *file
     return run;
 }
 
-static struct flight *flight_new(struct chunks *chunks, const struct chunk_file *file, uint32_t first,
+/* Of chunks [first, first + count) of files[0], or of the heads of `count` files. */
+static struct flight *flight_new(struct chunks *chunks, const struct chunk_file *files, bool heads, uint32_t first,
                                  uint32_t count) {
-    struct flight *flight = calloc(1, sizeof *flight);
+    uint32_t file_count = heads ? count : 1;
+    struct flight *flight = calloc(1, sizeof *flight + file_count * sizeof *files);
     if (!flight)
         return NULL;
     flight->chunks = chunks;
-    flight->file = *file;
+    flight->heads = heads;
     flight->first = first;
     flight->count = count;
     flight->references = 1;
     condition_init(&flight->done);
-    chunks->source.ref(file->handle);
+    for (uint32_t i = 0; i < file_count; i++) {
+        flight->files[i] = files[i];
+        chunks->source.ref(files[i].handle);
+    }
     chunks->reserved += size_of(flight);
     DL_APPEND(chunks->flights, flight);
     return flight;
+}
+
+static void unref_files(struct flight *flight) {
+    for (uint32_t i = 0; i < (flight->heads ? flight->count : 1); i++)
+        flight->chunks->source.unref(flight->files[i].handle);
 }
 
 static void flight_unref_locked(struct flight *flight) {
@@ -134,7 +172,7 @@ static void finish_locked(struct flight *flight) {
     struct chunks *chunks = flight->chunks;
     chunks->reserved -= size_of(flight);
     for (uint32_t i = 0; i < flight->count; i++) {
-        struct chunk_key key = key_of(&flight->file, flight->first + i);
+        struct chunk_key key = key_of(file_at(flight, i), number_at(flight, i));
         if (flight->blobs[i])
             (void)lru_put(chunks->lru, &key, flight->blobs[i]); /* without memory it is just not kept */
     }
@@ -145,21 +183,31 @@ static void finish_locked(struct flight *flight) {
     flight_unref_locked(flight);
 }
 
+static int fetch(struct flight *flight) {
+    const struct chunk_source *source = &flight->chunks->source;
+    struct budget *budget = flight->chunks->budget;
+    if (!flight->heads)
+        return source->fetch(source->context, flight->files[0].handle, flight->first, flight->count, budget,
+                             flight->blobs, flight->errors);
+    void *handles[CHUNKS_FETCH_MOST];
+    for (uint32_t i = 0; i < flight->count; i++)
+        handles[i] = flight->files[i].handle;
+    return source->fetch_heads(source->context, handles, flight->count, budget, flight->blobs, flight->errors);
+}
+
 /* Runs a claimed flight. Called, and returns, with the lock held. */
 static void run_locked(struct flight *flight) {
     struct chunks *chunks = flight->chunks;
     flight->state = RUNNING;
     lock_release(&chunks->lock);
-    flight->error = chunks->source.fetch(chunks->source.context, flight->file.handle, flight->first, flight->count,
-                                         chunks->budget, flight->blobs, flight->errors);
-    chunks->source.unref(flight->file.handle);
+    flight->error = fetch(flight);
+    unref_files(flight);
     lock_acquire(&chunks->lock);
     finish_locked(flight);
 }
 
-/* What a finished flight says of chunk n. */
-static int result_of(const struct flight *flight, uint32_t n, struct blob **ret_blob) {
-    uint32_t i = n - flight->first;
+/* What a finished flight says of its i-th chunk. */
+static int result_of(const struct flight *flight, uint32_t i, struct blob **ret_blob) {
     if (flight->error)
         return flight->error;
     if (!flight->blobs[i])
@@ -172,23 +220,23 @@ static int fetch_locked(struct chunks *chunks, const struct chunk_file *file, ui
                         struct blob **ret_blob) {
     uint32_t count = missing_run(chunks, file, n, wanted);
     make_room(chunks, count * blob_cost(file->chunk_size));
-    struct flight *flight = flight_new(chunks, file, n, count);
+    struct flight *flight = flight_new(chunks, file, false, n, count);
     if (!flight)
         return -ENOMEM;
     flight->references++;
     run_locked(flight);
-    int result = result_of(flight, n, ret_blob);
+    int result = result_of(flight, 0, ret_blob);
     flight_unref_locked(flight);
     return result;
 }
 
-static int join_locked(struct flight *flight, uint32_t n, struct blob **ret_blob) {
+static int join_locked(struct flight *flight, const struct chunk_file *file, uint32_t n, struct blob **ret_blob) {
     flight->references++;
     if (flight->state == QUEUED)
         run_locked(flight);
     while (flight->state != DONE)
         condition_wait(&flight->done, &flight->chunks->lock);
-    int result = result_of(flight, n, ret_blob);
+    int result = result_of(flight, index_in(flight, file, n), ret_blob);
     flight_unref_locked(flight);
     return result;
 }
@@ -206,7 +254,7 @@ int chunks_get(struct chunks *chunks, const struct chunk_file *file, uint32_t n,
         result = 0;
     } else if (flight) {
         stats_add(STAT_cache_joins, 1);
-        result = join_locked(flight, n, ret_blob);
+        result = join_locked(flight, file, n, ret_blob);
     }
     if (result) { /* absent; or someone's fetch of more than this chunk failed: ask for it alone */
         stats_add(STAT_cache_misses, 1);
@@ -216,7 +264,7 @@ int chunks_get(struct chunks *chunks, const struct chunk_file *file, uint32_t n,
             result = 0;
         } else {
             flight = flight_of(chunks, file, n);
-            result = flight ? join_locked(flight, n, ret_blob)
+            result = flight ? join_locked(flight, file, n, ret_blob)
                             : fetch_locked(chunks, file, n, result == -EAGAIN ? wanted : 1, ret_blob);
         }
     }
@@ -240,8 +288,19 @@ static void run_task(void *argument) {
 static void abandon_locked(struct flight *flight) {
     flight->error = -EAGAIN;
     flight->references--; /* the task's */
-    flight->chunks->source.unref(flight->file.handle);
+    unref_files(flight);
     finish_locked(flight);
+}
+
+/* Hands a new flight to the workers; false when they will not take it. */
+static bool send_locked(struct chunks *chunks, struct flight *flight) {
+    if (!flight)
+        return false;
+    flight->references++; /* the task's */
+    if (workers_submit(chunks->workers, run_task, flight))
+        return true;
+    abandon_locked(flight);
+    return false;
 }
 
 /* Starts one fetch of the missing chunks at n; *ret_next is where to go on. False when there is no room. */
@@ -251,17 +310,23 @@ static bool prefetch_locked(struct chunks *chunks, const struct chunk_file *file
     *ret_next = n + (count ? count : 1);
     if (!count)
         return true;
-    if (!make_room(chunks, count * blob_cost(file->chunk_size)))
-        return false;
-    struct flight *flight = flight_new(chunks, file, n, count);
-    if (!flight)
-        return false;
-    flight->references++;
-    if (!workers_submit(chunks->workers, run_task, flight)) {
-        abandon_locked(flight);
-        return false;
-    }
-    return true;
+    return make_room(chunks, count * blob_cost(file->chunk_size)) &&
+           send_locked(chunks, flight_new(chunks, file, false, n, count));
+}
+
+void chunks_prefetch_heads(struct chunks *chunks, const struct chunk_file *files, uint32_t count) {
+    struct chunk_file missing[CHUNKS_FETCH_MOST];
+    uint32_t found = 0;
+    size_t bytes = 0;
+    lock_acquire(&chunks->lock);
+    for (uint32_t i = 0; i < count && found < CHUNKS_FETCH_MOST; i++)
+        if (missing_run(chunks, &files[i], 0, 1)) {
+            missing[found++] = files[i];
+            bytes += blob_cost(files[i].chunk_size);
+        }
+    if (found && make_room(chunks, bytes))
+        (void)send_locked(chunks, flight_new(chunks, missing, true, 0, found));
+    lock_release(&chunks->lock);
 }
 
 uint32_t chunks_prefetch(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count) {
@@ -294,7 +359,7 @@ void chunks_check(struct chunks *chunks) {
     DL_FOREACH(chunks->flights, one) {
         CHECK(one->state != DONE && one->references > 0);
         for (uint32_t i = 0; i < one->count; i++) {
-            other = flight_of(chunks, &one->file, one->first + i);
+            other = flight_of(chunks, file_at(one, i), number_at(one, i));
             CHECK(other == one);
         }
     }

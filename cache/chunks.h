@@ -34,6 +34,9 @@ struct chunk_source {
      * a blob of the caller's or NULL with an -errno of its own. Blobs are charged to `budget`. */
     int (*fetch)(void *context, void *handle, uint32_t first, uint32_t count, struct budget *budget,
                  struct blob **ret_blobs, int *ret_errors);
+    /* Chunk 0 of each of these files, which have no other; likewise. */
+    int (*fetch_heads)(void *context, void *const *handles, uint32_t count, struct budget *budget,
+                       struct blob **ret_blobs, int *ret_errors);
     void (*ref)(void *handle);
     void (*unref)(void *handle);
 };
@@ -52,6 +55,8 @@ int chunks_get(struct chunks *chunks, const struct chunk_file *file, uint32_t n,
 /* Starts to fetch what is missing of [first, first + count). Returns the first chunk that it found no room for, or
  * first + count. Never blocks. */
 uint32_t chunks_prefetch(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count);
+/* Starts to fetch what is missing of chunk 0 of these files, which have no other, in one question. Never blocks. */
+void chunks_prefetch_heads(struct chunks *chunks, const struct chunk_file *files, uint32_t count);
 /* A reference to a file's handle, as the source keeps them, and its end. */
 void chunks_hold(struct chunks *chunks, const struct chunk_file *file);
 void chunks_drop(struct chunks *chunks, const struct chunk_file *file);

@@ -69,6 +69,10 @@ struct store_ops {
      * right size, or NULL and an error. */
     int (*fetch)(struct store *store, const struct revision *revision, uint32_t first, uint32_t count,
                  struct budget *budget, struct blob **ret_blobs, int *ret_errors);
+    /* The only chunk of each of these revisions, likewise, by one question. What is not found sound has -EAGAIN for
+     * an error: fetch() tells what is wrong with it. */
+    int (*fetch_heads)(struct store *store, struct revision *const *revisions, uint32_t count, struct budget *budget,
+                       struct blob **ret_blobs, int *ret_errors);
 };
 
 struct store {

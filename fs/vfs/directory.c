@@ -204,6 +204,8 @@ int directory_get(struct directory *directory, uint64_t position, uint64_t *ret_
             int result = advance(directory);
             if (result < 0)
                 return result;
+            if (position < directory->base) /* more deleted entries than the window holds */
+                position = directory->base;
         }
         struct store_item *item = &directory->window[position - directory->base];
         if (item->key) {

@@ -29,6 +29,8 @@ struct inode {
     struct attributes *attributes; /* NULL: none but the defaults */
     char *text;                    /* a symlink's target, a directory's witness */
     struct reader *reader;
+    struct siblings *siblings; /* of a directory: its files as last listed */
+    uint32_t place;            /* of a file: among its siblings */
     UT_hash_handle hh;
     struct inode_name {
         const struct inode *parent;
@@ -98,16 +100,22 @@ static void unname(struct inodes *inodes, struct inode *inode) {
     inode->named = false;
 }
 
+static void free_parts(struct inode *inode) {
+    revision_unref(inode->revision);
+    siblings_free(inode->siblings);
+    reader_free(inode->reader);
+    free(inode->attributes);
+    free(inode->text);
+    free(inode);
+}
+
 /* Frees an inode that nobody holds, and its parents that only it held. */
 static void free_unheld(struct inodes *inodes, struct inode *inode) {
     while (inode && !inode->lookups && !inode->references && inode != inodes->root) {
         struct inode *parent = inode->parent;
         CHECK(!inode->reader);
         unname(inodes, inode);
-        revision_unref(inode->revision);
-        free(inode->attributes);
-        free(inode->text);
-        free(inode);
+        free_parts(inode);
         stats_subtract(STAT_inodes, 1);
         if (parent)
             parent->references--;
@@ -129,22 +137,11 @@ struct inodes *inodes_free(struct inodes *inodes) {
         return NULL;
     struct inode *inode, *next;
     HASH_ITER(hh, inodes->table, inode, next) {
-        inode->lookups = 0; /* at unmount the kernel forgets all without saying so */
-    }
-    HASH_ITER(hh, inodes->table, inode, next) {
         HASH_DEL(inodes->table, inode);
-        inode->named = false;
-        revision_unref(inode->revision);
-        free(inode->attributes);
-        free(inode->text);
-        reader_free(inode->reader);
-        free(inode);
+        free_parts(inode);
     }
-    if (inodes->root) {
-        free(inodes->root->attributes);
-        free(inodes->root->text);
-        free(inodes->root);
-    }
+    if (inodes->root)
+        free_parts(inodes->root);
     lock_done(&inodes->lock);
     free(inodes);
     return NULL;
@@ -368,6 +365,30 @@ char *inode_witness(struct inodes *inodes, struct inode *parent, const char *nam
     char *witness = copy_text(find(inodes, parent, name), STORE_DIRECTORY);
     lock_release(&inodes->lock);
     return witness;
+}
+
+void inode_begin_listing(struct inodes *inodes, struct inode *directory) {
+    lock_acquire(&inodes->lock);
+    if (directory->siblings)
+        siblings_clear(directory->siblings);
+    lock_release(&inodes->lock);
+}
+
+void inode_listed(struct inodes *inodes, struct inode *directory, struct inode *inode) {
+    lock_acquire(&inodes->lock);
+    if (!directory->siblings)
+        directory->siblings = siblings_new();
+    if (directory->siblings && inode->revision)
+        inode->place = siblings_add(directory->siblings, inode->revision);
+    lock_release(&inodes->lock);
+}
+
+unsigned inode_follow(struct inodes *inodes, struct inode *inode, struct revision *ret_revisions[SIBLINGS_PLAN]) {
+    lock_acquire(&inodes->lock);
+    struct siblings *siblings = inode->parent ? inode->parent->siblings : NULL;
+    unsigned count = siblings ? siblings_follow(siblings, inode->place, ret_revisions) : 0;
+    lock_release(&inodes->lock);
+    return count;
 }
 
 int inode_open_reader(struct inodes *inodes, struct inode *inode, struct chunks *chunks, struct reader **ret_reader) {

@@ -18,6 +18,7 @@
 
 #include "cache/reader.h"
 #include "fs/store/store.h"
+#include "fs/vfs/siblings.h"
 
 enum inode_kind {
     INODE_STORED,      /* an entry of a bucket */
@@ -78,6 +79,12 @@ struct attributes inode_attributes(struct inodes *inodes, const struct inode *in
 /* A symlink's target or a directory's witness at `name` in `parent` (NULL: of the inode itself), to be freed. */
 char *inode_target(struct inodes *inodes, const struct inode *inode);
 char *inode_witness(struct inodes *inodes, struct inode *parent, const char *name);
+
+/* A listing of a directory begins; `inode` is its next entry. So that small files read in this order come in batches. */
+void inode_begin_listing(struct inodes *inodes, struct inode *directory);
+void inode_listed(struct inodes *inodes, struct inode *directory, struct inode *inode);
+/* A file is opened: the files around it whose content is worth fetching now, references of the caller's. */
+unsigned inode_follow(struct inodes *inodes, struct inode *inode, struct revision *ret_revisions[SIBLINGS_PLAN]);
 
 /* The reader that all handles of a file share; made by the first, freed by the last. */
 int inode_open_reader(struct inodes *inodes, struct inode *inode, struct chunks *chunks, struct reader **ret_reader);

@@ -48,11 +48,13 @@ static int adopt(struct vfs *vfs, struct directory_handle *handle, const char *s
     entry.witness = item->entry.witness ? strdup(item->entry.witness) : NULL;
     struct inode_found found = {.kind = INODE_STORED, .store = store, .entry = &entry};
     int result = inode_adopt(vfs->inodes, handle->inode, stored, &found, &ret_entry->inode);
-    if (result)
+    if (result) {
         store_entry_done(&entry);
-    else
-        vfs_fill_inode(vfs, ret_entry->inode, &ret_entry->attributes);
-    return result;
+        return result;
+    }
+    inode_listed(vfs->inodes, handle->inode, ret_entry->inode);
+    vfs_fill_inode(vfs, ret_entry->inode, &ret_entry->attributes);
+    return 0;
 }
 
 static int give_item(struct vfs *vfs, struct directory_handle *handle, struct store_item *item, uint64_t next,
@@ -97,8 +99,10 @@ static bool give_dots(struct vfs *vfs, struct directory_handle *handle, uint64_t
 int vfs_read_directory(struct vfs *vfs, struct directory_handle *handle, uint64_t offset, bool with_inodes,
                        const struct vfs_taker *taker) {
     stats_add(STAT_directory_reads, 1);
-    if (offset == 0)
+    if (offset == 0) {
         directory_rewind(handle->directory);
+        inode_begin_listing(vfs->inodes, handle->inode);
+    }
     bool given = offset < BEHIND_DOTS;
     if (!give_dots(vfs, handle, &offset, taker))
         return 0;

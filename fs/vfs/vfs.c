@@ -140,6 +140,21 @@ static int revalidate(struct vfs *vfs, struct inode *inode) {
     return 0;
 }
 
+/* A program that reads the small files of a directory in order gets their content in batches. */
+static void fetch_siblings(struct vfs *vfs, struct inode *inode) {
+    struct revision *revisions[SIBLINGS_PLAN];
+    struct chunk_file files[SIBLINGS_PLAN];
+    unsigned count = inode_follow(vfs->inodes, inode, revisions);
+    for (unsigned i = 0; i < count; i++) {
+        files[i] = (struct chunk_file){.chunk_size = (uint32_t)revisions[i]->length, .handle = revisions[i]};
+        memcpy(files[i].revision, revisions[i]->key, sizeof files[i].revision);
+    }
+    if (count)
+        chunks_prefetch_heads(vfs->config.chunks, files, count);
+    for (unsigned i = 0; i < count; i++)
+        revision_unref(revisions[i]);
+}
+
 static int open_stored(struct vfs *vfs, struct inode *inode, struct handle *handle) {
     int result = revalidate(vfs, inode);
     if (result)
@@ -151,6 +166,7 @@ static int open_stored(struct vfs *vfs, struct inode *inode, struct handle *hand
         stats_add(STAT_damaged_chunks, 1);
         return -EIO;
     }
+    fetch_siblings(vfs, inode);
     return inode_open_reader(vfs->inodes, inode, vfs->config.chunks, &handle->reader);
 }
 

@@ -16,6 +16,7 @@ static const struct store_ops bucket_ops = {
     .list_next = bucket_list_next,
     .list_close = bucket_list_close,
     .fetch = bucket_fetch,
+    .fetch_heads = bucket_fetch_heads,
 };
 
 int bucket_new(struct connection *connection, const char *name, int trust_ms, struct bucket **ret_bucket) {

@@ -35,6 +35,8 @@ int bucket_list_next(struct store_list *list, struct store_item *ret_item);
 void bucket_list_close(struct store_list *list);
 int bucket_fetch(struct store *store, const struct revision *revision, uint32_t first, uint32_t count,
                  struct budget *budget, struct blob **ret_blobs, int *ret_errors);
+int bucket_fetch_heads(struct store *store, struct revision *const *revisions, uint32_t count, struct budget *budget,
+                       struct blob **ret_blobs, int *ret_errors);
 
 /* Whether the bucket may have what `absence` stands for. Asks when that is not believed. */
 bool bucket_may_have_spellings(struct bucket *bucket);
