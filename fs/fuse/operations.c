@@ -146,12 +146,8 @@ static void do_release(fuse_req_t request, fuse_ino_t number, struct fuse_file_i
     fuse_reply_err(request, 0);
 }
 
-static struct directory_handle *directory_of(const struct fuse_file_info *info) {
-    return (struct directory_handle *)(uintptr_t)info->fh;
-}
-
 static void do_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
-    struct directory_handle *handle;
+    struct handle *handle;
     int result = vfs_open_directory(vfs_of(request), inode_of(request, number), &handle);
     if (result) {
         reply_error(request, result);
@@ -159,7 +155,7 @@ static void do_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_i
     }
     info->fh = (uint64_t)(uintptr_t)handle;
     if (fuse_reply_open(request, info))
-        vfs_close_directory(vfs_of(request), handle);
+        vfs_close(vfs_of(request), handle);
 }
 
 /* A reply that is being filled with entries. */
@@ -193,7 +189,7 @@ static void read_directory(fuse_req_t request, size_t size, off_t offset, struct
     struct vfs_taker taker = {.context = &filling, .fits = entry_fits, .take = entry_take};
     int result = -ENOMEM;
     if (buffer)
-        result = vfs_read_directory(vfs_of(request), directory_of(info), (uint64_t)offset, plus, &taker);
+        result = vfs_read_directory(vfs_of(request), handle_of(info), (uint64_t)offset, plus, &taker);
     if (result)
         reply_error(request, result);
     else
@@ -209,12 +205,6 @@ static void do_readdirplus(fuse_req_t request, fuse_ino_t number, size_t size, o
                            struct fuse_file_info *info) {
     (void)number;
     read_directory(request, size, offset, info, true);
-}
-
-static void do_releasedir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
-    (void)number;
-    vfs_close_directory(vfs_of(request), directory_of(info));
-    fuse_reply_err(request, 0);
 }
 
 static void do_statfs(fuse_req_t request, fuse_ino_t number) {
@@ -237,6 +227,6 @@ const struct fuse_lowlevel_ops operations = {
     .opendir = do_opendir,
     .readdir = do_readdir,
     .readdirplus = do_readdirplus,
-    .releasedir = do_releasedir,
+    .releasedir = do_release,
     .statfs = do_statfs,
 };

@@ -10,35 +10,22 @@
 /* Offsets: 0 the start, 1 behind ".", 2 behind "..", position + 3 behind the entry at a position. */
 enum { BEHIND_DOT = 1, BEHIND_DOTS = 2 };
 
-struct directory_handle {
-    struct inode *inode;
-    struct directory *directory;
-};
-
-int vfs_open_directory(struct vfs *vfs, struct inode *inode, struct directory_handle **ret_handle) {
+int vfs_open_directory(struct vfs *vfs, struct inode *inode, struct handle **ret_handle) {
     char **names = NULL;
     int own = control_names(vfs, inode, &names);
     if (own < 0)
         return own;
-    struct directory_handle *handle = calloc(1, sizeof *handle);
-    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
-    if (handle && own)
-        handle->directory = directory_of_names(steal_ptr(&names));
-    else if (handle && path)
-        handle->directory = directory_new(inode_store(inode), path);
-    server_free_names(names);
-    if (!handle || !handle->directory) {
-        free(handle);
-        return -ENOMEM;
-    }
-    handle->inode = inode;
-    inode_hold(vfs->inodes, inode);
-    *ret_handle = handle;
-    return 0;
+    struct handle handle = {.inode = inode};
+    cleanup_free char *path = own ? NULL : inode_path(vfs->inodes, inode, NULL);
+    if (own)
+        handle.directory = directory_of_names(names);
+    else if (path)
+        handle.directory = directory_new(inode_store(inode), path);
+    return handle.directory ? vfs_keep_handle(vfs, &handle, ret_handle) : -ENOMEM;
 }
 
 /* An entry with an inode that the kernel may keep. */
-static int adopt(struct vfs *vfs, struct directory_handle *handle, const char *stored, struct store_item *item,
+static int adopt(struct vfs *vfs, struct handle *handle, const char *stored, struct store_item *item,
                  struct vfs_entry *ret_entry) {
     struct store *store = inode_store(handle->inode);
     struct store_entry entry = item->entry;
@@ -57,7 +44,7 @@ static int adopt(struct vfs *vfs, struct directory_handle *handle, const char *s
     return 0;
 }
 
-static int give_item(struct vfs *vfs, struct directory_handle *handle, struct store_item *item, uint64_t next,
+static int give_item(struct vfs *vfs, struct handle *handle, struct store_item *item, uint64_t next,
                      bool with_inodes, const struct vfs_taker *taker, bool *ret_full) {
     char name[NAMES_COMPONENT_MOST + 1], stored[NAMES_STORED_MOST + 2];
     struct vfs_entry entry = {0};
@@ -83,7 +70,7 @@ static int give_item(struct vfs *vfs, struct directory_handle *handle, struct st
     return result;
 }
 
-static bool give_dots(struct vfs *vfs, struct directory_handle *handle, uint64_t *offset,
+static bool give_dots(struct vfs *vfs, struct handle *handle, uint64_t *offset,
                       const struct vfs_taker *taker) {
     static const char *const names[] = {".", ".."};
     for (; *offset < BEHIND_DOTS; ++*offset) {
@@ -96,7 +83,7 @@ static bool give_dots(struct vfs *vfs, struct directory_handle *handle, uint64_t
     return true;
 }
 
-int vfs_read_directory(struct vfs *vfs, struct directory_handle *handle, uint64_t offset, bool with_inodes,
+int vfs_read_directory(struct vfs *vfs, struct handle *handle, uint64_t offset, bool with_inodes,
                        const struct vfs_taker *taker) {
     stats_add(STAT_directory_reads, 1);
     if (offset == 0) {
@@ -119,10 +106,4 @@ int vfs_read_directory(struct vfs *vfs, struct directory_handle *handle, uint64_
         /* What was given is given; the error comes again with the next question. */
         return result < 0 && !given ? result : 0;
     }
-}
-
-void vfs_close_directory(struct vfs *vfs, struct directory_handle *handle) {
-    directory_free(handle->directory);
-    inode_release(vfs->inodes, handle->inode);
-    free(handle);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+#include <utlist.h>
 
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
@@ -10,17 +11,12 @@
 #include "fs/store/names.h"
 #include "fs/vfs/vfs_private.h"
 
-struct handle {
-    struct inode *inode;
-    struct reader *reader; /* NULL: the text */
-    struct blob *text;     /* of a status file */
-};
-
 int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs) {
     struct vfs *vfs = calloc(1, sizeof *vfs);
     if (!vfs)
         return -ENOMEM;
     vfs->config = *config;
+    lock_init(&vfs->lock, LOCK_HANDLE);
     vfs->started = time(NULL);
     struct inode_found root = {.kind = INODE_BUCKETS};
     int result = 0;
@@ -39,7 +35,10 @@ int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs) {
 
 struct vfs *vfs_free(struct vfs *vfs) {
     if (vfs) {
+        while (vfs->handles)
+            vfs_close(vfs, vfs->handles);
         inodes_free(vfs->inodes);
+        lock_done(&vfs->lock);
         free(vfs);
     }
     return NULL;
@@ -170,22 +169,38 @@ static int open_stored(struct vfs *vfs, struct inode *inode, struct handle *hand
     return inode_open_reader(vfs->inodes, inode, vfs->config.chunks, &handle->reader);
 }
 
-int vfs_open(struct vfs *vfs, struct inode *inode, struct handle **ret_handle, bool *ret_live) {
-    stats_add(STAT_opens, 1);
-    struct handle *handle = calloc(1, sizeof *handle);
-    if (!handle)
+static void close_parts(struct vfs *vfs, const struct handle *handle) {
+    if (handle->reader)
+        inode_close_reader(vfs->inodes, handle->inode);
+    blob_unref(handle->text);
+    directory_free(handle->directory);
+}
+
+int vfs_keep_handle(struct vfs *vfs, const struct handle *handle, struct handle **ret_handle) {
+    struct handle *kept = malloc(sizeof *kept);
+    if (!kept) {
+        close_parts(vfs, handle);
         return -ENOMEM;
-    bool text = inode_kind(inode) == INODE_STATUS || inode_kind(inode) == INODE_STATUS_JSON;
-    int result = text ? open_text(vfs, inode, handle) : open_stored(vfs, inode, handle);
-    if (result) {
-        free(handle);
-        return result;
     }
-    handle->inode = inode;
-    inode_hold(vfs->inodes, inode);
-    *ret_handle = handle;
-    *ret_live = text;
+    *kept = *handle;
+    inode_hold(vfs->inodes, kept->inode);
+    lock_acquire(&vfs->lock);
+    DL_APPEND(vfs->handles, kept);
+    lock_release(&vfs->lock);
+    *ret_handle = kept;
     return 0;
+}
+
+int vfs_open(struct vfs *vfs, struct inode *inode, struct handle **ret_handle, bool *ret_live) {
+    struct handle handle = {.inode = inode};
+    bool text = inode_kind(inode) == INODE_STATUS || inode_kind(inode) == INODE_STATUS_JSON;
+    stats_add(STAT_opens, 1);
+    int result = text ? open_text(vfs, inode, &handle) : open_stored(vfs, inode, &handle);
+    if (result == 0)
+        result = vfs_keep_handle(vfs, &handle, ret_handle);
+    if (result == 0)
+        *ret_live = text;
+    return result;
 }
 
 static void read_text(const struct handle *handle, int64_t offset, size_t size, struct reader_view *ret_views,
@@ -213,9 +228,10 @@ int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size
 }
 
 void vfs_close(struct vfs *vfs, struct handle *handle) {
-    if (handle->reader)
-        inode_close_reader(vfs->inodes, handle->inode);
-    blob_unref(handle->text);
+    lock_acquire(&vfs->lock);
+    DL_DELETE(vfs->handles, handle);
+    lock_release(&vfs->lock);
+    close_parts(vfs, handle);
     inode_release(vfs->inodes, handle->inode);
     free(handle);
 }

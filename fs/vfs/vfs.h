@@ -4,7 +4,8 @@
  * that ask; directories in a stable order. It is read-only.
  *
  * Threads: all functions from any thread; they block as the store does. No lock is held meanwhile.
- * Memory: inodes live by lookup counts (vfs_forget) and handles; handles are the caller's to close.
+ * Memory: inodes live by lookup counts (vfs_forget) and handles; handles are the caller's to close, those left over are closed
+ *         by vfs_free().
  * Errors: 0 or -errno, out-parameters untouched on failure. ESTALE from vfs_open(): look the name up again. */
 #ifndef FS_VFS_VFS_H
 #define FS_VFS_VFS_H
@@ -18,7 +19,6 @@
 struct vfs;
 struct inode;
 struct handle;
-struct directory_handle;
 
 struct vfs_config {
     struct server *server;
@@ -66,13 +66,13 @@ int vfs_readlink(struct vfs *vfs, struct inode *inode, char **ret_target);
 int vfs_open(struct vfs *vfs, struct inode *inode, struct handle **ret_handle, bool *ret_live);
 int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size, struct reader_view *ret_views,
              unsigned *ret_count);
+/* Of a file or a directory. */
 void vfs_close(struct vfs *vfs, struct handle *handle);
 
-int vfs_open_directory(struct vfs *vfs, struct inode *inode, struct directory_handle **ret_handle);
+int vfs_open_directory(struct vfs *vfs, struct inode *inode, struct handle **ret_handle);
 /* Gives entries from `offset` on (0: from the start, with what is there now) until one does not fit. */
-int vfs_read_directory(struct vfs *vfs, struct directory_handle *handle, uint64_t offset, bool with_inodes,
+int vfs_read_directory(struct vfs *vfs, struct handle *handle, uint64_t offset, bool with_inodes,
                        const struct vfs_taker *taker);
-void vfs_close_directory(struct vfs *vfs, struct directory_handle *handle);
 
 /* What df shows: a database has no size, so a large one, the same each time. Never blocks. */
 void vfs_statistics(struct vfs *vfs, struct statvfs *ret_statistics);

@@ -34,7 +34,7 @@ enum {
     SCAN_PAGE_MOST = 4000,
     SCAN_IDLE_MOST = 16,      /* documents of one subdirectory before it is skipped */
     SCAN_PATIENCE_MS = 150,   /* for the first page, beyond round trips */
-    SCAN_SKIP_MS = 25,        /* what a skip may take to be better than grouping */
+    SCAN_SKIP_MS = 8,         /* what a skip may take to be better than grouping */
 };
 
 /* Ends a running cursor and gives the client back. */
