@@ -119,6 +119,11 @@ static bool make_room(struct chunks *chunks, size_t bytes) {
     return true;
 }
 
+/* Room for what nobody waits for: nothing is dropped for what will not fit anyhow. */
+static bool make_spare_room(struct chunks *chunks, size_t bytes) {
+    return chunks->reserved + bytes <= chunks->budget->limit && make_room(chunks, bytes);
+}
+
 /* How many chunks from n on are neither cached nor in flight, `most` at the most. */
 static uint32_t missing_run(struct chunks *chunks, const struct chunk_file *file, uint32_t n, uint32_t limit) {
     uint32_t run = 0;
@@ -310,7 +315,7 @@ static bool prefetch_locked(struct chunks *chunks, const struct chunk_file *file
     *ret_next = n + (count ? count : 1);
     if (!count)
         return true;
-    return make_room(chunks, count * blob_cost(file->chunk_size)) &&
+    return make_spare_room(chunks, count * blob_cost(file->chunk_size)) &&
            send_locked(chunks, flight_new(chunks, file, false, n, count));
 }
 
@@ -324,7 +329,7 @@ void chunks_prefetch_heads(struct chunks *chunks, const struct chunk_file *files
             missing[found++] = files[i];
             bytes += blob_cost(files[i].chunk_size);
         }
-    if (found && make_room(chunks, bytes))
+    if (found && make_spare_room(chunks, bytes))
         (void)send_locked(chunks, flight_new(chunks, missing, true, 0, found));
     lock_release(&chunks->lock);
 }

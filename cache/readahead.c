@@ -60,7 +60,7 @@ static int64_t window_of(const struct readahead *readahead, const struct readahe
 
 struct readahead_plan readahead_observe(struct readahead *readahead, int64_t offset, int64_t size) {
     struct readahead_stream *stream = stream_of(readahead, offset);
-    stream->run += size;
+    stream->run += most(least(offset + size - stream->next, size), 0); /* what it has not read before */
     stream->next = most(stream->next, offset + size);
     int64_t window = window_of(readahead, stream);
 

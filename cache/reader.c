@@ -24,7 +24,8 @@ struct reader *reader_new(struct chunks *chunks, const struct chunk_file *file, 
     reader->length = length;
     chunks_hold(chunks, file);
     lock_init(&reader->lock, LOCK_READAHEAD);
-    readahead_init(&reader->readahead, length, file->chunk_size, READAHEAD_MOST);
+    int64_t share = (int64_t)(chunks_budget(chunks)->limit / 4);
+    readahead_init(&reader->readahead, length, file->chunk_size, share);
     return reader;
 }
 

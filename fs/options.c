@@ -1,5 +1,6 @@
 #include "fs/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -66,7 +67,7 @@ static bool whole_number(const char *text, int base, int64_t most, int64_t *ret_
     char *end;
     errno = 0;
     long long number = strtoll(text, &end, base);
-    if (errno || end == text || *end || number < 0 || number > most || *text == '+' || *text == ' ')
+    if (errno || end == text || *end || number < 0 || number > most || *text == '+' || isspace((unsigned char)*text))
         return false;
     *ret_number = number;
     return true;
@@ -85,14 +86,15 @@ static bool size_in_bytes(const char *text, int64_t *ret_size) {
     static const char units[] = "KMGT";
     cleanup_free char *digits = strdup(text);
     size_t length = digits ? strlen(digits) : 0;
+    int64_t size;
     const char *unit = length > 1 ? strchr(units, digits[length - 1]) : NULL;
     int shift = unit ? (int)(unit - units + 1) * 10 : 0;
     if (unit)
         digits[length - 1] = '\0';
-    if (!length || !whole_number(digits, 10, (INT64_C(1) << 50) >> shift, ret_size))
+    if (!length || !whole_number(digits, 10, (INT64_C(1) << 50) >> shift, &size) || size << shift < 1 << 20)
         return false;
-    *ret_size <<= shift;
-    return *ret_size >= 1 << 20;
+    *ret_size = size << shift;
+    return true;
 }
 
 static bool mode(const char *text, struct options *options) {

@@ -59,8 +59,9 @@ unsigned siblings_follow(struct siblings *siblings, uint32_t place, struct revis
     if (place == 0 || place > siblings->count)
         return 0;
     bool in_order = place > siblings->last && place <= siblings->last + STRIDE;
-    if (place != siblings->last)
-        siblings->run = in_order ? siblings->run + 1 : 0;
+    if (place == siblings->last)
+        return 0;
+    siblings->run = in_order ? siblings->run + 1 : 0;
     if (!in_order)
         siblings->planned = place;
     siblings->last = place;

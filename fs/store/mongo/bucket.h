@@ -41,7 +41,7 @@ int bucket_fetch_heads(struct store *store, struct revision *const *revisions, u
 /* Whether the bucket may have what `absence` stands for. Asks when that is not believed. */
 bool bucket_may_have_spellings(struct bucket *bucket);
 bool bucket_may_have_nodes(struct bucket *bucket);
-/* Appends {field: {$eq: the value in {_id: value}}}: equal to that value, even when it looks like an operator. */
+/* Appends {field: the value in {_id: value}}: equal to that value, even when it looks like an operator. */
 void bucket_match_id(bson_t *filter, const char *field, const bson_t *id);
 /* find() of the primary; nodes that the user may not read count as none. */
 int bucket_find(struct bucket *bucket, const char *collection, const bson_t *filter, const bson_t *options,

@@ -53,10 +53,8 @@ static void read_shape(const bson_t *document, struct revision *revision) {
         revision->damage = "its length is no usable number";
     } else if (!find_number(document, "chunkSize", 1, INT32_MAX, &chunk_size)) {
         revision->damage = "its chunkSize is no usable number";
-        revision->length = length;
     } else if (length / chunk_size >= INT32_MAX) {
         revision->damage = "it would have more chunks than GridFS can number";
-        revision->length = length;
     } else {
         revision->length = length;
         revision->chunk_size = (uint32_t)chunk_size;
@@ -226,6 +224,11 @@ int document_compare_ids(const struct revision *one, const struct revision *othe
     if (readable && document_whole_number(&value, INT64_MIN, INT64_MAX, &numbers[0]) &&
         document_whole_number(&rival, INT64_MIN, INT64_MAX, &numbers[1]))
         return order(numbers[0], numbers[1]);
+    if (readable && BSON_ITER_HOLDS_NUMBER(&value) && BSON_ITER_HOLDS_NUMBER(&rival)) {
+        double fractions[2] = {bson_iter_as_double(&value), bson_iter_as_double(&rival)};
+        if (fractions[0] < fractions[1] || fractions[0] > fractions[1]) /* NaN is neither */
+            return fractions[0] < fractions[1] ? -1 : 1;
+    }
     if (readable && BSON_ITER_HOLDS_UTF8(&value) && BSON_ITER_HOLDS_UTF8(&rival)) {
         uint32_t sizes[2];
         const char *texts[2] = {bson_iter_utf8(&value, &sizes[0]), bson_iter_utf8(&rival, &sizes[1])};

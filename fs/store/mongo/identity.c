@@ -82,6 +82,21 @@ char *identity_text(const struct revision *revision) {
     return percent_encode(json + skipped, size - skipped - 1); /* without the last "}" */
 }
 
+/* One document and nothing behind it; NULL otherwise. bson_new_from_json() stops at the end of the first. */
+static bson_t *parse_one(const char *json) {
+    bson_json_reader_t *reader = bson_json_data_reader_new(true, 0);
+    bson_t *parsed = bson_new(), rest = BSON_INITIALIZER;
+    bson_error_t error;
+    bson_json_data_reader_ingest(reader, (const uint8_t *)json, strlen(json));
+    if (bson_json_reader_read(reader, parsed, &error) != 1 || bson_json_reader_read(reader, &rest, &error) != 0) {
+        bson_destroy(parsed);
+        parsed = NULL;
+    }
+    bson_destroy(&rest);
+    bson_json_reader_destroy(reader);
+    return parsed;
+}
+
 int identity_parse(const char *text, bson_t *ret_id) {
     size_t size = strlen(text);
     if (size == OBJECT_ID_DIGITS && bson_oid_is_valid(text, size)) {
@@ -93,8 +108,7 @@ int identity_parse(const char *text, bson_t *ret_id) {
     cleanup_free char *json = NULL;
     if (!value || asprintf(&json, "{ \"_id\" : %s }", value) < 0)
         return -EINVAL;
-    bson_error_t error;
-    bson_t *parsed = bson_new_from_json((const uint8_t *)json, -1, &error);
+    bson_t *parsed = parse_one(json);
     bson_iter_t iter;
     bool usable = parsed && bson_count_keys(parsed) == 1 && bson_iter_init_find(&iter, parsed, "_id") &&
                   bson_append_iter(ret_id, "_id", 3, &iter);

@@ -1,0 +1,39 @@
+/* A store in front of another one: counts calls, fails the one it is told to, holds calls at a gate.
+ *
+ * Threads: any. Memory: it does not own the store behind it, which outlives it. Revisions that come through it ask it
+ * for their chunks. */
+#ifndef TESTS_FAKE_FAULTY_STORE_H
+#define TESTS_FAKE_FAULTY_STORE_H
+
+#include <stdatomic.h>
+
+#include "fs/store/store.h"
+#include "tests/fake/gate.h"
+
+enum faulty_call {
+    FAULTY_LOOKUP,
+    FAULTY_NEWEST,
+    FAULTY_BY_ID,
+    FAULTY_SURVEY,
+    FAULTY_LIST_OPEN,
+    FAULTY_LIST_NEXT,
+    FAULTY_FETCH,
+    FAULTY_FETCH_HEADS,
+    FAULTY_CALLS
+};
+
+struct faulty_store {
+    struct store store; /* first: what is given to others */
+    struct store *behind;
+    struct gate gates[FAULTY_CALLS]; /* each call passes its gate */
+    atomic_uint calls[FAULTY_CALLS];
+    atomic_uint countdown[FAULTY_CALLS]; /* 1: the next call fails; 0: none */
+    atomic_int errors[FAULTY_CALLS];
+};
+
+void faulty_store_init(struct faulty_store *faulty, struct store *behind);
+void faulty_store_done(struct faulty_store *faulty);
+/* The nth call from now (1: the next) answers with this -errno. */
+void faulty_store_fail(struct faulty_store *faulty, enum faulty_call call, unsigned nth, int error);
+
+#endif

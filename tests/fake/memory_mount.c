@@ -1,0 +1,135 @@
+#include "tests/fake/memory_mount.h"
+
+#include <string.h>
+
+#include "cache/base/check.h"
+
+static int fetch(void *context, void *handle, uint32_t first, uint32_t count, struct budget *budget,
+                 struct blob **ret_blobs, int *ret_errors) {
+    struct revision *revision = handle;
+    (void)context;
+    return revision->store->ops->fetch(revision->store, revision, first, count, budget, ret_blobs, ret_errors);
+}
+
+static int fetch_heads(void *context, void *const *handles, uint32_t count, struct budget *budget,
+                       struct blob **ret_blobs, int *ret_errors) {
+    struct revision *revisions[CHUNKS_FETCH_MOST];
+    (void)context;
+    for (uint32_t i = 0; i < count; i++)
+        revisions[i] = handles[i];
+    struct store *store = revisions[0]->store;
+    return store->ops->fetch_heads(store, revisions, count, budget, ret_blobs, ret_errors);
+}
+
+static void ref(void *handle) {
+    revision_ref(handle);
+}
+
+static void unref(void *handle) {
+    revision_unref(handle);
+}
+
+static char *status(void *context, bool json) {
+    (void)context;
+    return strdup(json ? "{}" : "state ok");
+}
+
+struct memory_mount *memory_mount_new(const char *bucket, int64_t trust_ms, bool trust_opens) {
+    static const struct chunk_source source = {
+        .fetch = fetch, .fetch_heads = fetch_heads, .ref = ref, .unref = unref};
+    struct memory_mount *mount = calloc(1, sizeof *mount);
+    mount->server = memory_server_new();
+    mount->memory = memory_server_bucket(mount->server, "fs");
+    budget_init(&mount->budget, 16 << 20);
+    mount->workers = workers_new(2, 8);
+    mount->chunks = chunks_new(&mount->budget, &source, mount->workers);
+    struct vfs_config config = {.server = mount->server,
+                                .bucket = bucket,
+                                .chunks = mount->chunks,
+                                .uid = 7,
+                                .gid = 8,
+                                .umask = 022,
+                                .trust_ms = trust_ms,
+                                .trust_opens = trust_opens,
+                                .status = status};
+    CHECK(vfs_new(&config, &mount->vfs) == 0);
+    return mount;
+}
+
+void memory_mount_done(struct memory_mount *mount) {
+    vfs_check(mount->vfs);
+    workers_free(mount->workers);
+    vfs_free(mount->vfs);
+    chunks_free(mount->chunks);
+    CHECK(budget_used(&mount->budget) == 0);
+    mount->server->ops->free(mount->server);
+    free(mount);
+}
+
+void memory_mount_settle(struct memory_mount *mount) {
+    workers_free(mount->workers); /* runs what is queued; nothing is prefetched from here on */
+    mount->workers = NULL;
+}
+
+void memory_mount_put(struct memory_mount *mount, const char *path, const char *content) {
+    memory_store_put(mount->memory, path, content, strlen(content), 4);
+}
+
+int memory_mount_look_up(struct memory_mount *mount, const char *path, struct vfs_entry *ret_entry) {
+    char *copy = strdup(path), *rest = copy, *name;
+    struct inode *parent = vfs_root(mount->vfs);
+    struct vfs_entry entry = {0};
+    int result = 0;
+    while (result == 0 && (name = strsep(&rest, "/"))) {
+        result = vfs_lookup(mount->vfs, parent, name, &entry);
+        if (parent != vfs_root(mount->vfs))
+            vfs_forget(mount->vfs, parent, 1);
+        parent = entry.inode;
+    }
+    free(copy);
+    if (result == 0)
+        *ret_entry = entry;
+    return result;
+}
+
+struct vfs_entry  memory_mount_found(struct memory_mount *mount, const char *path) {
+    struct vfs_entry entry;
+    CHECK(memory_mount_look_up(mount, path, &entry) == 0);
+    return entry;
+}
+
+struct handle *memory_mount_opened(struct memory_mount *mount, struct inode *inode) {
+    struct handle *handle;
+    bool live;
+    CHECK(vfs_open(mount->vfs, inode, &handle, &live) == 0);
+    return handle;
+}
+
+int memory_mount_read(struct memory_mount *mount, struct handle *handle, char ret_text[100]) {
+    struct reader_view views[READER_VIEWS];
+    unsigned count;
+    int result = vfs_read(mount->vfs, handle, 0, 99, views, &count);
+    size_t size = 0;
+    for (unsigned i = 0; result == 0 && i < count; i++) {
+        memcpy(ret_text + size, views[i].bytes, views[i].size);
+        size += views[i].size;
+    }
+    ret_text[size] = '\0';
+    if (result == 0)
+        reader_release(views, count);
+    return result;
+}
+
+void memory_mount_expect_text(struct memory_mount *mount, struct handle *handle, const char *expected) {
+    char text[100];
+    CHECK(memory_mount_read(mount, handle, text) == 0);
+    CHECK(strcmp(text, expected) == 0);
+}
+
+void memory_mount_expect_file(struct memory_mount *mount, const char *path, const char *expected) {
+    struct vfs_entry entry = memory_mount_found(mount, path);
+    struct handle *handle = memory_mount_opened(mount, entry.inode);
+    memory_mount_expect_text(mount, handle, expected);
+    vfs_close(mount->vfs, handle);
+    vfs_forget(mount->vfs, entry.inode, 1);
+}

@@ -1,0 +1,105 @@
+#include "fs/status_text.h"
+
+#include <bson/bson.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cache/base/cleanup.h"
+#include "cache/base/stats.h"
+#include "tests/unit/unit.h"
+
+static const struct status_facts facts = {
+    .healthy = true,
+    .server = "host:27017",
+    .database = "data",
+    .bucket = "fs",
+    .mountpoint = "/mnt/a \"quoted\" \\ back\nslash",
+    .uptime_seconds = 61,
+    .cache_size = 256 << 20,
+    .cache_used = 1 << 20,
+};
+
+static bson_t *parsed(const struct status_facts *what) {
+    cleanup_free char *json = status_text(what, true);
+    bson_error_t error;
+    assert_non_null(json);
+    bson_t *document = bson_new_from_json((const uint8_t *)json, -1, &error);
+    if (!document)
+        fail_msg("%s: %s", json, error.message);
+    return document;
+}
+
+static const char *text_at(const bson_t *document, const char *field) {
+    bson_iter_t iter;
+    assert_true(bson_iter_init_find(&iter, document, field) && BSON_ITER_HOLDS_UTF8(&iter));
+    return bson_iter_utf8(&iter, NULL);
+}
+
+static int64_t number_at(const bson_t *document, const char *path) {
+    bson_iter_t iter, found;
+    assert_true(bson_iter_init(&iter, document) && bson_iter_find_descendant(&iter, path, &found));
+    assert_true(BSON_ITER_HOLDS_INT(&found));
+    return bson_iter_as_int64(&found);
+}
+
+static void json_holds_every_fact(void **state) {
+    (void)state;
+    bson_t *document = parsed(&facts);
+    assert_string_equal(text_at(document, "state"), "ok");
+    assert_string_equal(text_at(document, "server"), facts.server);
+    assert_string_equal(text_at(document, "database"), facts.database);
+    assert_string_equal(text_at(document, "bucket"), facts.bucket);
+    assert_string_equal(text_at(document, "mountpoint"), facts.mountpoint);
+    assert_true(strlen(text_at(document, "version")) > 0);
+    assert_int_equal(number_at(document, "pid"), getpid());
+    assert_int_equal(number_at(document, "uptime_seconds"), 61);
+    assert_int_equal(number_at(document, "cache.size"), facts.cache_size);
+    assert_int_equal(number_at(document, "cache.used"), facts.cache_used);
+    bson_destroy(document);
+}
+
+static void every_counter_is_shown(void **state) {
+    (void)state;
+    for (unsigned stat = 0; stat < STATS; stat++)
+        stats_add((enum statistic)stat, stat + 1);
+    bson_t *document = parsed(&facts);
+    cleanup_free char *text = status_text(&facts, false);
+    for (unsigned stat = 0; stat < STATS; stat++) {
+        char path[64];
+        snprintf(path, sizeof path, "counters.%s", stats_name((enum statistic)stat));
+        assert_int_equal(number_at(document, path), stat + 1);
+        assert_non_null(strstr(text, stats_name((enum statistic)stat)));
+        assert_non_null(strstr(text, stats_text((enum statistic)stat)));
+    }
+    bson_destroy(document);
+}
+
+static void a_server_that_does_not_answer_is_degraded(void **state) {
+    (void)state;
+    struct status_facts away = facts;
+    away.healthy = false;
+    bson_t *document = parsed(&away);
+    cleanup_free char *text = status_text(&away, false);
+    assert_string_equal(text_at(document, "state"), "degraded");
+    assert_non_null(strstr(text, "degraded"));
+    bson_destroy(document);
+}
+
+static void text_says_it_in_words(void **state) {
+    (void)state;
+    cleanup_free char *text = status_text(&facts, false);
+    assert_non_null(strstr(text, "state       ok"));
+    assert_non_null(strstr(text, "host:27017"));
+    assert_non_null(strstr(text, "1 of 256 MiB"));
+    assert_int_equal(text[strlen(text) - 1], '\n');
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json_holds_every_fact),
+        cmocka_unit_test(every_counter_is_shown),
+        cmocka_unit_test(a_server_that_does_not_answer_is_degraded),
+        cmocka_unit_test(text_says_it_in_words),
+    };
+    return cmocka_run_group_tests_name("status_text", tests, NULL, NULL);
+}
