@@ -181,7 +181,10 @@ static void finish_locked(struct flight *flight) {
         if (flight->blobs[i])
             (void)lru_put(chunks->lru, &key, flight->blobs[i]); /* without memory it is just not kept */
     }
-    make_room(chunks, 0);
+    while (budget_exceeded(chunks->budget) && lru_count(chunks->lru) > 1) { /* the last stays: it is being read */
+        lru_evict(chunks->lru);
+        stats_add(STAT_cache_evictions, 1);
+    }
     flight->state = DONE;
     DL_DELETE(chunks->flights, flight);
     condition_broadcast(&flight->done);
@@ -261,7 +264,7 @@ int chunks_get(struct chunks *chunks, const struct chunk_file *file, uint32_t n,
         stats_add(STAT_cache_joins, 1);
         result = join_locked(flight, file, n, ret_blob);
     }
-    if (result) { /* absent; or someone's fetch of more than this chunk failed: ask for it alone */
+    if (result && result != -ETIMEDOUT) { /* absent; or someone's fetch of more than this chunk failed: ask for it alone */
         stats_add(STAT_cache_misses, 1);
         cached = lru_get(chunks->lru, &key);
         if (cached) {

@@ -11,7 +11,7 @@
  *
  * Threads: all functions from any thread. chunks_get() blocks for as long as the source does; no lock is held then.
  * Memory: a returned blob is a reference of the caller's. In flight and cached stay within the budget as far as
- *         readahead goes; what a reader waits for is fetched even beyond it.
+ *         readahead goes; what a reader waits for is fetched even beyond it, and the newest chunk is always kept.
  * Errors: those of the source, for the chunk asked for only; -ENOMEM.
  * Facts (chunks_check): no chunk is in flight twice; the tier's own facts. */
 #ifndef CACHE_CHUNKS_H
@@ -27,7 +27,8 @@ struct chunk_file {
     void *handle;
 };
 
-/* Where chunks come from; given by the layer above. All may block and are called without a lock held. */
+/* Where chunks come from; given by the layer above. Fetching may block and is done without a lock held; ref and unref
+ * only count. */
 struct chunk_source {
     void *context;
     /* Chunks [first, first + count) of a file, `count` <= CHUNKS_FETCH_MOST. Either -errno, or 0 and for each chunk

@@ -95,6 +95,7 @@ static int open_server(struct mount *mount, char **ret_error) {
     const struct options *options = mount->options;
     struct server_config config = {.uri = options->uri,
                                    .database = options->database,
+                                   .bucket = options->bucket,
                                    .timeout_ms = (int)options->timeout_ms,
                                    .trust_ms = (int)options->consistency.trust_ms};
     int result = server_open(&config, &mount->server, ret_error);

@@ -85,9 +85,10 @@ static int serve(void *context, int ready_fd) {
     log_open(LOG_TO_STDERR, options->log_level);
     if (options->log_file && log_open_file(options->log_file, options->log_level))
         return fail(EXIT_FAILED, strdup("the log file cannot be opened; check log_file="));
-    if (mount_open(options, tell_ready, &serving, &mount, &error))
-        return fail(EXIT_FAILED, error);
-    int result = mount_serve(mount);
+    int result = mount_open(options, tell_ready, &serving, &mount, &error);
+    if (result)
+        return fail(result == -EINVAL ? EXIT_USAGE : EXIT_FAILED, error);
+    result = mount_serve(mount);
     log_info("unmounted from %s", options->mountpoint);
     mount_close(mount);
     options_done(options);
@@ -148,9 +149,10 @@ static char *take_secret(char *argument) {
 }
 
 static int take_positional(struct options *options, int count, char **arguments, char **ret_error) {
-    if (count < 1 || count > 2) {
-        *ret_error = strdup(count ? "too many arguments; see gridmount --help"
-                                  : "no mountpoint named; see gridmount --help");
+    bool only_uri = count == 1 && strncmp(arguments[0], "mongodb", strlen("mongodb")) == 0;
+    if (count < 1 || count > 2 || only_uri) {
+        *ret_error = strdup(count > 2 ? "too many arguments; see gridmount --help"
+                                  : "no mountpoint named; name an empty directory");
         return EXIT_USAGE;
     }
     if (count == 2)

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "cache/base/cleanup.h"
 #include "cache/base/log.h"
@@ -64,6 +66,25 @@ static char *cannot_mount(const struct session *session, const char *mountpoint)
     return asprintf(&line, "cannot mount on %s: %s; %s", mountpoint, words, cure) < 0 ? NULL : line;
 }
 
+/* Mounts. As a user that is fusermount3's work, which says on stderr why it cannot: those are its last words. */
+static bool mount_there(struct session *session, const char *mountpoint) {
+    cleanup_fd int words = memfd_create("words", MFD_CLOEXEC);
+    cleanup_fd int before = dup(STDERR_FILENO);
+    if (words >= 0 && before >= 0)
+        dup2(words, STDERR_FILENO);
+    session->mounted = fuse_session_mount(session->fuse, mountpoint) == 0;
+    if (words >= 0 && before >= 0)
+        dup2(before, STDERR_FILENO);
+    char text[sizeof session->last_words];
+    ssize_t size = words >= 0 ? pread(words, text, sizeof text - 1, 0) : 0;
+    if (size > 0) {
+        text[size] = '\0';
+        text[strcspn(text, "\n")] = '\0';
+        snprintf(session->last_words, sizeof session->last_words, "%s", text);
+    }
+    return session->mounted;
+}
+
 int session_new(const struct session_config *config, struct vfs *vfs, struct session **ret_session, char **ret_error) {
     struct session *session = calloc(1, sizeof *session);
     struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
@@ -79,9 +100,7 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
     int result = add_options(&arguments, config);
     if (result == 0) {
         session->fuse = fuse_session_new(&arguments, &operations, sizeof operations, &session->context);
-        if (session->fuse && fuse_session_mount(session->fuse, config->mountpoint) == 0)
-            session->mounted = true;
-        else
+        if (!session->fuse || !mount_there(session, config->mountpoint))
             result = -EIO;
     }
     fuse_opt_free_args(&arguments);

@@ -7,6 +7,7 @@
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(inode) ((inode)->lost = true)
 #include <uthash.h>
+#include <utlist.h>
 
 #include "cache/base/check.h"
 #include "cache/base/clock.h"
@@ -29,6 +30,7 @@ struct inode {
     struct attributes *attributes; /* NULL: none but the defaults */
     char *text;                    /* a symlink's target, a directory's witness */
     struct reader *reader;
+    struct inode *prev, *next; /* in the list of unnamed ones */
     struct siblings *siblings; /* of a directory: its files as last listed */
     uint32_t place;            /* of a file: among its siblings */
     UT_hash_handle hh;
@@ -40,7 +42,8 @@ struct inode {
 
 struct inodes {
     struct lock lock;
-    struct inode *table;
+    struct inode *table;   /* the named */
+    struct inode *unnamed; /* replaced or gone, but held */
     struct inode *root;
 };
 
@@ -95,8 +98,10 @@ static struct inode *inode_new(struct inode *parent, const char *name, const str
 }
 
 static void unname(struct inodes *inodes, struct inode *inode) {
-    if (inode->named)
-        HASH_DEL(inodes->table, inode);
+    if (!inode->named)
+        return;
+    HASH_DEL(inodes->table, inode);
+    DL_APPEND(inodes->unnamed, inode);
     inode->named = false;
 }
 
@@ -115,6 +120,7 @@ static void free_unheld(struct inodes *inodes, struct inode *inode) {
         struct inode *parent = inode->parent;
         CHECK(!inode->reader);
         unname(inodes, inode);
+        DL_DELETE(inodes->unnamed, inode);
         free_parts(inode);
         stats_subtract(STAT_inodes, 1);
         if (parent)
@@ -138,6 +144,9 @@ struct inodes *inodes_free(struct inodes *inodes) {
     struct inode *inode, *next;
     HASH_ITER(hh, inodes->table, inode, next) {
         HASH_DEL(inodes->table, inode);
+        free_parts(inode);
+    }
+    DL_FOREACH_SAFE(inodes->unnamed, inode, next) {
         free_parts(inode);
     }
     if (inodes->root)
@@ -218,6 +227,8 @@ int inode_adopt(struct inodes *inodes, struct inode *parent, const char *name, c
         if (inode) {
             HASH_ADD(hh, inodes->table, key, key_size(name), inode);
             inode->named = !inode->lost;
+            if (inode->lost)
+                DL_APPEND(inodes->unnamed, inode);
         } else {
             result = -ENOMEM;
         }

@@ -90,7 +90,7 @@ int vfs_read_directory(struct vfs *vfs, struct handle *handle, uint64_t offset, 
         directory_rewind(handle->directory);
         inode_begin_listing(vfs->inodes, handle->inode);
     }
-    bool given = offset < BEHIND_DOTS;
+    bool given = false; /* an entry of the database: dots alone are no answer */
     if (!give_dots(vfs, handle, &offset, taker))
         return 0;
     for (bool full = false;; given = true) {

@@ -23,6 +23,8 @@ PIECE = 256 << 10
 PIECES_IN_FLIGHT = 256
 
 
+CREDIT_SECONDS = 0.005   # a sleep that came back late is made up for
+
 class Proxy:
     """The handle of a proxy process."""
 
@@ -114,7 +116,7 @@ class Network:
     async def deliver(self, due, data, writer, direction):
         loop = asyncio.get_running_loop()
         if self.settings["bandwidth"]:
-            sent = max(loop.time(), self.free_at[direction])
+            sent = max(loop.time() - CREDIT_SECONDS, self.free_at[direction])
             self.free_at[direction] = sent + len(data) / self.settings["bandwidth"]
             due = max(due, self.free_at[direction])
         if due > loop.time():

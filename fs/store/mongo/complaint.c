@@ -22,7 +22,8 @@ static const struct {
     {"connection refused", "nothing listens there", "check host and port, and that the server runs"},
     {"socket error or timeout", "the server did not answer as expected", "check host, port and tls= in the URI"},
     {"connection closed", "the server closed the connection", "check tls= in the URI"},
-    {"timeout", "the server did not answer in time", "check host and port, firewall, or raise timeout="},
+    {"timeout", "the server did not answer in time", "check host, port, firewall and tls= in the URI, or raise timeout="},
+    {"requires authentication", "the server wants a user and a password", "add them to the URI: mongodb://user:password@host"},
     {"not authorized", "the user may not do this", "grant it a role on this database"},
 };
 

@@ -70,11 +70,13 @@ static void set_default(mongoc_uri_t *uri, const char *option, int milliseconds)
         mongoc_uri_set_option_as_int32(uri, option, milliseconds);
 }
 
-/* The driver's defaults are too long for a filesystem: 30 s to select, 300 s on a socket. */
+/* The driver's defaults are too long for a filesystem: 30 s to select, 300 s on a socket. A question that fails on a
+ * broken connection is asked once more: each half has half of the time. */
 static void set_timeouts(mongoc_uri_t *uri, int timeout_ms) {
-    set_default(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, timeout_ms);
-    set_default(uri, MONGOC_URI_CONNECTTIMEOUTMS, timeout_ms < 10000 ? timeout_ms : 10000);
-    set_default(uri, MONGOC_URI_SOCKETTIMEOUTMS, timeout_ms);
+    int half = timeout_ms / 2;
+    set_default(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, half);
+    set_default(uri, MONGOC_URI_CONNECTTIMEOUTMS, half < 10000 ? half : 10000);
+    set_default(uri, MONGOC_URI_SOCKETTIMEOUTMS, half);
     set_default(uri, MONGOC_URI_WAITQUEUETIMEOUTMS, timeout_ms);
     set_default(uri, MONGOC_URI_MAXPOOLSIZE, POOL_SIZE);
 }
@@ -85,24 +87,21 @@ static char *address_of(const mongoc_uri_t *uri) {
     return strdup(hosts ? hosts->host_and_port : service ? service : "unknown");
 }
 
-static int check_answer(struct connection *connection, char **ret_error) {
+/* Asks what every mount will ask, so that a missing role or password is found now. */
+static int check_answer(struct connection *connection, const char *bucket, char **ret_error) {
     bson_error_t error = {0};
-    bson_t reply, *ping = BCON_NEW("ping", BCON_INT32(1));
-    mongoc_client_t *client = connection_pop(connection);
-    mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
-    bool answered = false;
-    bson_init(&reply);
-    if (client) {
-        bson_destroy(&reply);
-        answered = mongoc_client_command_simple(client, connection->database, ping, primary, &reply, &error);
-        connection_push(connection, client);
-    }
-    if (!answered)
+    bson_t reply;
+    cleanup_free char *files = NULL;
+    if (asprintf(&files, "%s.files", strcmp(bucket, "*") == 0 ? "fs" : bucket) < 0)
+        return -ENOMEM;
+    bson_t *question = BCON_NEW("find", BCON_UTF8(files), "filter", "{", "_id", BCON_INT32(0), "}", "limit",
+                                BCON_INT64(1), "singleBatch", BCON_BOOL(true));
+    int result = connection_command(connection, question, &reply, &error);
+    if (result)
         *ret_error = complaint_about(&error, connection->address);
-    mongoc_read_prefs_destroy(primary);
-    bson_destroy(ping);
+    bson_destroy(question);
     bson_destroy(&reply);
-    return answered ? 0 : -EIO;
+    return result;
 }
 
 static int open_pool(struct connection *connection, mongoc_uri_t *uri, const struct server_config *config,
@@ -125,7 +124,7 @@ static int open_pool(struct connection *connection, mongoc_uri_t *uri, const str
     }
     mongoc_client_pool_set_error_api(connection->pool, MONGOC_ERROR_API_VERSION_2);
     watch(connection);
-    return check_answer(connection, ret_error);
+    return check_answer(connection, config->bucket, ret_error);
 }
 
 int connection_new(const struct server_config *config, struct connection **ret_connection, char **ret_error) {

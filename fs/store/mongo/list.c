@@ -13,13 +13,12 @@ enum { NODES = NAMES_SPELLINGS, SCANS };
 
 struct store_list {
     struct bucket *bucket;
-    bool root;
     char *prefixes[SCANS];
     struct scan *scans[SCANS];
 };
 
 static int open_scan(struct store_list *list, unsigned i, const char *path, const char *after) {
-    const char *spelling = i == NODES ? "" : names_spellings[i], *end = list->root ? "" : "/";
+    const char *spelling = i == NODES ? "" : names_spellings[i], *end = *path ? "/" : "";
     if (asprintf(&list->prefixes[i], "%s%s%s", spelling, path, end) < 0)
         return -ENOMEM;
     const struct bucket *bucket = list->bucket;
@@ -36,7 +35,6 @@ int bucket_list_open(struct store *store, const char *path, const char *after, s
     if (!list)
         return -ENOMEM;
     list->bucket = (struct bucket *)store;
-    list->root = !*path;
     int result = 0;
     for (unsigned i = 0; result == 0 && i < SCANS; i++)
         result = open_scan(list, i, path, after);
@@ -151,23 +149,15 @@ static int give_way_to_directory(struct store_list *list, struct store_item *ite
 }
 
 int bucket_list_next(struct store_list *list, struct store_item *ret_item) {
-    for (;;) {
-        struct store_item item;
-        int result = take_least(list, &item);
-        if (result <= 0)
-            return result;
-        size_t component = names_first_component(item.key, strlen(item.key));
-        if (list->root && component == strlen(NAMES_CONTROL) && memcmp(item.key, NAMES_CONTROL, component) == 0) {
-            note_oddity(list, &item.entry, item.key, "the mount's own name");
-            store_item_done(&item);
-            continue;
-        }
-        result = give_way_to_directory(list, &item);
-        if (result < 0) {
-            store_item_done(&item);
-            return result;
-        }
-        *ret_item = item;
-        return 1;
+    struct store_item item;
+    int result = take_least(list, &item);
+    if (result <= 0)
+        return result;
+    result = give_way_to_directory(list, &item);
+    if (result < 0) {
+        store_item_done(&item);
+        return result;
     }
+    *ret_item = item;
+    return 1;
 }

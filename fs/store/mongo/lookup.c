@@ -13,18 +13,22 @@
 /* ---- the newest revision of a name: what open() asks ---- */
 
 struct newest {
-    struct store *store;
+    struct bucket *bucket;
     struct revision *revision;
 };
 
 static int take_newest(void *context, const bson_t *document) {
     struct newest *newest = context;
+    size_t size = 0;
+    const char *name = document_filename(document, &size);
     stats_add(STAT_documents_fetched, 1);
-    return document_revision(document, newest->store, &newest->revision);
+    if (name && names_skip_spelling(name, size)) /* so there are spellings after all */
+        atomic_store(&newest->bucket->spellings.until_ms, 0);
+    return document_revision(document, &newest->bucket->store, &newest->revision);
 }
 
 static int find_newest(struct bucket *bucket, const bson_t *filter, struct revision **ret_revision) {
-    struct newest newest = {.store = &bucket->store};
+    struct newest newest = {.bucket = bucket};
     bson_t *options = BCON_NEW("sort", "{", "uploadDate", BCON_INT32(-1), "_id", BCON_INT32(-1), "}", "limit",
                                BCON_INT64(1), "singleBatch", BCON_BOOL(true), DOCUMENT_FILE_FIELDS);
     int result = bucket_find(bucket, bucket->files, filter, options, take_newest, &newest);
@@ -280,7 +284,8 @@ static int note_nameless(void *context, const bson_t *document) {
 
 int bucket_survey(struct store *store) {
     struct bucket *bucket = (struct bucket *)store;
-    bson_t *filter = BCON_NEW("filename", "{", "$not", "{", "$type", "string", "}", "}");
+    bson_t *filter = BCON_NEW("$or", "[", "{", "filename", "{", "$not", "{", "$type", "string", "}", "}", "}", "{",
+                              "filename", "{", "$type", "array", "}", "}", "]");
     bson_t *options = BCON_NEW("limit", BCON_INT64(ODDITIES_MOST), "projection", "{", "_id", BCON_INT32(1), "}");
     int result = bucket_find(bucket, bucket->files, filter, options, note_nameless, bucket);
     bson_destroy(options);

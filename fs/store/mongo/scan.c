@@ -134,6 +134,12 @@ static bool make_space(struct scan *scan) {
 }
 
 /* In the unspelled scan of the root, "" and "." are what the scans of the other spellings show. */
+/* `.gridfs` at the root is the mount's own. */
+static bool is_control(const struct scan *scan, const char *component, size_t size) {
+    return names_skip_spelling(scan->place.prefix, scan->prefix_size) == scan->prefix_size &&
+           size == strlen(NAMES_CONTROL) && memcmp(component, NAMES_CONTROL, size) == 0;
+}
+
 bool scan_is_spelling(const struct scan *scan, const struct scan_item *item) {
     return scan->prefix_size == 0 && (strcmp(item->key, "/") == 0 || strcmp(item->key, "./") == 0);
 }
@@ -146,7 +152,7 @@ struct scan_item *scan_add(struct scan *scan, const char *component, size_t size
     }
     char name[NAMES_COMPONENT_MOST + 1];
     struct scan_item item = {.below = below, .entry.kind = below ? STORE_DIRECTORY : STORE_FILE};
-    item.hidden = names_decode(component, size, name) != 0;
+    item.hidden = names_decode(component, size, name) != 0 || is_control(scan, component, size);
     item.key = calloc(1, size + 2);
     if (!item.key || !make_space(scan)) {
         free(item.key);
@@ -230,6 +236,11 @@ int scan_peek(struct scan *scan, struct scan_item **ret_item) {
         }
         scan_advance(scan);
     }
+}
+
+void scan_drop_last(struct scan *scan) {
+    CHECK(scan->first < scan->count);
+    item_done(&scan->items[--scan->count]);
 }
 
 void scan_advance(struct scan *scan) {

@@ -89,7 +89,7 @@ static int take(struct scan *scan, const bson_t *group) {
     const char *name = bson_iter_utf8(&component, &size), *greatest = bson_iter_utf8(&last, &last_size);
     bool below = last_size > scan->prefix_size + size, fresh;
     if (memchr(name, '\0', size) || memchr(greatest, '\0', last_size))
-        return scan_note(scan, group);
+        return 0;
     struct scan_item *item = scan_add(scan, name, size, below, &fresh);
     if (!item || (below && fresh && !(item->entry.witness = strndup(greatest, last_size))))
         return -ENOMEM;
@@ -101,6 +101,7 @@ struct wanted {
     size_t first; /* items from here on are of this page */
 };
 
+/* A document of a file, or of one that stands for a directory which cannot be shown. */
 static int take_document(void *context, const bson_t *document) {
     struct wanted *wanted = context;
     struct scan *scan = wanted->scan;
@@ -117,6 +118,7 @@ static int take_document(void *context, const bson_t *document) {
         else
             high = middle;
     }
+    scan_note(scan, document);
     return 0;
 }
 
@@ -129,11 +131,16 @@ static int fetch_documents(struct scan *scan, size_t first) {
     bson_append_document_begin(&filter, scan->field, -1, &in);
     bson_append_array_begin(&in, "$in", -1, &names);
     for (size_t i = first; i < scan->count; i++) {
-        if (scan->items[i].below)
+        const struct scan_item *item = &scan->items[i];
+        if (item->below && (!item->hidden || scan_is_spelling(scan, item)))
             continue;
         cleanup_free char *name = NULL;
-        if (asprintf(&name, "%s%s", scan->place.prefix, scan->items[i].key) < 0)
-            continue;
+        if (item->below)
+            name = strdup(item->entry.witness);
+        else if (asprintf(&name, "%s%s", scan->place.prefix, item->key) < 0)
+            name = NULL;
+        if (!name)
+            return -ENOMEM;
         snprintf(index, sizeof index, "%u", count++);
         bson_append_utf8(&names, index, -1, name, -1);
     }
@@ -151,6 +158,15 @@ static int fetch_documents(struct scan *scan, size_t first) {
     return result;
 }
 
+/* A directory of files: their documents are wanted one by one, which reading them in order does in fewer questions. */
+static int walk_instead(struct scan *scan, size_t held, const char *from, bool inclusive) {
+    scan_close_cursor(scan);
+    scan->grouping = scan->can_group = scan->finished = false;
+    while (scan->count - scan->first > held)
+        scan_drop_last(scan);
+    return from ? scan_move(scan, from, strlen(from), inclusive) : -ENOMEM;
+}
+
 int scan_group_page(struct scan *scan) {
     const bson_t *group = NULL;
     bool any = false;
@@ -164,10 +180,14 @@ int scan_group_page(struct scan *scan) {
         return 0;
     }
     size_t held = scan->count - scan->first;
+    cleanup_free char *before = strdup(scan->from);
+    bool inclusive = scan->inclusive;
+    unsigned files = 0;
     for (unsigned taken = 1; result == 0 && any; taken++) {
         result = take(scan, group);
         if (result > 0)
             result = 0;
+        files += scan->count && !scan->items[scan->count - 1].below;
         if (taken >= GROUPS)
             break;
         any = mongoc_cursor_next(scan->cursor, &group);
@@ -181,6 +201,8 @@ int scan_group_page(struct scan *scan) {
     } else if (!any) {
         scan->finished = true;
     }
+    if (result == 0 && files > GROUPS / 2)
+        return walk_instead(scan, held, before, inclusive);
     /* The last item of before may be a name whose revisions go on here. */
     return result ? result : fetch_documents(scan, scan->first + (held ? held - 1 : 0));
 }

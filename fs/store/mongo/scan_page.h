@@ -13,6 +13,7 @@ struct scan {
     char *until;    /* names are below this one; NULL: no bound */
     bool grouping;  /* the way now taken */
     bool can_group; /* as far as known */
+    bool lean;      /* the documents are big: leave out what is not needed, which costs the server time */
     bool finished;  /* nothing is to come beyond the items */
 
     /* A running cursor, with the client it came from. */
@@ -34,6 +35,7 @@ enum {
     SCAN_PAGE_MOST = 4000,
     SCAN_IDLE_MOST = 16,      /* documents of one subdirectory before it is skipped */
     SCAN_PATIENCE_MS = 150,   /* for the first page, beyond round trips */
+    SCAN_BIG = 16 << 10,      /* bytes of a document that has more than GridFS's fields and a little metadata */
     SCAN_SKIP_MS = 8,         /* what a skip may take to be better than grouping */
 };
 
@@ -47,6 +49,8 @@ int scan_move(struct scan *scan, const char *name, size_t size, bool inclusive);
 bson_t *scan_range(const struct scan *scan);
 /* Adds the item of a component, or finds it as the last one. NULL without memory. */
 struct scan_item *scan_add(struct scan *scan, const char *component, size_t size, bool below, bool *ret_fresh);
+/* Takes the last item back. */
+void scan_drop_last(struct scan *scan);
 /* Makes a document part of the item that stands for its name itself. */
 int scan_absorb(struct scan *scan, struct scan_item *item, const bson_t *document);
 /* The name in a document of this collection; NULL when it is no string. */

@@ -11,9 +11,10 @@
 static bson_t *options_of(const struct scan *scan) {
     bson_t *options = scan->place.nodes
                           ? BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}")
-                          : BCON_NEW("sort", "{", "filename", BCON_INT32(1), "uploadDate", BCON_INT32(1), "}",
-                                     DOCUMENT_FILE_FIELDS);
-    BSON_APPEND_INT32(options, "batchSize", (int32_t)scan->page);
+                          : BCON_NEW("sort", "{", "filename", BCON_INT32(1), "uploadDate", BCON_INT32(1), "}");
+    if (scan->lean)
+        BCON_APPEND(options, DOCUMENT_FILE_FIELDS);
+    BSON_APPEND_INT64(options, "batchSize", scan->page); /* of the type that later pages overwrite */
     if (scan->can_group)
         BSON_APPEND_INT64(options, "maxTimeMS",
                           SCAN_PATIENCE_MS + 3 * connection_round_trip_ms(scan->place.connection));
@@ -71,6 +72,11 @@ static int take(struct scan *scan, const bson_t *document) {
     if (result)
         return result;
     scan->idle = fresh || !below ? 0 : scan->idle + 1;
+    if (document->len > SCAN_BIG && !scan->lean && !scan->place.nodes) {
+        scan->lean = true; /* from here on: this document comes again, as part of its item */
+        scan_close_cursor(scan);
+        return 0;
+    }
     if (scan->idle >= SCAN_IDLE_MOST) {
         result = skip(scan, item);
         return result ? result : 0;

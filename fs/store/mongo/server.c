@@ -9,6 +9,7 @@
 #include "cache/base/log.h"
 #include "fs/store/mongo/bucket.h"
 #include "fs/store/mongo/indexes.h"
+#include "fs/store/names.h"
 
 struct known_bucket {
     struct bucket *bucket;
@@ -86,7 +87,7 @@ static int list_buckets(struct server *server, char ***ret_names) {
     int result = collections ? 0 : connection_errno(&error, "listCollections");
     for (char **name = collections; result == 0 && *name; name++) {
         size_t size;
-        if (ends_in(*name, ".files", &size) && !memchr(*name, '/', size) && size < 256)
+        if (ends_in(*name, ".files", &size) && names_is_path(*name, size) && !memchr(*name, '/', size))
             result = add_name(&names, *name, size);
     }
     bson_strfreev(collections);
@@ -129,13 +130,15 @@ static const struct server_ops mongo_ops = {
     .free = mongo_free,
 };
 
-/* The driver's own log would go to stderr, past ours. */
+/* The driver's own log would go to stderr, past ours; what matters of it comes back as errors too. */
 static void take_log(mongoc_log_level_t level, const char *domain, const char *message, void *context) {
     (void)context;
-    log_write(level <= MONGOC_LOG_LEVEL_WARNING ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "%s: %s", domain, message);
+    (void)level;
+    log_debug("%s: %s", domain, message);
 }
 
 int server_open(const struct server_config *config, struct server **ret_server, char **ret_error) {
+    setenv("MONGOC_DISABLE_SHM", "1", 1); /* its counters stay behind in /dev/shm when we are killed */
     mongoc_init();
     mongoc_log_set_handler(take_log, NULL);
     struct mongo_server *mongo = calloc(1, sizeof *mongo);

@@ -10,6 +10,7 @@
 struct server_config {
     const char *uri;      /* connection string */
     const char *database; /* when the URI names none; or NULL */
+    const char *bucket;   /* whose files are asked for to see that they may be read; "*": any */
     int timeout_ms;       /* how long a question may go without an answer */
     int trust_ms;         /* how long "this bucket has no ..." may be believed for names that are there */
 };
