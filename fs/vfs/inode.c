@@ -166,10 +166,11 @@ static struct inode *find(struct inodes *inodes, const struct inode *parent, con
     union {
         struct inode_name key;
         char space[sizeof(struct inode_name) + NAME_MOST + 1];
-    } wanted = {.key.parent = parent};
+    } wanted; /* not zeroed: only what is set is compared */
     struct inode *inode;
     if (strlen(name) > NAME_MOST)
         return NULL;
+    wanted.key.parent = parent;
     strcpy(wanted.space + offsetof(struct inode_name, name), name);
     HASH_FIND(hh, inodes->table, &wanted, key_size(name), inode);
     return inode;

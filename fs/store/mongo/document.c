@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <string.h>
 
 bool document_whole_number(const bson_iter_t *iter, int64_t least, int64_t most, int64_t *ret_number) {
@@ -130,10 +131,18 @@ static void read_posix(const bson_t *document, struct revision *revision) {
     }
 }
 
+static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
+static EVP_MD *sha256; /* fetched once: looking an algorithm up costs more than using it */
+
+static void fetch_sha256(void) {
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
 static int make_key(const char *bucket, struct revision *revision) {
     unsigned char digest[EVP_MAX_MD_SIZE];
+    pthread_once(&fetch_once, fetch_sha256);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool done = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) &&
+    bool done = context && sha256 && EVP_DigestInit_ex(context, sha256, NULL) &&
                 EVP_DigestUpdate(context, bucket, strlen(bucket) + 1) &&
                 EVP_DigestUpdate(context, revision->id, revision->id_size) &&
                 EVP_DigestUpdate(context, &revision->content_date_ms, sizeof revision->content_date_ms) &&

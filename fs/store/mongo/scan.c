@@ -281,6 +281,11 @@ static int ask_below(struct scan *scan, const char *component) {
 
 int scan_has_below(struct scan *scan, const char *component) {
     size_t low = scan->first, high = scan->count;
+    /* Keys that begin with the component follow it directly: nearly always the next one already does not. */
+    if (low < high && strncmp(scan->items[low].key, component, strlen(component)) > 0)
+        return 0;
+    if (low == high && scan->finished)
+        return 0;
     cleanup_free char *key = NULL;
     if (asprintf(&key, "%s/", component) < 0)
         return -ENOMEM;
