@@ -78,15 +78,29 @@ static char *status(void *context, bool json) {
 
 /* ---- what is looked at once the mount serves ---- */
 
+/* Of the bucket that is shown, or of each there is. */
+static int check_indexes(struct mount *mount, bool create) {
+    const char *bucket = mount->options->bucket;
+    if (strcmp(bucket, "*") != 0)
+        return server_check_indexes(mount->server, bucket, create);
+    char **names;
+    int result = mount->server->ops->buckets(mount->server, &names);
+    if (result)
+        return result;
+    for (char **name = names; result == 0 && *name; name++)
+        result = server_check_indexes(mount->server, *name, create);
+    server_free_names(names);
+    return result;
+}
+
 static void look_around(void *context) {
     struct mount *mount = context;
-    const char *bucket = mount->options->bucket;
-    struct store *store;
-    if (strcmp(bucket, "*") == 0 || mount->server->ops->bucket(mount->server, bucket, &store))
-        return;
     if (!mount->options->create_indexes)
-        (void)server_check_indexes(mount->server, bucket, false);
-    (void)store->ops->survey(store);
+        (void)check_indexes(mount, false);
+    struct store *store;
+    const char *bucket = mount->options->bucket;
+    if (strcmp(bucket, "*") != 0 && mount->server->ops->bucket(mount->server, bucket, &store) == 0)
+        (void)store->ops->survey(store);
 }
 
 /* ---- building ---- */
@@ -99,8 +113,11 @@ static int open_server(struct mount *mount, char **ret_error) {
                                    .timeout_ms = (int)options->timeout_ms,
                                    .trust_ms = (int)options->consistency.trust_ms};
     int result = server_open(&config, &mount->server, ret_error);
-    if (result == 0 && options->create_indexes && strcmp(options->bucket, "*") != 0)
-        result = server_check_indexes(mount->server, options->bucket, true);
+    if (result == 0 && options->create_indexes) {
+        result = check_indexes(mount, true);
+        if (result)
+            *ret_error = strdup("the indexes cannot be made (see the log); mount without create_indexes");
+    }
     return result;
 }
 

@@ -55,7 +55,7 @@ int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs);
 struct vfs *vfs_free(struct vfs *vfs);
 struct inode *vfs_root(struct vfs *vfs);
 
-/* *ret_entry without an inode means: not there, and that may be believed as long as what is there. */
+/* What is at a name, with one more lookup of its inode. -ENOENT: nothing is. */
 int vfs_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct vfs_entry *ret_entry);
 void vfs_forget(struct vfs *vfs, struct inode *inode, uint64_t lookups);
 int vfs_attributes(struct vfs *vfs, struct inode *inode, struct stat *ret_attributes);

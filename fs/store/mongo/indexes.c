@@ -81,5 +81,6 @@ static int check(struct bucket *bucket, const char *collection, const struct nee
 int indexes_check(struct bucket *bucket, bool create) {
     int files = check(bucket, bucket->files, &on_files, create);
     int chunks = check(bucket, bucket->chunks, &on_chunks, create);
+    log_debug("the indexes of bucket %s were looked at", bucket->store.bucket);
     return files ? files : chunks;
 }
