@@ -34,6 +34,7 @@ struct chunks {
     struct lru *lru;
     struct flight *flights;
     size_t reserved; /* bytes that flights will bring in */
+    bool stopping;   /* queued flights are given up */
 };
 
 struct chunks *chunks_new(struct budget *budget, const struct chunk_source *source, struct workers *workers) {
@@ -284,7 +285,11 @@ static void run_task(void *argument) {
     struct flight *flight = argument;
     struct chunks *chunks = flight->chunks;
     lock_acquire(&chunks->lock);
-    if (flight->state == QUEUED) {
+    if (flight->state == QUEUED && chunks->stopping) {
+        flight->error = -EAGAIN;
+        unref_files(flight);
+        finish_locked(flight);
+    } else if (flight->state == QUEUED) {
         stats_add(STAT_readahead_chunks, flight->count);
         run_locked(flight);
     }
@@ -338,7 +343,7 @@ void chunks_prefetch_heads(struct chunks *chunks, const struct chunk_file *files
 }
 
 uint32_t chunks_prefetch(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count) {
-    enum { FETCH_BYTES = 2 << 20 };
+    enum { FETCH_BYTES = 1 << 20 };
     uint32_t unit = file->chunk_size < FETCH_BYTES ? FETCH_BYTES / file->chunk_size : 1;
     uint32_t n = first, next;
     lock_acquire(&chunks->lock);
@@ -346,6 +351,12 @@ uint32_t chunks_prefetch(struct chunks *chunks, const struct chunk_file *file, u
         n = next;
     lock_release(&chunks->lock);
     return n < first + count ? n : first + count;
+}
+
+void chunks_stop(struct chunks *chunks) {
+    lock_acquire(&chunks->lock);
+    chunks->stopping = true;
+    lock_release(&chunks->lock);
 }
 
 void chunks_hold(struct chunks *chunks, const struct chunk_file *file) {

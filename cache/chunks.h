@@ -48,6 +48,8 @@ struct chunks;
 
 /* `budget` and `workers` outlive the cache. NULL without memory. */
 struct chunks *chunks_new(struct budget *budget, const struct chunk_source *source, struct workers *workers);
+/* What is queued is not fetched any more: its readers get -EAGAIN. */
+void chunks_stop(struct chunks *chunks);
 /* The workers' tasks are over by then. Takes NULL, returns NULL. */
 struct chunks *chunks_free(struct chunks *chunks);
 /* Chunk n. When it has to be fetched, up to `wanted` >= 1 chunks from n on come with it. */

@@ -13,7 +13,7 @@
 #include "fs/store/mongo/server.h"
 #include "fs/vfs/vfs.h"
 
-enum { FETCHERS = 4, FETCHES_QUEUED = 32 };
+enum { FETCHERS = 2, FETCHES_QUEUED = 32 };
 
 struct mount {
     const struct options *options;
@@ -200,6 +200,8 @@ struct mount *mount_close(struct mount *mount) {
     if (!mount)
         return NULL;
     session_free(mount->session);
+    if (mount->chunks)
+        chunks_stop(mount->chunks);
     workers_free(mount->chores);
     workers_free(mount->fetchers);
     vfs_free(mount->vfs);

@@ -9,6 +9,8 @@
 void daemon_ready(int ready_fd) {
     if (ready_fd < 0)
         return;
+    if (chdir("/")) /* only now: a URI may name files by relative paths */
+        return;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
         dup2(null, fd);
@@ -41,8 +43,6 @@ int daemon_start(daemon_serve *serve, void *context, pid_t *ret_pid) {
     if (pid == 0) {
         close(ends[0]);
         setsid();
-        if (chdir("/"))
-            _exit(1);
         exit(serve(context, ends[1]));
     }
     close(ends[1]);

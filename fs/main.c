@@ -99,8 +99,9 @@ static int serve(void *context, int ready_fd) {
 
 static volatile sig_atomic_t command_pid;
 
-static void pass_on(int signal) {
-    if (command_pid > 0)
+static void pass_on(int signal, siginfo_t *info, void *context) {
+    (void)context;
+    if (command_pid > 0 && info->si_code != SI_KERNEL) /* the terminal has told the command itself */
         kill((pid_t)command_pid, signal);
 }
 
@@ -113,7 +114,7 @@ static int wait_for(pid_t pid) {
 }
 
 static int run_command(char **command, pid_t server) {
-    struct sigaction action = {.sa_handler = pass_on};
+    struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO};
     sigset_t passed, before;
     sigemptyset(&passed);
     sigaddset(&passed, SIGINT);
@@ -149,8 +150,11 @@ static char *take_secret(char *argument) {
 }
 
 static int take_positional(struct options *options, int count, char **arguments, char **ret_error) {
-    bool only_uri = count == 1 && strncmp(arguments[0], "mongodb", strlen("mongodb")) == 0;
-    if (count < 1 || count > 2 || only_uri) {
+    bool no_directory = count >= 1 && strstr(arguments[count - 1], "://");
+    for (int i = 0; i < count; i++) /* in the wrong place, a password is as secret */
+        if (strstr(arguments[i], "://") && (count != 2 || i != 0))
+            memset(arguments[i], 'x', strlen(arguments[i]));
+    if (count < 1 || count > 2 || no_directory) {
         *ret_error = strdup(count > 2 ? "too many arguments; see gridmount --help"
                                   : "no mountpoint named; name an empty directory");
         return EXIT_USAGE;

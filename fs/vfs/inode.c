@@ -149,6 +149,8 @@ static bool still_is(const struct inode *inode, const struct inode_found *found)
         return true;
     if (inode->type != found->entry->kind)
         return false;
+    if (inode->type == STORE_SYMLINK) /* the kernel keeps its text for as long as the inode */
+        return inode->text && found->entry->target && strcmp(inode->text, found->entry->target) == 0;
     return inode->type != STORE_FILE || revision_same_content(inode->revision, found->entry->revision);
 }
 

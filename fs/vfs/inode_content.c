@@ -113,7 +113,9 @@ int inode_open_reader(struct inodes *inodes, struct inode *inode, struct chunks 
     lock_acquire(&inodes->lock);
     if (!inode->reader) {
         const struct revision *revision = inode->revision;
-        struct chunk_file file = {.chunk_size = revision->chunk_size, .handle = inode->revision};
+        bool single = revision->length > 0 && revision->length < revision->chunk_size;
+        struct chunk_file file = {.chunk_size = single ? (uint32_t)revision->length : revision->chunk_size,
+                                  .handle = inode->revision};
         memcpy(file.revision, revision->key, sizeof file.revision);
         inode->reader = reader_new(chunks, &file, revision->length);
     }

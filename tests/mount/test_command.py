@@ -306,6 +306,6 @@ def test_the_password_is_not_in_ps_in_the_foreground(guarded, mount):
 
 def test_the_password_is_not_in_ps_of_run(guarded, directory):
     result = run(guarded.uri("secrets"), directory, "sh", "-c",
-                 "cat /proc/$PPID/cmdline /proc/self/environ; cat /proc/[0-9]*/cmdline")
+                 "cat /proc/$PPID/cmdline /proc/self/environ; cat /proc/[0-9]*/cmdline 2>/dev/null || true")
     assert result.returncode == 0, result.stderr
     assert not exposed(result.stdout.replace("\0", " "))

@@ -139,7 +139,7 @@ static void a_sequential_read_fetches_each_chunk_once_and_in_large_pieces(void *
     workers_free(bench->workers);
     bench->workers = NULL;
     assert_int_equal(pattern_most_fetched(bench->file), 1);
-    assert_in_range(atomic_load(&bench->pattern.fetches), 1, 16);
+    assert_in_range(atomic_load(&bench->pattern.fetches), 1, 24);
     bench_done(bench);
 }
 

@@ -63,6 +63,13 @@ void bucket_match_id(bson_t *filter, const char *field, const bson_t *id) {
     bson_append_document_end(filter, &equal);
 }
 
+bool bucket_may_reuse_id(const struct revision *revision) {
+    bson_t id;
+    bson_iter_t value;
+    return !bson_init_static(&id, revision->id, revision->id_size) || !bson_iter_init_find(&value, &id, "_id") ||
+           !BSON_ITER_HOLDS_OID(&value);
+}
+
 int bucket_find(struct bucket *bucket, const char *collection, const bson_t *filter, const bson_t *options,
                 connection_visit *visit, void *context) {
     mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);

@@ -43,6 +43,8 @@ bool bucket_may_have_spellings(struct bucket *bucket);
 bool bucket_may_have_nodes(struct bucket *bucket);
 /* Appends {field: the value in {_id: value}}: equal to that value, even when it looks like an operator. */
 void bucket_match_id(bson_t *filter, const char *field, const bson_t *id);
+/* Whether the _id is of a kind that an application may give again; ObjectIds are made once. */
+bool bucket_may_reuse_id(const struct revision *revision);
 /* find() of the primary; nodes that the user may not read count as none. */
 int bucket_find(struct bucket *bucket, const char *collection, const bson_t *filter, const bson_t *options,
                 connection_visit *visit, void *context);

@@ -10,13 +10,14 @@
 #include "cache/base/stats.h"
 #include "fs/store/mongo/complaint.h"
 
-enum { POOL_SIZE = 64, PINS = 16 };
+enum { POOL_SIZE = 64 };
 
 struct connection {
     mongoc_client_pool_t *pool;
     char *address;
     char *database;
     atomic_int pins;
+    int pins_most; /* a quarter of the pool, so that questions never starve */
     atomic_bool healthy;
     atomic_int_least64_t round_trip_us; /* the least seen */
 };
@@ -115,6 +116,7 @@ static int open_pool(struct connection *connection, mongoc_uri_t *uri, const str
     }
     connection->database = strdup(database);
     set_timeouts(uri, config->timeout_ms);
+    connection->pins_most = mongoc_uri_get_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE, POOL_SIZE) / 4;
     if (!mongoc_uri_has_option(uri, MONGOC_URI_APPNAME))
         mongoc_uri_set_appname(uri, "gridmount");
     connection->pool = mongoc_client_pool_new_with_error(uri, &error);
@@ -187,7 +189,7 @@ void connection_push(struct connection *connection, mongoc_client_t *client) {
 }
 
 mongoc_client_t *connection_pin(struct connection *connection) {
-    if (atomic_fetch_add(&connection->pins, 1) < PINS) {
+    if (atomic_fetch_add(&connection->pins, 1) < connection->pins_most) {
         mongoc_client_t *client = mongoc_client_pool_try_pop(connection->pool);
         if (client)
             return client;

@@ -127,6 +127,14 @@ static int find_owner(struct bucket *bucket, struct owner *owner) {
     return result < 0 ? result : 0;
 }
 
+/* Applications put again under an _id of their own making: then the chunks may be another content's. The files document
+ * goes first and comes last, so if it is still there after the chunks were read, they were this revision's. */
+static int check_owner(struct bucket *bucket, const struct revision *revision) {
+    struct owner owner = {.bucket = bucket, .revision = revision};
+    int result = find_owner(bucket, &owner);
+    return result ? result : owner.there ? 0 : -ESTALE;
+}
+
 /* Gives each chunk that is not sound its error, and says so in the log. */
 static int judge(struct bucket *bucket, struct fetching *fetching, int *ret_errors) {
     struct owner owner = {.bucket = bucket, .revision = fetching->revision};
@@ -163,6 +171,8 @@ int bucket_fetch(struct store *store, const struct revision *revision, uint32_t 
     int result = ask(bucket, &fetching, NULL);
     if (result == 0 && !complete(&fetching))
         result = ask_primary(bucket, &fetching);
+    if (result == 0 && complete(&fetching) && bucket_may_reuse_id(revision))
+        result = check_owner(bucket, revision);
     if (result == 0 && !complete(&fetching))
         result = judge(bucket, &fetching, ret_errors);
     if (result)

@@ -48,7 +48,7 @@ static int take_head(void *context, const bson_t *chunk) {
     stats_add(STAT_chunk_bytes_fetched, size);
     if (numbered && n == 1 && size == 0)
         return 0; /* an empty one behind the last is harmless */
-    if (!numbered || n != 0 || !bytes || size != heads->revisions[i]->length || heads->blobs[i]) {
+    if (!numbered || n != 0 || !bytes || bucket_may_reuse_id(heads->revisions[i]) || size != heads->revisions[i]->length || heads->blobs[i]) {
         heads->spoiled[i] = true;
         return 0;
     }

@@ -59,8 +59,6 @@ static int peek_all(struct store_list *list, struct scan_item *items[SCANS], con
     for (unsigned i = 0; i < SCANS; i++) {
         items[i] = NULL;
         int result = scan_peek(list->scans[i], &items[i]);
-        if (result == -EACCES && i == NODES)
-            result = 0; /* nodes one may not read count as none */
         if (result < 0)
             return result;
         if (items[i] && (!key || strcmp(items[i]->key, key) < 0))
@@ -98,6 +96,8 @@ static int something_below(struct store_list *list, const char *component) {
     return below;
 }
 
+static const char shadowed[] = "a directory has its name";
+
 static void note_oddity(struct store_list *list, const struct store_entry *entry, const char *key, const char *why) {
     cleanup_free char *id = entry->revision ? identity_text(entry->revision) : NULL;
     cleanup_free char *name = NULL;
@@ -121,6 +121,10 @@ static int take_least(struct store_list *list, struct store_item *ret_item) {
             continue;
         struct store_entry entry = items[i]->entry;
         memset(&items[i]->entry, 0, sizeof entry); /* taken over */
+        if (any && item.entry.kind == STORE_FILE && entry.kind == STORE_DIRECTORY)
+            note_oddity(list, &item.entry, item.key, shadowed);
+        if (any && item.entry.kind == STORE_DIRECTORY && entry.kind == STORE_FILE)
+            note_oddity(list, &entry, item.key, shadowed);
         if (any)
             merge(&item.entry, &entry);
         else
@@ -139,10 +143,10 @@ static int give_way_to_directory(struct store_list *list, struct store_item *ite
         return 0;
     int below = something_below(list, item->key);
     if (below <= 0)
-        return below == -EACCES ? 0 : below;
+        return below;
     if (item->entry.kind == STORE_DIRECTORY)
         return 0;
-    note_oddity(list, &item->entry, item->key, "a directory has its name");
+    note_oddity(list, &item->entry, item->key, shadowed);
     store_entry_done(&item->entry);
     item->entry.kind = STORE_DIRECTORY;
     return 0;

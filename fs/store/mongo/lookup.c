@@ -156,6 +156,13 @@ static int take_node(void *context, const bson_t *document) {
     return result == 0 ? 1 : result == -EINVAL ? 0 : result;
 }
 
+static int take_any(void *context, const bson_t *document) {
+    (void)context;
+    (void)document;
+    stats_add(STAT_documents_fetched, 1);
+    return 1;
+}
+
 /* 1 and the node at `path`, or a directory when only nodes lie below it; 0 when there is none. */
 static int find_node(struct bucket *bucket, const char *path, bool implied, struct store_entry *ret_node) {
     bson_t *filter = BCON_NEW("_id", BCON_UTF8(path)), *options = BCON_NEW("limit", BCON_INT64(1));
@@ -169,21 +176,12 @@ static int find_node(struct bucket *bucket, const char *path, bool implied, stru
         return -ENOMEM;
     filter = BCON_NEW("_id", "{", "$gte", BCON_UTF8(from), "$lt", BCON_UTF8(until), "}");
     options = BCON_NEW("limit", BCON_INT64(1));
-    struct store_entry below = {0};
-    result = bucket_find(bucket, bucket->nodes, filter, options, take_node, &below);
-    store_entry_done(&below);
+    result = bucket_find(bucket, bucket->nodes, filter, options, take_any, NULL);
     if (result > 0)
         *ret_node = (struct store_entry){.kind = STORE_DIRECTORY};
     bson_destroy(options);
     bson_destroy(filter);
     return result;
-}
-
-static int take_any(void *context, const bson_t *document) {
-    (void)context;
-    (void)document;
-    stats_add(STAT_documents_fetched, 1);
-    return 1;
 }
 
 /* Whether a file with this very name is still there. */

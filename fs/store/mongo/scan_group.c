@@ -87,9 +87,10 @@ static int take(struct scan *scan, const bson_t *group) {
         !bson_iter_init_find(&last, group, "last") || !BSON_ITER_HOLDS_UTF8(&last))
         return 0;
     const char *name = bson_iter_utf8(&component, &size), *greatest = bson_iter_utf8(&last, &last_size);
-    bool below = last_size > scan->prefix_size + size, fresh;
-    if (memchr(name, '\0', size) || memchr(greatest, '\0', last_size))
+    if (memchr(name, '\0', size))
         return 0;
+    last_size = (uint32_t)strnlen(greatest, last_size); /* a NUL further below hides nothing */
+    bool below = last_size > scan->prefix_size + size, fresh;
     struct scan_item *item = scan_add(scan, name, size, below, &fresh);
     if (!item || (below && fresh && !(item->entry.witness = strndup(greatest, last_size))))
         return -ENOMEM;

@@ -23,6 +23,7 @@ struct scan {
     mongoc_cursor_t *cursor;
 
     unsigned page; /* documents to ask for next */
+    unsigned lost; /* cursors in a row that were lost before anything came */
     unsigned idle; /* documents in a row that gave no new item */
     int64_t opening_ms; /* what the last beginning took */
 
@@ -33,6 +34,7 @@ struct scan {
 enum {
     SCAN_PAGE_FIRST = 80,     /* documents: ten big subdirectories skipped stay below a thousand */
     SCAN_PAGE_MOST = 4000,
+    SCAN_LOST_MOST = 5,
     SCAN_IDLE_MOST = 16,      /* documents of one subdirectory before it is skipped */
     SCAN_PATIENCE_MS = 150,   /* for the first page, beyond round trips */
     SCAN_BIG = 16 << 10,      /* bytes of a document that has more than GridFS's fields and a little metadata */

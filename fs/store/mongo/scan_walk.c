@@ -91,11 +91,20 @@ static int recover(struct scan *scan, int error) {
         scan->grouping = true;
         return 0;
     }
-    return error == -ESTALE ? 0 : error;
+    if (error == -EACCES && scan->place.nodes) {
+        scan->finished = true; /* nodes one may not read count as none */
+        return 0;
+    }
+    if (error == -ESTALE) /* the cursor is lost: begin again, unless that leads nowhere */
+        return ++scan->lost > SCAN_LOST_MOST ? -EIO : 0;
+    return error;
 }
 
 int scan_walk_page(struct scan *scan) {
     int64_t began = clock_now_ms();
+    cleanup_free char *before = strdup(scan->from);
+    if (!before)
+        return -ENOMEM;
     bool opening = !scan->cursor;
     int result = opening ? begin(scan) : 0;
     if (result)
@@ -117,7 +126,11 @@ int scan_walk_page(struct scan *scan) {
         if (result <= 0)
             return result;
     }
-    scan->page = scan->page * 10 < SCAN_PAGE_MOST ? scan->page * 10 : SCAN_PAGE_MOST;
+    /* A name may have more revisions than a page holds: without a cursor to go on with, only a larger one gets by. */
+    bool stuck = strcmp(before, scan->from) == 0;
+    unsigned most = stuck ? INT32_MAX / 10 : SCAN_PAGE_MOST;
+    scan->page = scan->page < most / 10 ? scan->page * 10 : most;
+    scan->lost = stuck ? scan->lost : 0;
     mongoc_cursor_set_batch_size(scan->cursor, scan->page);
     return 0;
 }

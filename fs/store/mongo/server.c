@@ -139,8 +139,8 @@ static void take_log(mongoc_log_level_t level, const char *domain, const char *m
 
 int server_open(const struct server_config *config, struct server **ret_server, char **ret_error) {
     setenv("MONGOC_DISABLE_SHM", "1", 1); /* its counters stay behind in /dev/shm when we are killed */
-    mongoc_init();
     mongoc_log_set_handler(take_log, NULL);
+    mongoc_init();
     struct mongo_server *mongo = calloc(1, sizeof *mongo);
     if (!mongo)
         return -ENOMEM;
