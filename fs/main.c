@@ -14,6 +14,7 @@
 #include "fs/daemon.h"
 #include "fs/mountpoint.h"
 #include "fs/options.h"
+#include "fs/store/mongo/server.h"
 #include "fs/tools/tools.h"
 #include "fs/version.h"
 
@@ -255,6 +256,7 @@ static int help(FILE *out) {
 }
 
 int main(int count, char **arguments) {
+    server_leave_no_file();
     const char *command = count > 1 ? arguments[1] : "--help";
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0)
         return help(stdout);

@@ -1,5 +1,6 @@
 """Fixtures of the mount tests: one server per run, one database and any number of mounts per test."""
 import itertools
+import os
 import uuid
 
 import pytest
@@ -7,6 +8,10 @@ import pytest
 import buckets
 import mounting
 import servers
+
+
+# A file of counters that another killed process left for our number would make libmongoc warn on stderr.
+os.environ["MONGOC_DISABLE_SHM"] = "1"
 
 
 def pytest_addoption(parser):

@@ -1,7 +1,10 @@
 #include "fs/store/mongo/server.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <uthash.h>
 
 #include "cache/base/cleanup.h"
@@ -137,8 +140,13 @@ static void take_log(mongoc_log_level_t level, const char *domain, const char *m
     log_debug("%s: %s", domain, message);
 }
 
+void server_leave_no_file(void) {
+    char name[32];
+    snprintf(name, sizeof name, "/mongoc-%ld", (long)getpid());
+    (void)shm_unlink(name); /* not there: just as well */
+}
+
 int server_open(const struct server_config *config, struct server **ret_server, char **ret_error) {
-    setenv("MONGOC_DISABLE_SHM", "1", 1); /* its counters stay behind in /dev/shm when we are killed */
     mongoc_log_set_handler(take_log, NULL);
     mongoc_init();
     struct mongo_server *mongo = calloc(1, sizeof *mongo);

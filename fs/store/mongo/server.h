@@ -15,6 +15,9 @@ struct server_config {
     int trust_ms;         /* how long "this bucket has no ..." may be believed for names that are there */
 };
 
+/* The driver, when it is loaded, makes a file of counters in /dev/shm that stays behind when the process is killed, and
+ * is warned of when its number comes again. Takes the name away: the first thing a process does. */
+void server_leave_no_file(void);
 /* Connects, and returns only when the primary answered. On failure *ret_error is one line for the user, to be freed:
  * cause and cure, no secret. */
 int server_open(const struct server_config *config, struct server **ret_server, char **ret_error);
