@@ -9,8 +9,8 @@
 void daemon_ready(int ready_fd) {
     if (ready_fd < 0)
         return;
-    if (chdir("/")) /* only now: a URI may name files by relative paths */
-        return;
+    int moved = chdir("/"); /* only now: a URI may name files by relative paths */
+    (void)moved;            /* the parent must be told in any case: it waits */
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
         dup2(null, fd);

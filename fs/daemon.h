@@ -13,7 +13,7 @@ typedef int daemon_serve(void *context, int ready_fd);
 /* Forks a child in a session of its own. Returns when it is ready, or ended before. 0 and *ret_pid, or the child's exit
  * status (> 0), or -errno. */
 int daemon_start(daemon_serve *serve, void *context, pid_t *ret_pid);
-/* In the child: tells the parent, and lets go of the terminal. */
+/* In the child: tells the parent, and lets go of the terminal and the working directory. */
 void daemon_ready(int ready_fd);
 
 #endif
