@@ -14,6 +14,23 @@ struct revision *revision_new(const void *id, uint32_t id_size) {
     return revision;
 }
 
+struct revision *revision_with(const struct revision *revision, const struct attributes *attributes) {
+    struct revision *copy = revision_new(revision->id, revision->id_size);
+    struct hole *holes = revision->hole_count ? malloc(revision->hole_count * sizeof *holes) : NULL;
+    if (!copy || (revision->hole_count && !holes)) {
+        free(copy);
+        free(holes);
+        return NULL;
+    }
+    memcpy(copy, revision, sizeof *copy);
+    atomic_init(&copy->references, 1);
+    copy->attributes = *attributes;
+    copy->holes = holes;
+    if (holes)
+        memcpy(holes, revision->holes, revision->hole_count * sizeof *holes);
+    return copy;
+}
+
 struct revision *revision_ref(struct revision *revision) {
     unsigned before = atomic_fetch_add_explicit(&revision->references, 1, memory_order_relaxed);
     CHECK(before > 0);
@@ -21,8 +38,10 @@ struct revision *revision_ref(struct revision *revision) {
 }
 
 struct revision *revision_unref(struct revision *revision) {
-    if (revision && atomic_fetch_sub_explicit(&revision->references, 1, memory_order_acq_rel) == 1)
+    if (revision && atomic_fetch_sub_explicit(&revision->references, 1, memory_order_acq_rel) == 1) {
+        free(revision->holes);
         free(revision);
+    }
     return NULL;
 }
 

@@ -13,23 +13,13 @@
 #include <stdint.h>
 
 #include "cache/base/cleanup.h"
+#include "fs/store/attributes.h"
 
-enum { REVISION_KEY = 16 };
+enum { REVISION_KEY = 16, REVISION_HOLES_MOST = 4096 };
 
-/* What the database says of an inode beyond its content; the rest is the mount's defaults. */
-struct attributes {
-    enum {
-        ATTRIBUTES_MODE = 1,
-        ATTRIBUTES_UID = 2,
-        ATTRIBUTES_GID = 4,
-        ATTRIBUTES_ATIME = 8,
-        ATTRIBUTES_MTIME = 16,
-        ATTRIBUTES_CTIME = 32,
-    } has;
-    uint32_t mode, uid, gid; /* mode: permission bits only */
-    uint32_t device;         /* of a device node */
-    int64_t atime_ns, mtime_ns, ctime_ns;
-    uint64_t identity; /* from metadata.posix.file: what st_ino is made of; 0: none */
+/* A part of a file that was never written: zeros, in the database too, but no blocks in st_blocks. */
+struct hole {
+    int64_t offset, length; /* bytes */
 };
 
 struct store;
@@ -44,11 +34,15 @@ struct revision {
     uint32_t chunk_size;             /* bytes, > 0 unless damaged */
     const char *damage;              /* why the content cannot be read, or NULL */
     struct attributes attributes;
+    struct hole *holes; /* owned; in order, apart, within length */
+    uint32_t hole_count;
     uint32_t id_size;
     unsigned char id[]; /* the _id, opaque to all but the store that made it */
 };
 
 struct revision *revision_new(const void *id, uint32_t id_size);
+/* The same revision seen with other attributes; the caller's. NULL without memory. */
+struct revision *revision_with(const struct revision *revision, const struct attributes *attributes);
 struct revision *revision_ref(struct revision *revision);
 /* Takes NULL, returns NULL. */
 struct revision *revision_unref(struct revision *revision);

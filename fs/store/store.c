@@ -20,3 +20,11 @@ void server_free_names(char **names) {
         free(*name);
     free(names);
 }
+
+void store_xattrs_free(struct store_xattr *first) {
+    while (first) {
+        struct store_xattr *next = first->next;
+        free(first);
+        first = next;
+    }
+}

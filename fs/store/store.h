@@ -50,6 +50,58 @@ enum { STORE_FETCH_MOST = 64 }; /* chunks in one fetch */
 
 struct store;
 struct store_list;
+struct store_lease;
+
+/* ---- changes ---- */
+
+/* What an inode is to the store. `revision` is that of a file as last seen, NULL for all else. */
+struct store_object {
+    const char *path;
+    enum store_kind kind;
+    const struct revision *revision;
+};
+
+/* The content of a put, given by the layer above. It does not change while the put goes on. */
+struct store_content {
+    void *context;
+    int64_t length; /* bytes */
+    /* Fills `into` with [offset, offset + size), inside length, or returns -errno, which ends the put. From several
+     * threads at once. */
+    int (*read)(void *context, int64_t offset, size_t size, void *into);
+    /* Whether [offset, offset + size) is what the base has there. */
+    bool (*is_clean)(void *context, int64_t offset, size_t size);
+    const struct hole *holes; /* in order, apart, within length */
+    uint32_t hole_count;
+};
+
+struct store_put {
+    const char *path;            /* where the revision goes: see put() */
+    const struct revision *base; /* what the content was made from, or NULL: nothing */
+    bool follow;                 /* the base may have been renamed meanwhile by others */
+    const struct attributes *attributes; /* all of them, with ATTRIBUTES_FILE */
+    const struct store_content *content;
+    const struct store_lease *lease; /* of an exclusive creation, or NULL */
+};
+
+struct store_rename {
+    struct store_object from;
+    const char *to;
+    const struct store_object *target; /* what was last seen there, or NULL */
+    bool keep_target;                  /* RENAME_NOREPLACE: -EEXIST when anything is there */
+    bool exchange;                     /* RENAME_EXCHANGE: `target` goes to from.path */
+};
+
+/* An extended attribute. Memory: one allocation, value and name behind the struct. */
+struct store_xattr {
+    struct store_xattr *next;
+    size_t size;
+    const void *value;
+    const char *name; /* "user.x"; lent by the same allocation */
+};
+
+void store_xattrs_free(struct store_xattr *first);
+
+enum store_xattr_how { STORE_XATTR_ANY, STORE_XATTR_CREATE, STORE_XATTR_REPLACE, STORE_XATTR_REMOVE };
 
 struct store_ops {
     /* What is at `path`. A witness from an earlier answer makes it cheap to see that a directory is still there. */
@@ -73,6 +125,46 @@ struct store_ops {
      * an error: fetch() tells what is wrong with it. */
     int (*fetch_heads)(struct store *store, struct revision *const *revisions, uint32_t count, struct budget *budget,
                        struct blob **ret_blobs, int *ret_errors);
+
+    /* ---- changes: further errors are -EROFS (a read-only bucket or format), -EPERM (metadata is no document and the
+     * change needs one), -EINVAL (a path GridFS cannot hold, logged). A change that failed with -ETIMEDOUT may have
+     * been made. ---- */
+
+    /* Publishes content as the newest revision: under `path`, or with `follow` under the name that the base's files
+     * document has now, when it still is there. Keeps the fields of others that the base has. Retires what it replaces as
+     * the store's configuration says. After 0 the content is stored for good; after an error what was there still is
+     * the newest. -EEXIST: the lease was lost. */
+    int (*put)(struct store *store, const struct store_put *put, struct revision **ret_revision);
+    /* Claims a free name for a creation that a put with this lease will publish. -EEXIST: something is there, or claimed. */
+    int (*reserve)(struct store *store, const char *path, struct store_lease **ret_lease);
+    /* Ends a claim, used or not. Takes NULL, returns NULL. Does not wait for the server. */
+    struct store_lease *(*release)(struct store *store, struct store_lease *lease);
+    /* Makes a directory, symlink or special node, whose attributes are in `node`. -EEXIST. */
+    int (*make)(struct store *store, const char *path, const struct store_entry *node);
+    /* Makes sure that a directory which exists by its files stays without them, and its parents. */
+    int (*keep_directory)(struct store *store, const char *path);
+    /* Removes a name that is no directory: every revision of it present now, or one of several hard links. -ENOENT. */
+    int (*remove)(struct store *store, const struct store_object *object);
+    /* -ENOTEMPTY, -ENOENT. */
+    int (*remove_directory)(struct store *store, const char *path);
+    /* A target that is replaced is of the fitting kind, and empty if a directory: -ENOTEMPTY when it is not. -ENOENT:
+     * the source has gone. */
+    int (*rename)(struct store *store, const struct store_rename *rename);
+    /* Gives anything but a directory one more name. *ret_revision, of a file: with its new count of links. -EEXIST. */
+    int (*link)(struct store *store, const struct store_object *object, const char *path,
+                struct revision **ret_revision);
+    /* Sets all that `changes` has. *ret_revision, of a file: the same revision with them. A directory that exists by
+     * its files is made. -ENOENT: it has gone. */
+    int (*set_attributes)(struct store *store, const struct store_object *object, const struct attributes *changes,
+                          struct revision **ret_revision);
+    /* A list that the caller frees, user.gridfs.* and user.mime_type included. */
+    int (*xattrs)(struct store *store, const struct store_object *object, struct store_xattr **ret_first);
+    /* -EEXIST and -ENODATA as `how` says; -ENOSPC: the document would be too large; -EPERM: a name the store makes. */
+    int (*set_xattr)(struct store *store, const struct store_object *object, const char *name, const void *value,
+                     size_t size, enum store_xattr_how how);
+    /* One round of housekeeping, to be called about once a minute: deletes retired revisions that are due, but none of
+     * these, which are open here. */
+    int (*tidy)(struct store *store, struct revision *const *open, uint32_t count);
 };
 
 struct store {

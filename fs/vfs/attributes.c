@@ -33,7 +33,7 @@ static mode_t type_bits(enum store_kind type) {
 static mode_t mode_of(const struct vfs *vfs, enum store_kind type, const struct attributes *attributes) {
     mode_t bits = type_bits(type);
     if (attributes->has & ATTRIBUTES_MODE)
-        return (bits & S_IFMT) | (attributes->mode & 01777);
+        return (bits & S_IFMT) | (attributes->mode & 07777);
     return type == STORE_SYMLINK ? bits : bits & ~vfs->config.umask;
 }
 

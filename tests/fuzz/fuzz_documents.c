@@ -27,7 +27,7 @@ static void try_revision(const bson_t *document) {
         return;
     }
     CHECK(revision->length >= 0);
-    CHECK((revision->attributes.mode & ~01777u) == 0);
+    CHECK((revision->attributes.mode & ~07777u) == 0);
     if (!revision->damage) {
         CHECK(revision->chunk_size > 0 && revision->chunk_size <= INT32_MAX);
         uint32_t chunks = revision_chunks(revision);
@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     if (document_node(&document, &entry) == 0) {
         CHECK(entry.kind != STORE_FILE && !entry.revision && !entry.witness);
         CHECK((entry.kind == STORE_SYMLINK) == (entry.target != NULL));
-        CHECK((entry.attributes.mode & ~01777u) == 0);
+        CHECK((entry.attributes.mode & ~07777u) == 0);
         store_entry_done(&entry);
     }
     size_t filename_size = 0, sum = 0;

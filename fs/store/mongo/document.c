@@ -75,7 +75,7 @@ static void read_mode(bson_iter_t *fields, struct attributes *attributes) {
     int64_t number;
     const char *key = bson_iter_key(fields);
     if (strcmp(key, "mode") == 0 && document_whole_number(fields, 0, UINT32_MAX, &number)) {
-        attributes->mode = (uint32_t)number & 01777; /* a setuid bit from a database is never honoured */
+        attributes->mode = (uint32_t)number & 07777; /* mounted nosuid: shown, never honoured */
         attributes->has |= ATTRIBUTES_MODE;
     } else if (strcmp(key, "uid") == 0 && document_whole_number(fields, 0, UINT32_MAX - 1, &number)) {
         attributes->uid = (uint32_t)number;
@@ -84,10 +84,10 @@ static void read_mode(bson_iter_t *fields, struct attributes *attributes) {
         attributes->gid = (uint32_t)number;
         attributes->has |= ATTRIBUTES_GID;
     } else if (strcmp(key, "file") == 0 && BSON_ITER_HOLDS_OID(fields)) {
-        uint64_t identity;
-        const bson_oid_t *file = bson_iter_oid(fields);
-        memcpy(&identity, file->bytes + sizeof file->bytes - sizeof identity, sizeof identity);
-        attributes->identity = identity ^ ((uint64_t)file->bytes[0] << 56 | (uint64_t)file->bytes[1] << 48);
+        attributes_set_file(attributes, bson_iter_oid(fields)->bytes);
+    } else if (strcmp(key, "links") == 0 && document_whole_number(fields, 1, INT32_MAX, &number)) {
+        attributes->links = (uint32_t)number;
+        attributes->has |= ATTRIBUTES_LINKS;
     }
 }
 

@@ -1,0 +1,81 @@
+/* The staging buffer: content that is written but not yet published.
+ *
+ * A staged file is an overlay on a base (the revision it was opened with, or nothing): what was written, what was
+ * punched out, and a length; everything else is the base's. Written bytes are in memory up to the area's share of the
+ * memory budget, beyond it in a sparse file without a name in the staging directory.
+ *
+ *     clean [staged_write, staged_truncate, staged_punch] -> dirty [staged_rebase, after it was published] -> clean
+ *
+ * What it is not: it publishes nothing and knows no names; when to publish, and that nothing is written meanwhile, is
+ * the caller's affair (fs/vfs/file.h).
+ *
+ * Threads: all functions from any thread. No lock is held while the base is read, which may block.
+ * Memory: at most the area's share, whatever is written; then ENOSPC is the disk's to say.
+ * Errors: 0 or -errno, and then nothing was changed: -ENOSPC (staging directory full), -EIO (it cannot be read or
+ *         written), -ENOMEM, those of the base.
+ * Facts (staged_check): dirty ranges are in order, apart and within the length; the base shows only below the least
+ *         length it was ever cut to. */
+#ifndef CACHE_STAGING_H
+#define CACHE_STAGING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cache/base/budget.h"
+
+/* What lies under a staged file. `context` is counted by ref and unref, which never block. */
+struct staged_base {
+    void *context;  /* NULL: nothing */
+    int64_t length; /* bytes */
+    /* Fills `into` with [offset, offset + size), inside length. */
+    int (*read)(void *context, int64_t offset, size_t size, void *into);
+    void (*ref)(void *context);
+    void (*unref)(void *context);
+};
+
+/* A part of a staged file that holds no data. */
+struct staged_hole {
+    int64_t offset, length;
+};
+
+struct staging;
+struct staged;
+
+/* An area that keeps at most `memory_most` bytes in memory, taken from `budget`, and the rest in `directory`, which
+ * must be usable: -errno if it is not. */
+int staging_new(struct budget *budget, size_t memory_most, const char *directory, struct staging **ret_staging);
+/* Its files are gone by then. Takes NULL, returns NULL. */
+struct staging *staging_free(struct staging *staging);
+/* Bytes staged, in memory and on disk. */
+uint64_t staging_used(struct staging *staging);
+
+/* A clean file over `base`, which it refs. `holes` are those of the base, copied. NULL without memory. */
+struct staged *staged_new(struct staging *staging, const struct staged_base *base, const struct staged_hole *holes,
+                          uint32_t hole_count);
+/* What is unpublished is lost. Takes NULL, returns NULL. */
+struct staged *staged_free(struct staged *staged);
+int64_t staged_length(struct staged *staged);
+/* Whether anything differs from the base: also a length, also a write of the very same bytes. */
+bool staged_dirty(struct staged *staged);
+/* offset + size fits an int64_t. Grows the file where it must. */
+int staged_write(struct staged *staged, int64_t offset, const void *bytes, size_t size);
+/* The number of bytes that are there of [offset, offset + size), filled in; or -errno. */
+int64_t staged_read(struct staged *staged, int64_t offset, size_t size, void *into);
+int staged_truncate(struct staged *staged, int64_t length);
+/* Zeros without data, within the length. */
+int staged_punch(struct staged *staged, int64_t offset, int64_t size);
+/* Makes holes in [offset, offset + size) data (zeros), as fallocate does; grows the file unless `keep_length`. */
+int staged_allocate(struct staged *staged, int64_t offset, int64_t size, bool keep_length);
+/* Whether [offset, offset + size), within the length, is what the base has there. */
+bool staged_is_clean(struct staged *staged, int64_t offset, size_t size);
+/* Where from `offset` on data begins, or a hole (the end is one): lseek's SEEK_DATA and SEEK_HOLE. -ENXIO. */
+int64_t staged_seek(struct staged *staged, int64_t offset, bool data);
+/* Bytes that are no hole. */
+int64_t staged_allocated(struct staged *staged);
+/* The holes of the whole file, to be freed, at most `most` of them, the largest when there are more. */
+int staged_holes(struct staged *staged, uint32_t most, struct staged_hole **ret_holes, uint32_t *ret_count);
+/* The content was published: it is clean over its new base, of the same length. Frees what was staged. */
+void staged_rebase(struct staged *staged, const struct staged_base *base);
+void staged_check(struct staged *staged);
+
+#endif
