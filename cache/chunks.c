@@ -353,6 +353,20 @@ uint32_t chunks_prefetch(struct chunks *chunks, const struct chunk_file *file, u
     return n < first + count ? n : first + count;
 }
 
+void chunks_pass(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count) {
+    enum { PASSED_SHARE = 16 }; /* of the budget */
+    lock_acquire(&chunks->lock);
+    for (uint32_t n = first; n < first + count; n++) {
+        struct chunk_key key = key_of(file, n);
+        lru_pass(chunks->lru, &key);
+    }
+    while (lru_passed(chunks->lru) > chunks->budget->limit / PASSED_SHARE) {
+        lru_evict(chunks->lru);
+        stats_add(STAT_cache_evictions, 1);
+    }
+    lock_release(&chunks->lock);
+}
+
 void chunks_stop(struct chunks *chunks) {
     lock_acquire(&chunks->lock);
     chunks->stopping = true;

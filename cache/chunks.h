@@ -60,6 +60,9 @@ int chunks_get(struct chunks *chunks, const struct chunk_file *file, uint32_t n,
 uint32_t chunks_prefetch(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count);
 /* Starts to fetch what is missing of chunk 0 of these files, which have no other, in one question. Never blocks. */
 void chunks_prefetch_heads(struct chunks *chunks, const struct chunk_file *files, uint32_t count);
+/* A reader in sequence has left these chunks behind: the kernel has their bytes, so they are the first to go, and few of
+ * them are kept. Memory that is used again soon costs no new pages. */
+void chunks_pass(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count);
 /* A reference to a file's handle, as the source keeps them, and its end. */
 void chunks_hold(struct chunks *chunks, const struct chunk_file *file);
 void chunks_drop(struct chunks *chunks, const struct chunk_file *file);

@@ -13,15 +13,18 @@
 
 struct entry {
     struct chunk_key key;
-    bool lost; /* the table had no memory for it */
+    bool lost;   /* the table had no memory for it */
+    bool passed; /* in lru->passed, else in lru->used */
     struct blob *blob;
-    struct entry *prev, *next; /* most recently used first */
+    struct entry *prev, *next;
     UT_hash_handle hh;
 };
 
 struct lru {
     struct entry *table;
-    struct entry *list;
+    struct entry *used;   /* most recently used first */
+    struct entry *passed; /* likewise */
+    size_t passed_bytes;
 };
 
 struct lru *lru_new(void) {
@@ -43,12 +46,17 @@ static struct entry *find(struct lru *lru, const struct chunk_key *key) {
     return entry;
 }
 
+static struct entry **list_of(struct lru *lru, const struct entry *entry) {
+    return entry->passed ? &lru->passed : &lru->used;
+}
+
 struct blob *lru_get(struct lru *lru, const struct chunk_key *key) {
     struct entry *entry = find(lru, key);
     if (!entry)
         return NULL;
-    DL_DELETE(lru->list, entry);
-    DL_PREPEND(lru->list, entry);
+    struct entry **list = list_of(lru, entry);
+    DL_DELETE(*list, entry);
+    DL_PREPEND(*list, entry);
     return entry->blob;
 }
 
@@ -69,15 +77,32 @@ int lru_put(struct lru *lru, const struct chunk_key *key, struct blob *blob) {
         return -ENOMEM;
     }
     entry->blob = blob_ref(blob);
-    DL_PREPEND(lru->list, entry);
+    DL_PREPEND(lru->used, entry);
     return 0;
 }
 
+void lru_pass(struct lru *lru, const struct chunk_key *key) {
+    struct entry *entry = find(lru, key);
+    if (!entry || entry->passed)
+        return;
+    DL_DELETE(lru->used, entry);
+    DL_PREPEND(lru->passed, entry);
+    entry->passed = true;
+    lru->passed_bytes += entry->blob->size;
+}
+
+size_t lru_passed(const struct lru *lru) {
+    return lru->passed_bytes;
+}
+
 bool lru_evict(struct lru *lru) {
-    if (!lru->list)
+    struct entry **list = lru->passed ? &lru->passed : &lru->used;
+    if (!*list)
         return false;
-    struct entry *oldest = lru->list->prev; /* utlist: the head's prev is the tail */
-    DL_DELETE(lru->list, oldest);
+    struct entry *oldest = (*list)->prev; /* utlist: the head's prev is the tail */
+    DL_DELETE(*list, oldest);
+    if (oldest->passed)
+        lru->passed_bytes -= oldest->blob->size;
     HASH_DEL(lru->table, oldest);
     blob_unref(oldest->blob);
     free(oldest);
@@ -90,11 +115,15 @@ uint64_t lru_count(const struct lru *lru) {
 
 void lru_check(const struct lru *lru) {
     uint64_t listed = 0;
-    const struct entry *entry;
-    DL_FOREACH(lru->list, entry) {
-        CHECK(find((struct lru *)lru, &entry->key) == entry);
-        CHECK(entry->blob != NULL);
-        listed++;
+    size_t passed = 0;
+    const struct entry *const lists[] = {lru->used, lru->passed}, *entry;
+    for (unsigned i = 0; i < 2; i++) {
+        DL_FOREACH(lists[i], entry) {
+            CHECK(find((struct lru *)lru, &entry->key) == entry);
+            CHECK(entry->blob != NULL && entry->passed == (i == 1));
+            passed += entry->passed ? entry->blob->size : 0;
+            listed++;
+        }
     }
-    CHECK(listed == lru_count(lru));
+    CHECK(listed == lru_count(lru) && passed == lru->passed_bytes);
 }

@@ -1,4 +1,5 @@
-/* The memory tier: chunks by key, in order of last use.
+/* The memory tier: chunks by key, in order of last use. Chunks that a reader in sequence has passed come after all
+ * others, in the order in which they were passed or used since: the kernel has their bytes by then.
  *
  * What it is not: it fetches nothing, frees nothing but its own references, and has no limit of its own: its user asks
  * for evictions until the budget is kept.
@@ -6,7 +7,7 @@
  * Threads: none of its own; the caller holds one lock around all calls.
  * Memory: holds one reference to each blob in it.
  * Errors: lru_put() returns -ENOMEM and holds nothing then.
- * Facts (lru_check): each key once; list and table agree. */
+ * Facts (lru_check): each key once; lists and table agree; lru_passed() is the size of the chunks passed. */
 #ifndef CACHE_LRU_H
 #define CACHE_LRU_H
 
@@ -35,7 +36,11 @@ struct blob *lru_get(struct lru *lru, const struct chunk_key *key);
 bool lru_contains(struct lru *lru, const struct chunk_key *key);
 /* Keeps a reference to `blob`. A key that is there already keeps what it has. */
 int lru_put(struct lru *lru, const struct chunk_key *key, struct blob *blob);
-/* Drops the least recently used blob; false when there is none. */
+/* Notes that a reader in sequence has passed this chunk, if it is there. */
+void lru_pass(struct lru *lru, const struct chunk_key *key);
+/* Bytes of the chunks that were passed. */
+size_t lru_passed(const struct lru *lru);
+/* Drops the first chunk that was passed, else the least recently used one; false when there is none. */
 bool lru_evict(struct lru *lru);
 uint64_t lru_count(const struct lru *lru);
 void lru_check(const struct lru *lru);

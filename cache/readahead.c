@@ -43,7 +43,8 @@ static struct readahead_stream *stream_of(struct readahead *readahead, int64_t o
             oldest = stream;
     }
     if (!found) {
-        *oldest = (struct readahead_stream){.next = offset, .planned = offset / readahead->chunk_size,
+        int64_t chunk = offset / readahead->chunk_size;
+        *oldest = (struct readahead_stream){.next = offset, .planned = chunk, .passed = chunk,
                                              .from_start = offset == 0};
         found = oldest;
     }
@@ -51,11 +52,35 @@ static struct readahead_stream *stream_of(struct readahead *readahead, int64_t o
     return found;
 }
 
+static bool is_trusted(const struct readahead_stream *stream) {
+    return stream->run >= (stream->from_start ? READAHEAD_CONFIRMED_START : READAHEAD_CONFIRMED);
+}
+
 static int64_t window_of(const struct readahead *readahead, const struct readahead_stream *stream) {
-    int64_t trust = stream->from_start ? READAHEAD_CONFIRMED_START : READAHEAD_CONFIRMED;
-    if (stream->run < trust)
+    if (!is_trusted(stream))
         return 0;
     return least(most(2 * stream->run, READAHEAD_FIRST - stream->run), readahead->most);
+}
+
+/* The end of what to plan for a stream: not into what another one has read, which the kernel has. */
+static int64_t clear_until(const struct readahead *readahead, const struct readahead_stream *stream, int64_t until) {
+    for (unsigned i = 0; i < READAHEAD_STREAMS; i++) {
+        const struct readahead_stream *other = &readahead->streams[i];
+        int64_t start = other->next - other->run;
+        if (other->last_use && is_trusted(other) && start >= stream->next)
+            until = least(until, (start + readahead->chunk_size - 1) / readahead->chunk_size);
+    }
+    return until;
+}
+
+/* Chunks that no part of the stream's reads can reach back to. */
+static void pass(const struct readahead *readahead, struct readahead_stream *stream, struct readahead_plan *plan) {
+    int64_t until = (stream->next - BEHIND) / readahead->chunk_size;
+    if (until > stream->passed) {
+        plan->passed = (uint32_t)stream->passed;
+        plan->passed_count = (uint32_t)(until - stream->passed);
+        stream->passed = until;
+    }
 }
 
 struct readahead_plan readahead_observe(struct readahead *readahead, int64_t offset, int64_t size) {
@@ -68,13 +93,18 @@ struct readahead_plan readahead_observe(struct readahead *readahead, int64_t off
     int64_t until = least((stream->next + window) / readahead->chunk_size, chunks_of(readahead));
     if (stream->next + window >= readahead->length)
         until = chunks_of(readahead);
+    int64_t clear = clear_until(readahead, stream, until);
+    bool last = clear < until || until == chunks_of(readahead);
+    until = clear;
     struct readahead_plan plan = {.first = (uint32_t)from, .stream = (unsigned)(stream - readahead->streams)};
-    /* Large fetches: wait until a whole one, or half of a small window, is to be planned; at the end take the rest. */
+    /* Large fetches: wait until a whole one, or half of a small window, is to be planned; take the rest before an end. */
     int64_t worth = most(least(READAHEAD_UNIT, window / 2) / readahead->chunk_size, 1);
-    if (window > 0 && until > from && (until - from >= worth || until == chunks_of(readahead))) {
+    if (window > 0 && until > from && (until - from >= worth || last)) {
         plan.count = (uint32_t)(until - from);
         stream->planned = until;
     }
+    if (window > 0)
+        pass(readahead, stream, &plan);
     return plan;
 }
 
@@ -89,6 +119,7 @@ void readahead_check(const struct readahead *readahead) {
         const struct readahead_stream *stream = &readahead->streams[i];
         CHECK(stream->last_use <= readahead->uses);
         CHECK(stream->planned <= chunks_of(readahead));
+        CHECK(stream->passed <= chunks_of(readahead));
         CHECK(stream->run >= 0 && stream->next <= readahead->length);
     }
 }

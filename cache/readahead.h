@@ -7,7 +7,8 @@
  *
  * Threads: none of its own; the caller holds one lock around all calls.
  * Units: offsets, sizes and windows in bytes; plans in chunks.
- * Facts (readahead_check): a plan lies within the file; no chunk is planned twice by one stream while it goes on. */
+ * Facts (readahead_check): a plan lies within the file; no chunk is planned or passed twice by one stream while it goes
+ * on. */
 #ifndef CACHE_READAHEAD_H
 #define CACHE_READAHEAD_H
 
@@ -27,6 +28,7 @@ struct readahead_stream {
     int64_t next;      /* where the next read in sequence starts */
     int64_t run;       /* bytes read in sequence */
     int64_t planned;   /* chunks below this one were read or planned */
+    int64_t passed;    /* chunks below this one were passed */
     uint64_t last_use; /* 0: free */
     bool from_start;
 };
@@ -39,9 +41,11 @@ struct readahead {
     struct readahead_stream streams[READAHEAD_STREAMS];
 };
 
-/* Chunks [first, first + count) are worth fetching now; count may be 0. */
+/* Chunks [first, first + count) are worth fetching now, and the stream has left [passed, passed + passed_count) behind;
+ * counts may be 0. */
 struct readahead_plan {
     uint32_t first, count;
+    uint32_t passed, passed_count;
     unsigned stream;
 };
 

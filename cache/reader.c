@@ -42,6 +42,8 @@ static void read_ahead(struct reader *reader, int64_t offset, size_t size) {
     lock_acquire(&reader->lock);
     struct readahead_plan plan = readahead_observe(&reader->readahead, offset, (int64_t)size);
     lock_release(&reader->lock);
+    if (plan.passed_count)
+        chunks_pass(reader->chunks, &reader->file, plan.passed, plan.passed_count);
     if (!plan.count)
         return;
     uint32_t reached = chunks_prefetch(reader->chunks, &reader->file, plan.first, plan.count);

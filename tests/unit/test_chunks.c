@@ -261,6 +261,23 @@ static void the_cache_stays_within_its_budget(void **state) {
     bench_done(bench);
 }
 
+static void few_of_the_chunks_that_were_passed_are_kept(void **state) {
+    (void)state;
+    struct bench *bench = bench_new(64 * blob_cost(CHUNK), 1, 8);
+    for (uint32_t n = 0; n < 20; n++)
+        assert_int_equal(get(bench, n, 1), 0);
+    chunks_pass(bench->chunks, &bench->chunk_file, 0, 10);
+    chunks_check(bench->chunks);
+    assert_true(budget_used(&bench->budget) >= 11 * blob_cost(CHUNK));
+    assert_true(budget_used(&bench->budget) <= 16 * blob_cost(CHUNK));
+    assert_int_equal(get(bench, 9, 1), 0); /* the last of them still there, as are those not passed */
+    assert_int_equal(get(bench, 10, 1), 0);
+    assert_int_equal(pattern_most_fetched(bench->file), 1);
+    assert_int_equal(get(bench, 0, 1), 0);
+    assert_int_equal(atomic_load(&bench->file->fetched[0]), 2);
+    bench_done(bench);
+}
+
 static void what_a_reader_waits_for_is_fetched_even_without_room(void **state) {
     (void)state;
     struct bench *bench = bench_new(1, 1, 8);
@@ -387,6 +404,7 @@ int main(void) {
         cmocka_unit_test(prefetch_says_where_the_queue_was_full),
         cmocka_unit_test(prefetch_keeps_the_budget),
         cmocka_unit_test(the_cache_stays_within_its_budget),
+        cmocka_unit_test(few_of_the_chunks_that_were_passed_are_kept),
         cmocka_unit_test(what_a_reader_waits_for_is_fetched_even_without_room),
         cmocka_unit_test(a_damaged_chunk_fails_only_who_asks_for_it_and_is_not_cached),
         cmocka_unit_test(the_sources_own_error_comes_through),

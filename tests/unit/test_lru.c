@@ -103,6 +103,27 @@ static void an_evicted_blob_lives_on_with_who_holds_it(void **state) {
     assert_int_equal(budget_used(&budget), 0);
 }
 
+static void what_was_passed_goes_first_in_order(void **state) {
+    struct lru *lru = *state;
+    for (uint32_t n = 0; n < 5; n++)
+        put(lru, 1, n, (unsigned char)n);
+    for (uint32_t n = 3; n < 6; n++) { /* the last one is not there */
+        struct chunk_key key = key_of(1, n);
+        lru_pass(lru, &key);
+        lru_pass(lru, &key);
+    }
+    assert_int_equal(lru_passed(lru), 2);
+    assert_int_equal(content_of(lru, 1, 3), 3);
+    static const uint32_t order[] = {4, 3, 0, 1, 2};
+    for (unsigned i = 0; i < 5; i++) {
+        lru_check(lru);
+        assert_true(contains(lru, 1, order[i]));
+        assert_true(lru_evict(lru));
+        assert_false(contains(lru, 1, order[i]));
+    }
+    assert_int_equal(lru_passed(lru), 0);
+}
+
 static void it_agrees_with_a_list_under_random_use(void **state) {
     enum { KEYS = 40 };
     struct lru *lru = *state;
@@ -135,6 +156,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(looking_whether_it_is_there_is_no_use, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_key_that_is_there_keeps_what_it_has, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_evicted_blob_lives_on_with_who_holds_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_passed_goes_first_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_agrees_with_a_list_under_random_use, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("lru", tests, NULL, NULL);

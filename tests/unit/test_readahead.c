@@ -198,6 +198,43 @@ static void a_small_limit_is_kept(void **state) {
     assert_true(read_in_sequence(&observed, 0, 64 * MIB, 128 * KIB) <= MIB + 128 * KIB + 64 * KIB);
 }
 
+static void a_stream_passes_each_chunk_once_behind_what_it_reads(void **state) {
+    (void)state;
+    struct observed observed = observed_new(32 * MIB + 1, CHUNK);
+    uint32_t passed = 0;
+    for (int64_t at = 0; at < observed.policy.length; at += 128 * KIB) {
+        struct readahead_plan plan = read_at(&observed, at, 128 * KIB);
+        if (!plan.passed_count)
+            continue;
+        assert_int_equal(plan.passed, passed);
+        passed += plan.passed_count;
+        assert_true((int64_t)passed * CHUNK <= at);
+    }
+    assert_true(passed + 3 >= observed.chunks);
+}
+
+static void a_stream_plans_nothing_that_another_one_has_read(void **state) {
+    (void)state;
+    struct observed observed = observed_new(64 * MIB, MIB);
+    read_in_sequence(&observed, 32 * MIB, 36 * MIB, 128 * KIB);
+    uint32_t end = 0;
+    for (int64_t at = 0; at < 32 * MIB; at += 128 * KIB) {
+        struct readahead_plan plan = read_at(&observed, at, 128 * KIB);
+        end = plan.count ? plan.first + plan.count : end;
+        assert_true(end <= 32);
+    }
+    assert_int_equal(end, 32);
+    assert_true(read_at(&observed, 32 * MIB, 128 * KIB).count > 0); /* the kernel does not have it any more */
+}
+
+static void random_reads_pass_nothing(void **state) {
+    (void)state;
+    struct observed observed = observed_new(256 * MIB, CHUNK);
+    struct dice dice = dice_new("readahead, passing");
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(read_at(&observed, (int64_t)dice_below(&dice, 1000) * 256 * KIB, 4 * KIB).passed_count, 0);
+}
+
 /* Whether a stream looks as if the read at `offset` had been its first. */
 static bool is_fresh(const struct readahead_stream *stream, int64_t offset) {
     return stream->next - stream->run == offset;
@@ -254,6 +291,9 @@ int main(void) {
         cmocka_unit_test(the_largest_file_there_can_be_is_no_trouble),
         cmocka_unit_test(what_fell_short_is_planned_again),
         cmocka_unit_test(a_small_limit_is_kept),
+        cmocka_unit_test(a_stream_passes_each_chunk_once_behind_what_it_reads),
+        cmocka_unit_test(a_stream_plans_nothing_that_another_one_has_read),
+        cmocka_unit_test(random_reads_pass_nothing),
         cmocka_unit_test(no_chunk_is_planned_twice_while_a_stream_goes_on),
     };
     return cmocka_run_group_tests_name("readahead", tests, NULL, NULL);
