@@ -254,6 +254,44 @@ int connection_find(struct connection *connection, const char *collection, const
     return result;
 }
 
+/* Lets the server forget a cursor. It would do so by itself, minutes later. */
+static void give_up(mongoc_client_t *client, const char *database, const char *collection, int64_t cursor,
+                    const mongoc_read_prefs_t *preference) {
+    bson_t *command = BCON_NEW("killCursors", BCON_UTF8(collection), "cursors", "[", BCON_INT64(cursor), "]");
+    (void)mongoc_client_read_command_with_opts(client, database, command, preference, NULL, NULL, NULL);
+    bson_destroy(command);
+}
+
+static int64_t cursor_of(const bson_t *reply) {
+    bson_iter_t root, id;
+    bool found = bson_iter_init(&root, reply) && bson_iter_find_descendant(&root, "cursor.id", &id);
+    return found ? bson_iter_as_int64(&id) : 0;
+}
+
+int connection_find_whole(struct connection *connection, const char *collection, const bson_t *filter,
+                          int32_t documents, const mongoc_read_prefs_t *preference, bson_t *ret_reply) {
+    mongoc_client_t *client = connection_pop(connection);
+    if (!client)
+        return no_client(collection);
+    bson_t *question = BCON_NEW("find", BCON_UTF8(collection), "filter", BCON_DOCUMENT(filter), "batchSize",
+                                BCON_INT32(documents));
+    bson_t reply;
+    bson_error_t error;
+    bool answered = mongoc_client_read_command_with_opts(client, connection->database, question, preference, NULL,
+                                                         &reply, &error);
+    int64_t cursor = answered ? cursor_of(&reply) : 0;
+    int result = !answered ? connection_errno(&error, collection) : cursor ? -E2BIG : 0;
+    if (cursor)
+        give_up(client, connection->database, collection, cursor, preference);
+    connection_push(connection, client);
+    if (result)
+        bson_destroy(&reply);
+    else
+        CHECK(bson_steal(ret_reply, &reply));
+    bson_destroy(question);
+    return result;
+}
+
 int connection_command(struct connection *connection, const bson_t *command, bson_t *ret_reply,
                        bson_error_t *ret_error) {
     mongoc_client_t *client = connection_pop(connection);

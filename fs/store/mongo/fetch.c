@@ -13,9 +13,21 @@ struct fetching {
     const struct revision *revision;
     struct budget *budget;
     uint32_t first, count, chunks; /* chunks: how many the file has */
+    struct blob_block *block; /* that the documents lie in, and blobs may stay in; or NULL */
+    const uint8_t *memory;    /* of the block */
     struct blob **blobs;
     const char **damage; /* per chunk: what is wrong */
 };
+
+/* A blob of bytes of a document. */
+static struct blob *keep(const struct fetching *fetching, const uint8_t *bytes, size_t size) {
+    if (fetching->block)
+        return blob_new_in(fetching->block, (size_t)(bytes - fetching->memory), size);
+    struct blob *blob = blob_new(fetching->budget, size);
+    if (blob)
+        memcpy(blob->bytes, bytes, size);
+    return blob;
+}
 
 static int take_chunk(void *context, const bson_t *document) {
     struct fetching *fetching = context;
@@ -49,11 +61,47 @@ static int take_chunk(void *context, const bson_t *document) {
         fetching->damage[i] = size < length ? "it is too short" : "it is too long";
     if (fetching->damage[i])
         return 0;
-    fetching->blobs[i] = blob_new(fetching->budget, size);
-    if (!fetching->blobs[i])
-        return -ENOMEM;
-    memcpy(fetching->blobs[i]->bytes, bytes, size);
-    return 0;
+    fetching->blobs[i] = keep(fetching, bytes, size);
+    return fetching->blobs[i] ? 0 : -ENOMEM;
+}
+
+static int take_batch(struct fetching *fetching, const uint8_t *memory, uint32_t size) {
+    bson_t reply, document;
+    bson_iter_t root, batch, chunk;
+    if (!bson_init_static(&reply, memory, size) || !bson_iter_init(&root, &reply) ||
+        !bson_iter_find_descendant(&root, "cursor.firstBatch", &batch) || !bson_iter_recurse(&batch, &chunk))
+        return -EIO;
+    int result = 0;
+    while (result == 0 && bson_iter_next(&chunk)) {
+        const uint8_t *bytes;
+        uint32_t length;
+        if (!BSON_ITER_HOLDS_DOCUMENT(&chunk))
+            continue;
+        bson_iter_document(&chunk, &length, &bytes);
+        if (bson_init_static(&document, bytes, length))
+            result = take_chunk(fetching, &document);
+    }
+    return result;
+}
+
+/* Chunks stay in the reply they came in, unless it is small or holds much else. Takes the reply over. */
+static int take_reply(struct fetching *fetching, bson_t *reply) {
+    enum { WORTH = 64 << 10 };
+    uint32_t size;
+    uint8_t *memory = bson_destroy_with_steal(reply, true, &size);
+    int64_t expected = 0;
+    for (uint32_t i = 0; i < fetching->count; i++)
+        expected += revision_chunk_length(fetching->revision, fetching->first + i);
+    if (memory && size >= WORTH && size <= expected + expected / 4) {
+        fetching->block = blob_block_new(fetching->budget, memory, size, bson_free);
+        fetching->memory = memory;
+    }
+    int result = memory ? take_batch(fetching, memory, size) : -ENOMEM;
+    if (fetching->block)
+        fetching->block = blob_block_unref(fetching->block);
+    else
+        bson_free(memory);
+    return result;
 }
 
 static int ask(struct bucket *bucket, struct fetching *fetching, const mongoc_read_prefs_t *preference) {
@@ -66,9 +114,13 @@ static int ask(struct bucket *bucket, struct fetching *fetching, const mongoc_re
     BSON_APPEND_INT32(&range, "$gte", (int32_t)fetching->first);
     BSON_APPEND_INT64(&range, "$lt", end);
     bson_append_document_end(&filter, &range);
-    bson_t *options = BCON_NEW("batchSize", BCON_INT32((int32_t)fetching->count + 2));
-    int result = connection_find(bucket->connection, bucket->chunks, &filter, options, preference, take_chunk, fetching);
-    bson_destroy(options);
+    bson_t reply;
+    int result = connection_find_whole(bucket->connection, bucket->chunks, &filter, (int32_t)fetching->count + 2,
+                                       preference, &reply);
+    if (result == 0)
+        result = take_reply(fetching, &reply);
+    else if (result == -E2BIG)
+        result = connection_find(bucket->connection, bucket->chunks, &filter, NULL, preference, take_chunk, fetching);
     bson_destroy(&filter);
     return result;
 }
