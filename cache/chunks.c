@@ -343,7 +343,7 @@ void chunks_prefetch_heads(struct chunks *chunks, const struct chunk_file *files
 }
 
 uint32_t chunks_prefetch(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count) {
-    enum { FETCH_BYTES = 1 << 20 };
+    enum { FETCH_BYTES = 2 << 20 };
     uint32_t unit = file->chunk_size < FETCH_BYTES ? FETCH_BYTES / file->chunk_size : 1;
     uint32_t n = first, next;
     lock_acquire(&chunks->lock);

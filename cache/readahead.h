@@ -20,7 +20,7 @@ enum {
     READAHEAD_CONFIRMED = 256 << 10,      /* so much in sequence makes a stream */
     READAHEAD_CONFIRMED_START = 64 << 10, /* less is enough at the start of a file */
     READAHEAD_FIRST = 1 << 20,            /* the smallest window, what was read included */
-    READAHEAD_UNIT = 1 << 20,             /* what one fetch brings in */
+    READAHEAD_UNIT = 2 << 20,             /* what one fetch brings in */
     READAHEAD_MOST = 8 << 20,             /* the largest window */
 };
 

@@ -214,7 +214,7 @@ static void prefetch_says_where_the_queue_was_full(void **state) {
     (void)state;
     struct bench *bench = bench_new(64 << 20, 1, 2);
     struct gate busy;
-    struct pattern_file *large = pattern_file_new((int64_t)64 << 20, 512 << 10, 9); /* two chunks in a fetch */
+    struct pattern_file *large = pattern_file_new((int64_t)64 << 20, 1 << 20, 9); /* two chunks in a fetch */
     struct chunk_file large_file = pattern_chunk_file(large);
     gate_init(&busy);
     gate_shut(&busy);
