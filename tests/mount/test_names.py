@@ -179,6 +179,19 @@ def test_a_file_with_the_name_of_a_directory_is_shadowed_by_it(bucket, mount, be
     wait_for(lambda: mnt.counters()["unrepresentable_names"] >= 1, what="the count")
 
 
+def test_what_a_big_directory_cannot_show_is_counted(bucket, mount, scale):
+    """Servers that do not seek group such a directory: no document but these few is read."""
+    bucket.insert_names(f"d{n % 10}/f{n:06}" for n in range(scale(20_000)))
+    ids = [bucket.insert("d3", b"shadowed"), bucket.insert("d4\0x", b"NUL"),
+           bucket.insert("d5\0/x", b"NUL before the slash")]
+    mnt = mount()
+    assert names_in(mnt.path) == [f"d{n}" for n in range(10)]
+    wait_for(lambda: mnt.counters()["unrepresentable_names"] == 3, what="the count")
+    assert [mnt.by_id(encoded_id(files_id)).read_bytes() for files_id in ids] == \
+        [b"shadowed", b"NUL", b"NUL before the slash"]
+    assert len(names_in(mnt.path / "d3")) == len(range(3, scale(20_000), 10))
+
+
 def test_a_file_with_the_name_of_a_made_directory_is_shadowed_by_it(bucket, mount):
     shadowed = bucket.put("a", b"shadowed")
     bucket.make_directory("a")

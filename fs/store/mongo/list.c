@@ -96,8 +96,6 @@ static int something_below(struct store_list *list, const char *component) {
     return below;
 }
 
-static const char shadowed[] = "a directory has its name";
-
 static void note_oddity(struct store_list *list, const struct store_entry *entry, const char *key, const char *why) {
     cleanup_free char *id = entry->revision ? identity_text(entry->revision) : NULL;
     cleanup_free char *name = NULL;
@@ -122,9 +120,9 @@ static int take_least(struct store_list *list, struct store_item *ret_item) {
         struct store_entry entry = items[i]->entry;
         memset(&items[i]->entry, 0, sizeof entry); /* taken over */
         if (any && item.entry.kind == STORE_FILE && entry.kind == STORE_DIRECTORY)
-            note_oddity(list, &item.entry, item.key, shadowed);
+            note_oddity(list, &item.entry, item.key, SCAN_SHADOWED);
         if (any && item.entry.kind == STORE_DIRECTORY && entry.kind == STORE_FILE)
-            note_oddity(list, &entry, item.key, shadowed);
+            note_oddity(list, &entry, item.key, SCAN_SHADOWED);
         if (any)
             merge(&item.entry, &entry);
         else
@@ -146,7 +144,7 @@ static int give_way_to_directory(struct store_list *list, struct store_item *ite
         return below;
     if (item->entry.kind == STORE_DIRECTORY)
         return 0;
-    note_oddity(list, &item->entry, item->key, shadowed);
+    note_oddity(list, &item->entry, item->key, SCAN_SHADOWED);
     store_entry_done(&item->entry);
     item->entry.kind = STORE_DIRECTORY;
     return 0;

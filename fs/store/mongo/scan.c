@@ -179,7 +179,7 @@ static void keep_newer(struct store_entry *entry, struct revision *revision) {
     }
 }
 
-int scan_note(struct scan *scan, const bson_t *document) {
+int scan_note(struct scan *scan, const bson_t *document, const char *why) {
     cleanup_with(revision_unref) struct revision *revision = NULL;
     size_t size;
     const char *name = scan_name(scan, document, &size);
@@ -188,7 +188,7 @@ int scan_note(struct scan *scan, const bson_t *document) {
     cleanup_free char *id = identity_text(revision);
     if (!id)
         return -ENOMEM;
-    oddities_note(scan->place.store->oddities, id, name, "not a path");
+    oddities_note(scan->place.store->oddities, id, name, why);
     return 1;
 }
 
@@ -204,7 +204,7 @@ int scan_absorb(struct scan *scan, struct scan_item *item, const bson_t *documen
     if (result)
         return result == -EINVAL ? 0 : result;
     if (item->hidden)
-        scan_note(scan, document);
+        scan_note(scan, document, SCAN_NO_PATH);
     keep_newer(&item->entry, revision);
     return 0;
 }

@@ -28,6 +28,10 @@ struct scan_place {
     const char *prefix; /* of the names: "", "dir/", "/dir/", "./dir/" */
 };
 
+/* Why a file is no entry of its directory. */
+#define SCAN_NO_PATH "not a path"
+#define SCAN_SHADOWED "a directory has its name"
+
 struct scan_item {
     char *key;    /* the stored component; with "/" behind when something lies below it */
     bool below;   /* the key ends in "/" */

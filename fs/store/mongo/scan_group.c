@@ -9,9 +9,10 @@
 
 enum { GROUPS = 500 }; /* a page; also the names of one $in */
 
-/* Groups names by the component behind the prefix: {_id: component, last: the greatest name}. A name without a "/"
- * there is all component, since a negative length means the rest. The greatest name tells the two apart, orders the
- * groups as their keys are ordered, and is a witness. */
+/* Groups names by the component behind the prefix: {_id: component, first: the least name, last: the greatest name}. A
+ * name without a "/" there is all component, since a negative length means the rest. The greatest name tells the two
+ * apart, orders the groups as their keys are ordered, and is a witness; the least one shows a file of a directory's
+ * name. */
 static bson_t *pipeline_of(const struct scan *scan, bool bounded) {
     bson_t pipeline, *range = scan_range(scan), *whole;
     int32_t start = (int32_t)scan->prefix_size;
@@ -22,10 +23,10 @@ static bson_t *pipeline_of(const struct scan *scan, bool bounded) {
     bson_t *group = BCON_NEW(
         "$group", "{", "_id", "{", "$substrBytes", "[", BCON_UTF8(field), BCON_INT32(start), "{", "$subtract", "[", "{",
         "$indexOfBytes", "[", BCON_UTF8(field), "/", BCON_INT32(start), "]", "}", BCON_INT32(start), "]", "}", "]", "}",
-        "last", "{", "$max", BCON_UTF8(field), "}", "}");
+        "first", "{", "$min", BCON_UTF8(field), "}", "last", "{", "$max", BCON_UTF8(field), "}", "}");
     bson_t *group_all = BCON_NEW("$group", "{", "_id", "{", "$substrBytes", "[", BCON_UTF8(field), BCON_INT32(0), "{",
-                                 "$indexOfBytes", "[", BCON_UTF8(field), "/", "]", "}", "]", "}", "last", "{", "$max",
-                                 BCON_UTF8(field), "}", "}");
+                                 "$indexOfBytes", "[", BCON_UTF8(field), "/", "]", "}", "]", "}", "first", "{", "$min",
+                                 BCON_UTF8(field), "}", "last", "{", "$max", BCON_UTF8(field), "}", "}");
     bson_t *sort = BCON_NEW("$sort", "{", "last", BCON_INT32(1), "}");
     bson_init(&pipeline);
     if (bounded)
@@ -78,60 +79,101 @@ static int begin_fastest(struct scan *scan, const bson_t **ret_first, bool *ret_
     return -ENOTSUP;
 }
 
+/* What a page still has to ask for: the documents of its files, and of those that are no entries. */
+struct wanted {
+    struct scan *scan;
+    size_t first; /* items from here on are of this page */
+    bson_t names;
+    uint32_t count;
+};
+
+static void want(struct wanted *wanted, const char *name, size_t size) {
+    char index[16];
+    snprintf(index, sizeof index, "%u", wanted->count++);
+    bson_append_utf8(&wanted->names, index, -1, name, (int)size);
+}
+
+static const char *text_of(const bson_t *group, const char *field, uint32_t *ret_size) {
+    bson_iter_t iter;
+    bool found = bson_iter_init_find(&iter, group, field) && BSON_ITER_HOLDS_UTF8(&iter);
+    return found ? bson_iter_utf8(&iter, ret_size) : NULL;
+}
+
 /* One group becomes an item; files are still without their document. */
-static int take(struct scan *scan, const bson_t *group) {
-    bson_iter_t component, last;
-    uint32_t size, last_size;
+static int take(struct wanted *wanted, const bson_t *group) {
+    struct scan *scan = wanted->scan;
+    uint32_t size, least_size, last_size;
     stats_add(STAT_documents_fetched, 1);
-    if (!bson_iter_init_find(&component, group, "_id") || !BSON_ITER_HOLDS_UTF8(&component) ||
-        !bson_iter_init_find(&last, group, "last") || !BSON_ITER_HOLDS_UTF8(&last))
+    const char *name = text_of(group, "_id", &size), *least = text_of(group, "first", &least_size),
+               *greatest = text_of(group, "last", &last_size);
+    if (!name || !least || !greatest)
         return 0;
-    const char *name = bson_iter_utf8(&component, &size), *greatest = bson_iter_utf8(&last, &last_size);
     if (memchr(name, '\0', size))
-        return 0;
+        return want(wanted, greatest, last_size), 0;
     last_size = (uint32_t)strnlen(greatest, last_size); /* a NUL further below hides nothing */
     bool below = last_size > scan->prefix_size + size, fresh;
+    if (below && least_size == scan->prefix_size + size)
+        want(wanted, least, least_size); /* a file with the name of this directory */
     struct scan_item *item = scan_add(scan, name, size, below, &fresh);
     if (!item || (below && fresh && !(item->entry.witness = strndup(greatest, last_size))))
         return -ENOMEM;
     return scan_move(scan, greatest, last_size, false);
 }
 
-struct wanted {
-    struct scan *scan;
-    size_t first; /* items from here on are of this page */
-};
-
-/* A document of a file, or of one that stands for a directory which cannot be shown. */
-static int take_document(void *context, const bson_t *document) {
-    struct wanted *wanted = context;
-    struct scan *scan = wanted->scan;
-    size_t size, low = wanted->first, high = scan->count;
-    const char *name = scan_name(scan, document, &size);
-    stats_add(STAT_documents_fetched, 1);
-    while (name && low < high) {
+static struct scan_item *find_item(const struct wanted *wanted, const char *key) {
+    size_t low = wanted->first, high = wanted->scan->count;
+    while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = strcmp(scan->items[middle].key, name + scan->prefix_size);
+        int order = strcmp(wanted->scan->items[middle].key, key);
         if (order == 0)
-            return scan_absorb(scan, &scan->items[middle], document);
+            return &wanted->scan->items[middle];
         if (order < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    scan_note(scan, document);
+    return NULL;
+}
+
+/* The node of a directory that also has something below it. */
+static int describe(struct scan_item *directory, const bson_t *document) {
+    struct store_entry node;
+    int result = document_node(document, &node);
+    if (result)
+        return result == -EINVAL ? 0 : result;
+    if (node.kind == STORE_DIRECTORY)
+        directory->entry.attributes = node.attributes;
+    store_entry_done(&node);
     return 0;
 }
 
-/* The documents of the files among the items from `first` on, by one question. */
-static int fetch_documents(struct scan *scan, size_t first) {
-    bson_t filter = BSON_INITIALIZER, in, names;
-    char index[16];
-    uint32_t count = 0;
-    struct wanted wanted = {.scan = scan, .first = first};
-    bson_append_document_begin(&filter, scan->field, -1, &in);
-    bson_append_array_begin(&in, "$in", -1, &names);
-    for (size_t i = first; i < scan->count; i++) {
+/* A document of a file, or of one that is no entry. */
+static int take_document(void *context, const bson_t *document) {
+    struct wanted *wanted = context;
+    struct scan *scan = wanted->scan;
+    size_t size;
+    const char *name = scan_name(scan, document, &size);
+    stats_add(STAT_documents_fetched, 1);
+    if (!name)
+        return 0;
+    bool whole = strlen(name) == size;
+    struct scan_item *item = whole ? find_item(wanted, name + scan->prefix_size) : NULL;
+    if (item)
+        return scan_absorb(scan, item, document);
+    cleanup_free char *key = NULL;
+    if (asprintf(&key, "%s/", name + scan->prefix_size) < 0)
+        return -ENOMEM;
+    item = whole ? find_item(wanted, key) : NULL;
+    if (item && scan->place.nodes)
+        return describe(item, document);
+    int result = scan_note(scan, document, item ? SCAN_SHADOWED : SCAN_NO_PATH);
+    return result < 0 ? result : 0;
+}
+
+/* The documents of the files of the page, and what else it wants, by one question. */
+static int fetch_documents(struct wanted *wanted) {
+    struct scan *scan = wanted->scan;
+    for (size_t i = wanted->first; i < scan->count; i++) {
         const struct scan_item *item = &scan->items[i];
         if (item->below && (!item->hidden || scan_is_spelling(scan, item)))
             continue;
@@ -142,20 +184,19 @@ static int fetch_documents(struct scan *scan, size_t first) {
             name = NULL;
         if (!name)
             return -ENOMEM;
-        snprintf(index, sizeof index, "%u", count++);
-        bson_append_utf8(&names, index, -1, name, -1);
+        want(wanted, name, strlen(name));
     }
-    bson_append_array_end(&in, &names);
-    bson_append_document_end(&filter, &in);
+    if (!wanted->count)
+        return 0;
+    bson_t *filter = BCON_NEW(scan->field, "{", "$in", BCON_ARRAY(&wanted->names), "}");
     bson_t *options = scan->place.nodes ? bson_new() : BCON_NEW(DOCUMENT_FILE_FIELDS);
     BSON_APPEND_INT32(options, "batchSize", SCAN_PAGE_MOST);
     mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
-    int result = count ? connection_find(scan->place.connection, scan->place.collection, &filter, options, primary,
-                                         take_document, &wanted)
-                       : 0;
+    int result = connection_find(scan->place.connection, scan->place.collection, filter, options, primary,
+                                 take_document, wanted);
     mongoc_read_prefs_destroy(primary);
     bson_destroy(options);
-    bson_destroy(&filter);
+    bson_destroy(filter);
     return result;
 }
 
@@ -168,7 +209,7 @@ static int walk_instead(struct scan *scan, size_t held, const char *from, bool i
     return from ? scan_move(scan, from, strlen(from), inclusive) : -ENOMEM;
 }
 
-int scan_group_page(struct scan *scan) {
+static int read_page(struct scan *scan, struct wanted *wanted) {
     const bson_t *group = NULL;
     bool any = false;
     int result = 0;
@@ -185,7 +226,7 @@ int scan_group_page(struct scan *scan) {
     bool inclusive = scan->inclusive;
     unsigned files = 0;
     for (unsigned taken = 1; result == 0 && any; taken++) {
-        result = take(scan, group);
+        result = take(wanted, group);
         if (result > 0)
             result = 0;
         files += scan->count && !scan->items[scan->count - 1].below;
@@ -205,5 +246,14 @@ int scan_group_page(struct scan *scan) {
     if (result == 0 && files > GROUPS / 2)
         return walk_instead(scan, held, before, inclusive);
     /* The last item of before may be a name whose revisions go on here. */
-    return result ? result : fetch_documents(scan, scan->first + (held ? held - 1 : 0));
+    wanted->first = scan->first + (held ? held - 1 : 0);
+    return result ? result : fetch_documents(wanted);
+}
+
+int scan_group_page(struct scan *scan) {
+    struct wanted wanted = {.scan = scan};
+    bson_init(&wanted.names);
+    int result = read_page(scan, &wanted);
+    bson_destroy(&wanted.names);
+    return result;
 }

@@ -60,8 +60,8 @@ const char *scan_name(const struct scan *scan, const bson_t *document, size_t *r
 
 /* Whether an item of the unspelled scan of the root stands for "/..." or "./...", which other scans show. */
 bool scan_is_spelling(const struct scan *scan, const struct scan_item *item);
-/* Notes a document whose name is no path. 1, or -ENOMEM. */
-int scan_note(struct scan *scan, const bson_t *document);
+/* Notes a document that is no entry, and why. 1, or -ENOMEM. */
+int scan_note(struct scan *scan, const bson_t *document, const char *why);
 /* Whether any name is in the range of the scan: 1, 0 or -errno. */
 int scan_range_exists(const struct scan *scan);
 

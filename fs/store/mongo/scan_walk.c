@@ -55,7 +55,7 @@ static int take(struct scan *scan, const bson_t *document) {
     const char *name = scan_name(scan, document, &size);
     stats_add(STAT_documents_fetched, 1);
     if (!name || memchr(name, '\0', size))
-        return name ? scan_note(scan, document) : 1;
+        return name ? scan_note(scan, document, SCAN_NO_PATH) : 1;
     const char *rest = name + scan->prefix_size;
     size_t rest_size = size - scan->prefix_size, component = names_first_component(rest, rest_size);
     bool below = component < rest_size, fresh;
@@ -66,7 +66,7 @@ static int take(struct scan *scan, const bson_t *document) {
     if (result == 0 && below && fresh && !(item->entry.witness = strndup(name, size)))
         result = -ENOMEM;
     if (result == 0 && below && item->hidden && !scan_is_spelling(scan, item))
-        result = scan_note(scan, document) < 0 ? -ENOMEM : 0;
+        result = scan_note(scan, document, SCAN_NO_PATH) < 0 ? -ENOMEM : 0;
     if (result == 0 && !below)
         result = scan_absorb(scan, item, document);
     if (result)
