@@ -174,6 +174,13 @@ static void flight_unref_locked(struct flight *flight) {
     free(flight);
 }
 
+static void keep_budget_locked(struct chunks *chunks) {
+    while (budget_exceeded(chunks->budget) && lru_count(chunks->lru) > 1) { /* the last stays: it is being read */
+        lru_evict(chunks->lru);
+        stats_add(STAT_cache_evictions, 1);
+    }
+}
+
 static void finish_locked(struct flight *flight) {
     struct chunks *chunks = flight->chunks;
     chunks->reserved -= size_of(flight);
@@ -182,10 +189,7 @@ static void finish_locked(struct flight *flight) {
         if (flight->blobs[i])
             (void)lru_put(chunks->lru, &key, flight->blobs[i]); /* without memory it is just not kept */
     }
-    while (budget_exceeded(chunks->budget) && lru_count(chunks->lru) > 1) { /* the last stays: it is being read */
-        lru_evict(chunks->lru);
-        stats_add(STAT_cache_evictions, 1);
-    }
+    keep_budget_locked(chunks);
     flight->state = DONE;
     DL_DELETE(chunks->flights, flight);
     condition_broadcast(&flight->done);
@@ -279,6 +283,14 @@ int chunks_get(struct chunks *chunks, const struct chunk_file *file, uint32_t n,
     }
     lock_release(&chunks->lock);
     return result;
+}
+
+void chunks_put(struct chunks *chunks, const struct chunk_file *file, uint32_t n, struct blob *blob) {
+    struct chunk_key key = key_of(file, n);
+    lock_acquire(&chunks->lock);
+    (void)lru_put(chunks->lru, &key, blob);
+    keep_budget_locked(chunks);
+    lock_release(&chunks->lock);
 }
 
 static void run_task(void *argument) {

@@ -4,6 +4,7 @@
  *     absent ---------------------------> in flight ----------------> cached
  *       ^                                     |                          |
  *       '------------ [fetch failed] ---------'------- [evicted] --------'
+ *     absent --- [chunks_put] ---> cached
  *
  * However many readers want a chunk, one fetch is under way for it; the others wait for that one. A chunk that is
  * damaged is never cached: its error goes to those who asked.
@@ -55,13 +56,15 @@ struct chunks *chunks_free(struct chunks *chunks);
 /* Chunk n. When it has to be fetched, up to `wanted` >= 1 chunks from n on come with it. */
 int chunks_get(struct chunks *chunks, const struct chunk_file *file, uint32_t n, uint32_t wanted,
                struct blob **ret_blob);
+/* Keeps chunk n without a fetch, for whoever reads what was just written. Takes a reference of its own. */
+void chunks_put(struct chunks *chunks, const struct chunk_file *file, uint32_t n, struct blob *blob);
 /* Starts to fetch what is missing of [first, first + count). Returns the first chunk that it found no room for, or
  * first + count. Never blocks. */
 uint32_t chunks_prefetch(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count);
 /* Starts to fetch what is missing of chunk 0 of these files, which have no other, in one question. Never blocks. */
 void chunks_prefetch_heads(struct chunks *chunks, const struct chunk_file *files, uint32_t count);
-/* A reader in sequence has left these chunks behind: the kernel has their bytes, so they are the first to go, and few of
- * them are kept. Memory that is used again soon costs no new pages. */
+/* A reader in sequence has left these chunks behind: the kernel has their bytes, so they are the first to go, and few
+ * of them are kept. Memory that is used again soon costs no new pages. */
 void chunks_pass(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count);
 /* A reference to a file's handle, as the source keeps them, and its end. */
 void chunks_hold(struct chunks *chunks, const struct chunk_file *file);

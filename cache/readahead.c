@@ -97,7 +97,7 @@ struct readahead_plan readahead_observe(struct readahead *readahead, int64_t off
     bool last = clear < until || until == chunks_of(readahead);
     until = clear;
     struct readahead_plan plan = {.first = (uint32_t)from, .stream = (unsigned)(stream - readahead->streams)};
-    /* Large fetches: wait until a whole one, or half of a small window, is to be planned; take the rest before an end. */
+    /* Large fetches: wait until a whole one, or half of a small window, is to be planned; take the rest at an end. */
     int64_t worth = most(least(READAHEAD_UNIT, window / 2) / readahead->chunk_size, 1);
     if (window > 0 && until > from && (until - from >= worth || last)) {
         plan.count = (uint32_t)(until - from);

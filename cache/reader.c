@@ -122,6 +122,11 @@ int reader_read(struct reader *reader, int64_t offset, size_t size, struct reade
     return result;
 }
 
+void reader_provide(struct reader *reader, struct blob *content) {
+    CHECK((int64_t)content->size == reader->length && content->size <= reader->file.chunk_size);
+    chunks_put(reader->chunks, &reader->file, 0, content);
+}
+
 void reader_release(struct reader_view *views, unsigned count) {
     for (unsigned i = 0; i < count; i++)
         blob_unref(views[i].blob);

@@ -2,19 +2,23 @@
  *
  * A staged file is an overlay on a base (the revision it was opened with, or nothing): what was written, what was
  * punched out, and a length; everything else is the base's. Written bytes are in memory up to the area's share of the
- * memory budget, beyond it in a sparse file without a name in the staging directory.
+ * memory budget, beyond it in a sparse file without a name in the staging directory. To make room, the file that was
+ * not written to for longest goes to disk first.
  *
- *     clean [staged_write, staged_truncate, staged_punch] -> dirty [staged_rebase, after it was published] -> clean
+ *     clean [staged_write, _truncate, _punch, _allocate] -> dirty [staged_rebase, after it was published] -> clean
  *
  * What it is not: it publishes nothing and knows no names; when to publish, and that nothing is written meanwhile, is
  * the caller's affair (fs/vfs/file.h).
  *
  * Threads: all functions from any thread. No lock is held while the base is read, which may block.
- * Memory: at most the area's share, whatever is written; then ENOSPC is the disk's to say.
- * Errors: 0 or -errno, and then nothing was changed: -ENOSPC (staging directory full), -EIO (it cannot be read or
- *         written), -ENOMEM, those of the base.
- * Facts (staged_check): dirty ranges are in order, apart and within the length; the base shows only below the least
- *         length it was ever cut to. */
+ * Memory: at most the area's share, whatever is written; then ENOSPC is the disk's to say. What is known of a file's
+ *         ranges counts as well; where the share is small it may take 16 MiB (half a million), then it is ENOSPC too.
+ *         All is taken from the budget by force. A file that was spilled has a descriptor open until it is clean.
+ * Errors: 0 or -errno, and then nothing was changed: -ENOSPC (staging directory full), -EFBIG (more than a file there
+ *         may have), -EIO (it cannot be read or written), -ENOMEM, those of the base. A write that fails with -EIO may
+ *         have changed bytes that were staged in its range before.
+ * Facts (staged_check): ranges are in order, apart and within the length; the base shows only below the least length it
+ *         was ever cut to; a clean file is all base. */
 #ifndef CACHE_STAGING_H
 #define CACHE_STAGING_H
 
@@ -33,7 +37,7 @@ struct staged_base {
     void (*unref)(void *context);
 };
 
-/* A part of a staged file that holds no data. */
+/* A part of a staged file that holds no data: its bytes are zeros. */
 struct staged_hole {
     int64_t offset, length;
 };
@@ -49,7 +53,8 @@ struct staging *staging_free(struct staging *staging);
 /* Bytes staged, in memory and on disk. */
 uint64_t staging_used(struct staging *staging);
 
-/* A clean file over `base`, which it refs. `holes` are those of the base, copied. NULL without memory. */
+/* A clean file over `base`, which it refs. `holes` are those of the base, in any order, copied; what of them is not
+ * within it is passed over. NULL without memory. */
 struct staged *staged_new(struct staging *staging, const struct staged_base *base, const struct staged_hole *holes,
                           uint32_t hole_count);
 /* What is unpublished is lost. Takes NULL, returns NULL. */
@@ -62,9 +67,10 @@ int staged_write(struct staged *staged, int64_t offset, const void *bytes, size_
 /* The number of bytes that are there of [offset, offset + size), filled in; or -errno. */
 int64_t staged_read(struct staged *staged, int64_t offset, size_t size, void *into);
 int staged_truncate(struct staged *staged, int64_t length);
-/* Zeros without data, within the length. */
+/* Zeros without data, within the length. What is a hole already is not touched: a hole of the base stays clean. */
 int staged_punch(struct staged *staged, int64_t offset, int64_t size);
-/* Makes holes in [offset, offset + size) data (zeros), as fallocate does; grows the file unless `keep_length`. */
+/* Makes holes in [offset, offset + size) data (zeros), as fallocate does; grows the file unless `keep_length`. A base's
+ * hole stays clean, since its bytes stay the same; the file is dirty. */
 int staged_allocate(struct staged *staged, int64_t offset, int64_t size, bool keep_length);
 /* Whether [offset, offset + size), within the length, is what the base has there. */
 bool staged_is_clean(struct staged *staged, int64_t offset, size_t size);
@@ -74,7 +80,8 @@ int64_t staged_seek(struct staged *staged, int64_t offset, bool data);
 int64_t staged_allocated(struct staged *staged);
 /* The holes of the whole file, to be freed, at most `most` of them, the largest when there are more. */
 int staged_holes(struct staged *staged, uint32_t most, struct staged_hole **ret_holes, uint32_t *ret_count);
-/* The content was published: it is clean over its new base, of the same length. Frees what was staged. */
+/* The content was published: it is clean over its new base, of the same length, with the same holes. Frees what was
+ * staged. */
 void staged_rebase(struct staged *staged, const struct staged_base *base);
 void staged_check(struct staged *staged);
 

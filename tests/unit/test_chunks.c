@@ -71,6 +71,24 @@ static void a_chunk_is_fetched_once_and_then_cached(void **state) {
     bench_done(bench);
 }
 
+static void a_chunk_that_is_put_needs_no_fetch(void **state) {
+    (void)state;
+    struct bench *bench = bench_new(3 * blob_cost(CHUNK), 1, 8);
+    for (uint32_t n = 0; n < 10; n++) {
+        struct blob *blob = blob_new(&bench->budget, CHUNK);
+        for (size_t i = 0; i < CHUNK; i++)
+            blob->bytes[i] = pattern_byte(bench->file, (int64_t)n * CHUNK + (int64_t)i);
+        chunks_put(bench->chunks, &bench->chunk_file, n, blob);
+        blob_unref(blob);
+        assert_in_range(budget_used(&bench->budget), blob_cost(CHUNK), 3 * blob_cost(CHUNK));
+    }
+    assert_int_equal(get(bench, 9, 1), 0);
+    assert_int_equal(atomic_load(&bench->pattern.fetches), 0);
+    assert_int_equal(get(bench, 0, 1), 0); /* its room was needed */
+    assert_int_equal(atomic_load(&bench->pattern.fetches), 1);
+    bench_done(bench);
+}
+
 static void wanted_chunks_come_with_the_first_in_one_fetch(void **state) {
     (void)state;
     struct bench *bench = bench_new(1 << 20, 1, 8);
@@ -393,6 +411,7 @@ static void many_threads_at_random_get_the_right_bytes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chunk_is_fetched_once_and_then_cached),
+        cmocka_unit_test(a_chunk_that_is_put_needs_no_fetch),
         cmocka_unit_test(wanted_chunks_come_with_the_first_in_one_fetch),
         cmocka_unit_test(a_fetch_is_bounded_whatever_is_wanted),
         cmocka_unit_test(revisions_do_not_mix),
