@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "cache/base/cleanup.h"
+
 const char *const names_spellings[NAMES_SPELLINGS] = {"", "/", "./"};
 
 /* The size of the valid UTF-8 character at `bytes` (RFC 3629), or 0. */
@@ -50,12 +52,9 @@ static bool is_component(const char *name, size_t size) {
     return size > 0 && !dots && !memchr(name, '/', size) && !memchr(name, '\0', size);
 }
 
-int names_encode(const char *name, char ret_stored[NAMES_STORED_MOST + 1]) {
-    size_t size = strlen(name), used = 0;
-    if (!is_component(name, size))
-        return -EINVAL;
-    if (size > NAMES_COMPONENT_MOST)
-        return -ENAMETOOLONG;
+/* Every byte in its stored form; up to three times the size. */
+static size_t encode(const char *name, size_t size, char *ret_stored) {
+    size_t used = 0;
     for (size_t i = 0; i < size;) {
         const unsigned char *at = (const unsigned char *)name + i;
         size_t whole = character_size(at, size - i);
@@ -70,36 +69,73 @@ int names_encode(const char *name, char ret_stored[NAMES_STORED_MOST + 1]) {
         i += taken;
     }
     ret_stored[used] = '\0';
+    return used;
+}
+
+int names_encode(const char *name, char ret_stored[NAMES_STORED_MOST + 1]) {
+    size_t size = strlen(name);
+    if (!is_component(name, size))
+        return -EINVAL;
+    if (size > NAMES_COMPONENT_MOST)
+        return -ENAMETOOLONG;
+    encode(name, size, ret_stored);
     return 0;
 }
 
-int names_decode(const char *stored, size_t size, char ret_name[NAMES_COMPONENT_MOST + 1]) {
-    char name[NAMES_COMPONENT_MOST + 1], again[NAMES_STORED_MOST + 1];
+/* Whether `stored`, of at most three times `most` bytes, is what storing something made; *ret_size: what of. */
+static bool decode(const char *stored, size_t size, size_t most, char *ret_name, size_t *ret_size, bool *ret_escaped) {
     size_t used = 0;
-    if (size > NAMES_STORED_MOST || !is_component(stored, size))
-        return -EINVAL;
-    bool escaped = false;
+    *ret_escaped = false;
     for (size_t i = 0; i < size;) {
         const unsigned char *at = (const unsigned char *)stored + i;
         size_t whole = character_size(at, size - i);
         bool escape_here = is_escape(at, size - i);
         size_t bytes = escape_here ? 1 : whole;
-        if (!whole || used + bytes > NAMES_COMPONENT_MOST)
-            return -EINVAL;
+        if (!whole || used + bytes > most)
+            return false;
         if (escape_here)
-            name[used] = (char)unescape(at);
+            ret_name[used] = (char)unescape(at);
         else
-            memcpy(name + used, at, whole);
-        escaped |= escape_here;
+            memcpy(ret_name + used, at, whole);
+        *ret_escaped |= escape_here;
         used += bytes;
         i += whole;
     }
-    name[used] = '\0';
+    ret_name[used] = '\0';
+    *ret_size = used;
+    return true;
+}
+
+int names_decode(const char *stored, size_t size, char ret_name[NAMES_COMPONENT_MOST + 1]) {
+    char name[NAMES_COMPONENT_MOST + 1], again[NAMES_STORED_MOST + 1];
+    size_t used;
+    bool escaped;
+    if (size > NAMES_STORED_MOST || !is_component(stored, size) ||
+        !decode(stored, size, NAMES_COMPONENT_MOST, name, &used, &escaped))
+        return -EINVAL;
     /* Only what storing this name would make is its stored form: else two stored names would be one. */
     if (escaped && (names_encode(name, again) || strlen(again) != size || memcmp(again, stored, size)))
         return -EINVAL;
     memcpy(ret_name, name, used + 1);
     return 0;
+}
+
+char *names_encode_target(const char *target) {
+    size_t size = strlen(target);
+    char *stored = malloc(3 * size + 1);
+    if (stored)
+        encode(target, size, stored);
+    return stored;
+}
+
+char *names_decode_target(const char *stored) {
+    size_t size = strlen(stored), used;
+    bool escaped;
+    cleanup_free char *target = malloc(size + 1), *again = NULL;
+    if (!target || !decode(stored, size, size, target, &used, &escaped))
+        return target ? strdup(stored) : NULL;
+    again = names_encode_target(target);
+    return again && strcmp(again, stored) == 0 ? steal_ptr(&target) : strdup(stored);
 }
 
 size_t names_skip_spelling(const char *filename, size_t size) {

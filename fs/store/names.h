@@ -31,6 +31,10 @@ extern const char *const names_spellings[NAMES_SPELLINGS];
 int names_decode(const char *stored, size_t size, char ret_name[NAMES_COMPONENT_MOST + 1]);
 /* The stored form of a POSIX name. 0, or -EINVAL ("", ".", "..", with "/"), or -ENAMETOOLONG. */
 int names_encode(const char *name, char ret_stored[NAMES_STORED_MOST + 1]);
+/* The stored form of a symlink's target, whose bytes are escaped like names, and back; to be freed, NULL without memory.
+ * A target that storing could not have made is taken as it is. */
+char *names_encode_target(const char *target);
+char *names_decode_target(const char *stored);
 /* Where the path in a filename starts: behind a leading "/" or "./". */
 size_t names_skip_spelling(const char *filename, size_t size);
 /* Whether a whole filename is a path, so that it can be shown. */

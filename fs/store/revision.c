@@ -1,5 +1,6 @@
 #include "fs/store/revision.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "cache/base/check.h"
@@ -22,8 +23,8 @@ struct revision *revision_with(const struct revision *revision, const struct att
         free(holes);
         return NULL;
     }
-    memcpy(copy, revision, sizeof *copy);
-    atomic_init(&copy->references, 1);
+    const size_t shared = offsetof(struct revision, store); /* all but the references, which others change */
+    memcpy((char *)copy + shared, (const char *)revision + shared, sizeof *copy - shared);
     copy->attributes = *attributes;
     copy->holes = holes;
     if (holes)

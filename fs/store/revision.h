@@ -34,6 +34,11 @@ struct revision {
     uint32_t chunk_size;             /* bytes, > 0 unless damaged */
     const char *damage;              /* why the content cannot be read, or NULL */
     struct attributes attributes;
+    enum {
+        POSIX_OTHER,   /* metadata.posix is not there, or was written for another revision and copied along */
+        POSIX_ADOPTED, /* it is this revision's, whose content an application put: a change of attributes wrote it */
+        POSIX_OWN,     /* it is this revision's, which a gridmount put */
+    } posix;
     struct hole *holes; /* owned; in order, apart, within length */
     uint32_t hole_count;
     uint32_t id_size;

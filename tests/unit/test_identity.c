@@ -5,7 +5,7 @@
 
 #include "tests/unit/unit.h"
 
-static struct revision *revision_with(const bson_t *id) {
+static struct revision *revision_with_id(const bson_t *id) {
     return revision_new(bson_get_data(id), id->len);
 }
 
@@ -19,7 +19,7 @@ static bson_t *id_of(const char *json) {
 
 /* The text of an _id, after checking that it leads back to the same _id; to be freed. */
 static char *text_of(const bson_t *id) {
-    cleanup_with(revision_unref) struct revision *revision = revision_with(id);
+    cleanup_with(revision_unref) struct revision *revision = revision_with_id(id);
     char *text = identity_text(revision);
     bson_t back = BSON_INITIALIZER;
     assert_non_null(text);
@@ -122,7 +122,7 @@ static void an_id_that_json_cannot_hold_has_no_text(void **state) {
     (void)state;
     bson_t id = BSON_INITIALIZER;
     bson_append_utf8(&id, "_id", 3, "\xFF\xFE", 2);
-    cleanup_with(revision_unref) struct revision *revision = revision_with(&id);
+    cleanup_with(revision_unref) struct revision *revision = revision_with_id(&id);
     cleanup_free char *text = identity_text(revision);
     assert_null(text);
     bson_destroy(&id);
