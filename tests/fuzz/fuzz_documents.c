@@ -1,9 +1,12 @@
 /* Documents of a bucket: any bytes that libbson takes for a document, as the driver hands them over. */
+#include <errno.h>
 #include <string.h>
 
 #include "cache/base/check.h"
 #include "fs/store/mongo/document.h"
+#include "fs/store/mongo/files_document.h"
 #include "fs/store/mongo/identity.h"
+#include "fs/store/mongo/xattr_document.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
@@ -19,6 +22,33 @@ static void try_identity(const struct revision *revision) {
     bson_destroy(&filter);
 }
 
+static void try_xattrs(const bson_t *document, const struct revision *revision) {
+    struct xattr_list list = {0};
+    bson_t changed = BSON_INITIALIZER;
+    bson_iter_t root, array;
+    bool there = bson_iter_init(&root, document) && bson_iter_find_descendant(&root, "metadata.posix.xattr", &array);
+    CHECK(xattr_read_file(document, revision, &list) == 0);
+    CHECK(!there || xattr_read_array(&array, &list) == 0);
+    unsigned count = 0;
+    for (const struct store_xattr *xattr = list.first; xattr; xattr = xattr->next, count++)
+        CHECK(*xattr->name && strlen(xattr->name) <= XATTR_NAME_MOST && xattr->size <= XATTR_VALUE_MOST);
+    CHECK(count == list.count && count <= XATTR_COUNT_MOST);
+    store_xattrs_free(list.first);
+    if (there && BSON_ITER_HOLDS_ARRAY(&array)) {
+        int result = xattr_change_array(&array, "user.x", "1", 1, STORE_XATTR_ANY, "x", &changed);
+        CHECK(result == -ENOSPC || (result == 0 && bson_has_field(&changed, "x")));
+    }
+    bson_destroy(&changed);
+}
+
+static void try_link(const bson_t *document) {
+    struct document_link link;
+    if (document_link(document, &link))
+        return;
+    CHECK(*link.at && (!link.was || *link.was));
+    document_link_done(&link);
+}
+
 static void try_revision(const bson_t *document) {
     static struct store store = {.bucket = (char *)"fs"};
     struct revision *revision = NULL, *again = NULL;
@@ -28,6 +58,13 @@ static void try_revision(const bson_t *document) {
     }
     CHECK(revision->length >= 0);
     CHECK((revision->attributes.mode & ~07777u) == 0);
+    CHECK(revision->hole_count <= REVISION_HOLES_MOST && (revision->hole_count == 0) == !revision->holes);
+    int64_t end = 0;
+    for (uint32_t i = 0; i < revision->hole_count; i++) {
+        CHECK(revision->holes[i].offset >= end && revision->holes[i].length > 0);
+        CHECK(revision->holes[i].length <= revision->length - revision->holes[i].offset);
+        end = revision->holes[i].offset + revision->holes[i].length;
+    }
     if (!revision->damage) {
         CHECK(revision->chunk_size > 0 && revision->chunk_size <= INT32_MAX);
         uint32_t chunks = revision_chunks(revision);
@@ -37,8 +74,27 @@ static void try_revision(const bson_t *document) {
     CHECK(document_revision(document, &store, &again) == 0 && revision_same_content(revision, again));
     CHECK(document_compare_ids(revision, again) == 0);
     try_identity(revision);
+    try_xattrs(document, revision);
     revision_unref(again);
     revision_unref(revision);
+}
+
+/* The document of a revision that is made from this one is read as what it was made of. */
+static void try_next(const bson_t *base) {
+    static struct store store = {.bucket = (char *)"fs"};
+    static const struct store_content content = {.length = 10};
+    static const struct attributes attributes = {.has = ATTRIBUTES_MODE, .mode = 0640};
+    bson_t document = BSON_INITIALIZER;
+    bson_oid_t id = {{1}};
+    struct files_document parts = {.base = base, .id = &id, .filename = "f", .filename_size = 1, .date_ms = 5,
+                                   .chunk_size = 7, .content = &content, .attributes = &attributes};
+    struct revision *revision = NULL;
+    if (files_document_make(&parts, &document) == 0) {
+        CHECK(document_revision(&document, &store, &revision) == 0);
+        CHECK(!revision->damage && revision->length == 10 && revision->chunk_size == 7 && revision->date_ms == 5);
+        revision_unref(revision);
+    }
+    bson_destroy(&document);
 }
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
@@ -46,6 +102,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     if (size < 5 || !bson_init_static(&document, data, size))
         return 0;
     try_revision(&document);
+    try_link(&document);
     struct store_entry entry;
     if (document_node(&document, &entry) == 0) {
         CHECK(entry.kind != STORE_FILE && !entry.revision && !entry.witness);
@@ -53,6 +110,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
         CHECK((entry.attributes.mode & ~07777u) == 0);
         store_entry_done(&entry);
     }
+    try_next(&document);
     size_t filename_size = 0, sum = 0;
     const char *filename = document_filename(&document, &filename_size);
     for (size_t i = 0; filename && i < filename_size; i++)

@@ -162,10 +162,10 @@ static void mode_and_owner_come_from_metadata(void **state) {
     assert_int_equal(attributes->gid, 4294967294u);
 }
 
-static void setuid_bits_are_not_honoured(void **state) {
+static void setuid_bits_are_shown_but_no_other_kind(void **state) {
     (void)state;
     cleanup_with(revision_unref) struct revision *revision = with_posix("{'mode': 36333}"); /* 0106755 */
-    assert_int_equal(revision->attributes.mode, 0755);
+    assert_int_equal(revision->attributes.mode, 06755);
 }
 
 static void hostile_metadata_is_left_out_one_by_one(void **state) {
@@ -272,6 +272,101 @@ static void whole_numbers_are_whole_and_within_their_bounds(void **state) {
     }
 }
 
+static void whose_metadata_it_is_is_known(void **state) {
+    (void)state;
+    static const struct {
+        const char *posix;
+        int expected;
+    } cases[] = {{"{'rev': 1}", POSIX_OWN},
+                 {"{'rev': 1, 'adopted': true}", POSIX_ADOPTED},
+                 {"{'rev': 2, 'adopted': true}", POSIX_OTHER},
+                 {"{'rev': 2}", POSIX_OTHER},
+                 {"{'rev': '1'}", POSIX_OTHER},
+                 {"{'mode': 1}", POSIX_OTHER},
+                 {"{}", POSIX_OTHER},
+                 {"null", POSIX_OTHER}};
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char json[256];
+        snprintf(json, sizeof json, "{'_id': 1, 'length': 0, 'chunkSize': 1, 'metadata': {'posix': %s}}",
+                 cases[i].posix);
+        cleanup_with(revision_unref) struct revision *revision = revision_of(json);
+        assert_int_equal(revision->posix, cases[i].expected);
+    }
+}
+
+static void the_newer_is_of_the_later_date_then_id(void **state) {
+    (void)state;
+    cleanup_with(revision_unref) struct revision *old = revision_of("{'_id': 9, 'uploadDate': {'$date': 1}}");
+    cleanup_with(revision_unref) struct revision *low = revision_of("{'_id': 1, 'uploadDate': {'$date': 2}}");
+    cleanup_with(revision_unref) struct revision *high = revision_of("{'_id': 2, 'uploadDate': {'$date': 2}}");
+    assert_true(document_is_newer(low, old) && !document_is_newer(old, low));
+    assert_true(document_is_newer(high, low) && !document_is_newer(low, high));
+    assert_false(document_is_newer(low, low));
+}
+
+static struct revision *with_holes(const char *rev, const char *holes) {
+    char json[1024];
+    snprintf(json, sizeof json,
+             "{'_id': 1, 'length': 1000, 'chunkSize': 300, 'uploadDate': {'$date': 5},"
+             " 'metadata': {'posix': {'rev': %s, 'holes': %s}}}",
+             rev, holes);
+    return revision_of(json);
+}
+
+static void holes_count_for_their_revision(void **state) {
+    (void)state;
+    static const char holes[] = "[[0, 10], [{'$numberLong': '20'}, {'$numberDouble': '30.0'}], [50, 950]]";
+    cleanup_with(revision_unref) struct revision *own = with_holes("1", holes);
+    assert_int_equal(own->hole_count, 3);
+    assert_int_equal(own->holes[1].offset, 20);
+    assert_int_equal(own->holes[1].length, 30);
+    assert_int_equal(own->holes[2].offset + own->holes[2].length, own->length);
+    cleanup_with(revision_unref) struct revision *copied = with_holes("2", holes);
+    assert_int_equal(copied->hole_count, 0);
+    assert_null(copied->holes);
+}
+
+static void one_wrong_hole_makes_all_ignored(void **state) {
+    (void)state;
+    static const char *const wrong[] = {"[]",
+                                        "1",
+                                        "{}",
+                                        "[[0, 10], [5, 10]]",
+                                        "[[20, 10], [0, 10]]",
+                                        "[[0, 0]]",
+                                        "[[-1, 2]]",
+                                        "[[0, 1001]]",
+                                        "[[1000, 1]]",
+                                        "[[999, 2]]",
+                                        "[[0, {'$numberLong': '9223372036854775807'}]]",
+                                        "[[{'$numberLong': '9223372036854775807'}, 1]]",
+                                        "[[0, 1.5]]",
+                                        "[[0]]",
+                                        "[[0, 1, 2]]",
+                                        "[0, 1]",
+                                        "[[0, 10], null]"};
+    for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        cleanup_with(revision_unref) struct revision *revision = with_holes("1", wrong[i]);
+        assert_int_equal(revision->hole_count, 0);
+        assert_null(revision->holes);
+        assert_null(revision->damage);
+    }
+}
+
+static void more_holes_than_are_kept_are_none(void **state) {
+    (void)state;
+    for (int count = REVISION_HOLES_MOST; count <= REVISION_HOLES_MOST + 1; count++) {
+        char *json = malloc((size_t)count * 16 + 200), *at = json;
+        at += sprintf(at, "{'_id': 1, 'length': 100000, 'chunkSize': 300, 'metadata': {'posix': {'rev': 1, 'holes': [");
+        for (int i = 0; i < count; i++)
+            at += sprintf(at, "%s[%d, 1]", i ? "," : "", 2 * i);
+        strcpy(at, "]}}}");
+        cleanup_with(revision_unref) struct revision *revision = revision_of(json);
+        assert_int_equal(revision->hole_count, count == REVISION_HOLES_MOST ? count : 0);
+        free(json);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_files_document_is_a_revision),
@@ -283,13 +378,18 @@ int main(void) {
         cmocka_unit_test(an_id_may_be_of_any_type),
         cmocka_unit_test(the_key_is_made_of_bucket_id_date_length_and_chunk_size_only),
         cmocka_unit_test(mode_and_owner_come_from_metadata),
-        cmocka_unit_test(setuid_bits_are_not_honoured),
+        cmocka_unit_test(whose_metadata_it_is_is_known),
+        cmocka_unit_test(the_newer_is_of_the_later_date_then_id),
+        cmocka_unit_test(setuid_bits_are_shown_but_no_other_kind),
         cmocka_unit_test(hostile_metadata_is_left_out_one_by_one),
         cmocka_unit_test(times_count_only_for_the_revision_they_were_written_for),
         cmocka_unit_test(a_lifted_date_orders_and_the_one_before_names_the_content),
         cmocka_unit_test(the_files_identity_survives_its_revisions),
         cmocka_unit_test(a_filename_is_a_string_of_any_bytes_or_none),
         cmocka_unit_test(whole_numbers_are_whole_and_within_their_bounds),
+        cmocka_unit_test(holes_count_for_their_revision),
+        cmocka_unit_test(one_wrong_hole_makes_all_ignored),
+        cmocka_unit_test(more_holes_than_are_kept_are_none),
     };
     return cmocka_run_group_tests_name("document", tests, NULL, NULL);
 }

@@ -57,6 +57,48 @@ static void what_is_no_node_is_refused(void **state) {
     }
 }
 
+static int link_of(const char *json, struct document_link *ret_link) {
+    bson_t *document = document_of(json);
+    int result = document_link(document, ret_link);
+    bson_destroy(document);
+    return result;
+}
+
+#define FILE_ID "'file': {'$oid': '0123456789abcdef01234567'}"
+
+static void a_further_name_says_where_the_file_is(void **state) {
+    (void)state;
+    static const unsigned char file[ATTRIBUTES_FILE_SIZE] = "\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67";
+    struct document_link link;
+    assert_int_equal(link_of("{'_id': 'b', 'kind': 'link', 'at': '/a', " FILE_ID "}", &link), 0);
+    assert_string_equal(link.at, "/a");
+    assert_null(link.was);
+    assert_false(link.node);
+    assert_memory_equal(link.file, file, sizeof file);
+    document_link_done(&link);
+    assert_null(link.at);
+    assert_int_equal(link_of("{'kind': 'link', 'at': 'a', 'was': 'b', 'node': true, " FILE_ID "}", &link), 0);
+    assert_string_equal(link.was, "b");
+    assert_true(link.node);
+    document_link_done(&link);
+}
+
+static void what_is_no_further_name_is_refused(void **state) {
+    (void)state;
+    static const char *const none[] = {"{}", "{'kind': 'link', 'at': 'a'}", "{'kind': 'link', " FILE_ID "}",
+                                       "{'kind': 'link', 'at': '', " FILE_ID "}",
+                                       "{'kind': 'link', 'at': 5, " FILE_ID "}",
+                                       "{'kind': 'link', 'at': 'a\\u0000b', " FILE_ID "}",
+                                       "{'kind': 'fifo', 'at': 'a', " FILE_ID "}",
+                                       "{'kind': 'link', 'at': 'a', 'file': 'text'}"};
+    for (unsigned i = 0; i < sizeof none / sizeof *none; i++) {
+        struct document_link link;
+        assert_int_equal(link_of(none[i], &link), -EINVAL);
+    }
+    struct store_entry entry;
+    assert_int_equal(node_of("{'kind': 'link', 'at': 'a', " FILE_ID "}", &entry), -EINVAL);
+}
+
 static int compare(const char *one_id, const char *other_id) {
     char json[256];
     snprintf(json, sizeof json, "{'_id': %s}", one_id);
@@ -97,6 +139,8 @@ int main(void) {
         cmocka_unit_test(nodes_have_their_kind),
         cmocka_unit_test(a_symlink_has_a_target),
         cmocka_unit_test(what_is_no_node_is_refused),
+        cmocka_unit_test(a_further_name_says_where_the_file_is),
+        cmocka_unit_test(what_is_no_further_name_is_refused),
         cmocka_unit_test(ids_are_ordered_as_the_server_does),
         cmocka_unit_test(fractions_are_ordered_as_numbers_too),
     };

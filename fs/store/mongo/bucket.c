@@ -5,7 +5,6 @@
 
 #include "cache/base/check.h"
 #include "cache/base/cleanup.h"
-#include "cache/base/clock.h"
 
 static const struct store_ops bucket_ops = {
     .lookup = bucket_lookup,
@@ -17,9 +16,23 @@ static const struct store_ops bucket_ops = {
     .list_close = bucket_list_close,
     .fetch = bucket_fetch,
     .fetch_heads = bucket_fetch_heads,
+    .link = bucket_link,
+    .set_attributes = bucket_set_attributes,
+    .xattrs = bucket_xattrs,
+    .set_xattr = bucket_set_xattr,
+    .put = bucket_put,
+    .reserve = bucket_reserve,
+    .release = bucket_release,
+    .make = bucket_make,
+    .keep_directory = bucket_keep_directory,
+    .remove = bucket_remove,
+    .remove_directory = bucket_remove_directory,
+    .rename = bucket_rename,
+    .tidy = bucket_tidy,
 };
 
-int bucket_new(struct connection *connection, const char *name, int trust_ms, struct bucket **ret_bucket) {
+int bucket_new(struct connection *connection, struct uploaders *uploaders, const char *name,
+               const struct server_config *config, struct bucket **ret_bucket) {
     struct bucket *bucket = calloc(1, sizeof *bucket);
     if (!bucket)
         return -ENOMEM;
@@ -27,9 +40,16 @@ int bucket_new(struct connection *connection, const char *name, int trust_ms, st
     bucket->store.bucket = strdup(name);
     bucket->store.oddities = oddities_new();
     bucket->connection = connection;
-    bucket->trust_ms = trust_ms;
+    bucket->uploaders = uploaders;
+    bucket->policy = *config;
+    beliefs_init(&bucket->beliefs);
+    intents_init(&bucket->puts);
+    leases_init(&bucket->leases);
     bool named = asprintf(&bucket->files, "%s.files", name) > 0 && asprintf(&bucket->chunks, "%s.chunks", name) > 0 &&
-                 asprintf(&bucket->nodes, "%s.gridmount.nodes", name) > 0;
+                 asprintf(&bucket->nodes, "%s.gridmount.nodes", name) > 0 &&
+                 asprintf(&bucket->locks, "%s.gridmount.locks", name) > 0 &&
+                 asprintf(&bucket->trash, "%s.gridmount.trash", name) > 0 &&
+                 asprintf(&bucket->intents, "%s.gridmount.intents", name) > 0;
     if (!named || !bucket->store.bucket || !bucket->store.oddities) {
         bucket_free(bucket);
         return -ENOMEM;
@@ -41,11 +61,17 @@ int bucket_new(struct connection *connection, const char *name, int trust_ms, st
 struct bucket *bucket_free(struct bucket *bucket) {
     if (!bucket)
         return NULL;
+    leases_done(bucket);
+    intents_done(bucket);
+    beliefs_done(&bucket->beliefs);
     oddities_free(bucket->store.oddities);
     free(bucket->store.bucket);
     free(bucket->files);
     free(bucket->chunks);
     free(bucket->nodes);
+    free(bucket->locks);
+    free(bucket->trash);
+    free(bucket->intents);
     free(bucket);
     return NULL;
 }
@@ -75,48 +101,5 @@ int bucket_find(struct bucket *bucket, const char *collection, const bson_t *fil
     mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
     int result = connection_find(bucket->connection, collection, filter, options, primary, visit, context);
     mongoc_read_prefs_destroy(primary);
-    return result == -EACCES && collection == bucket->nodes ? 0 : result;
-}
-
-static int found_one(void *context, const bson_t *document) {
-    (void)context;
-    (void)document;
-    return 1;
-}
-
-/* Whether a name is in [from, until); an error counts as yes, which is always safe. */
-static bool has_name(struct bucket *bucket, const char *collection, const char *field, const char *from,
-                     const char *until) {
-    bson_t *filter = BCON_NEW(field, "{", "$gte", BCON_UTF8(from), "$lt", BCON_UTF8(until), "}");
-    bson_t *options = BCON_NEW("limit", BCON_INT64(1), "projection", "{", "_id", BCON_INT32(1), "}");
-    int found = bucket_find(bucket, collection, filter, options, found_one, NULL);
-    bson_destroy(options);
-    bson_destroy(filter);
-    return found != 0;
-}
-
-static bool believed(struct absence *absence) {
-    return clock_now_ms() < atomic_load(&absence->until_ms);
-}
-
-static bool note(struct bucket *bucket, struct absence *absence, int64_t asked_ms, bool there) {
-    if (!there)
-        atomic_store(&absence->until_ms, asked_ms + bucket->trust_ms);
-    return there;
-}
-
-bool bucket_may_have_spellings(struct bucket *bucket) {
-    if (believed(&bucket->spellings))
-        return false;
-    int64_t now = clock_now_ms();
-    return note(bucket, &bucket->spellings, now,
-                has_name(bucket, bucket->files, "filename", "/", "0") ||
-                    has_name(bucket, bucket->files, "filename", "./", ".0"));
-}
-
-bool bucket_may_have_nodes(struct bucket *bucket) {
-    if (believed(&bucket->any_nodes))
-        return false;
-    int64_t now = clock_now_ms(); /* the document "" is only the format */
-    return note(bucket, &bucket->any_nodes, now, has_name(bucket, bucket->nodes, "_id", "\x01", "\xF4\x8F\xBF\xBF"));
+    return result == -EACCES && collection != bucket->files && collection != bucket->chunks ? 0 : result;
 }

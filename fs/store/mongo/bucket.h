@@ -4,25 +4,39 @@
 
 #include <stdatomic.h>
 
+#include "fs/store/mongo/beliefs.h"
 #include "fs/store/mongo/connection.h"
+#include "fs/store/mongo/intents.h"
+#include "fs/store/mongo/lease.h"
 
-/* Something most buckets do not have, and every lookup would have to ask for: believed absent for a while, but only
- * where the answer is about a name that is there (see store.h, server_config.trust_ms). Threads: any, without a lock:
- * asking once too often is harmless. */
-struct absence {
-    atomic_int_least64_t until_ms; /* believed absent until then */
-};
+struct uploaders;
 
 struct bucket {
     struct store store; /* first: a store of this kind is one of these */
     struct connection *connection;
-    char *files, *chunks, *nodes; /* collection names */
-    int trust_ms;
-    struct absence spellings; /* names with a leading "/" or "./" */
-    struct absence any_nodes; /* documents in nodes */
+    char *files, *chunks, *nodes, *locks, *trash, *intents; /* collection names */
+    struct uploaders *uploaders;                              /* of the server */
+    struct server_config policy; /* of which only the numbers are meant; the strings belong to others */
+    struct beliefs beliefs;
+    struct {                           /* see change.h; asking once too often is harmless here too */
+        atomic_int_least64_t until_ms; /* known to be of our format until then */
+        atomic_bool marked;            /* and says so in nodes */
+        atomic_bool hard_links;        /* there are some, or have been */
+        atomic_bool ordered, ordered_refused; /* the server's release knows bulkWrite; it would not do it */
+        atomic_bool format_said, denied_said, concern_said;
+    } changing;
+    struct {
+        atomic_int_least64_t until_ms, offset_ms; /* the server's time minus the own clock, good until then */
+    } clock;
+    struct intents puts;
+    struct leases leases;
+    atomic_int computes; /* of updates that compute, as renames of directories want: see rename_files.c */
+    atomic_int_least64_t copies_refused_until_ms; /* the server cannot copy chunks */
+    atomic_bool holes_refused;                    /* it takes no array in an array */
 };
 
-int bucket_new(struct connection *connection, const char *name, int trust_ms, struct bucket **ret_bucket);
+int bucket_new(struct connection *connection, struct uploaders *uploaders, const char *name,
+               const struct server_config *config, struct bucket **ret_bucket);
 struct bucket *bucket_free(struct bucket *bucket);
 
 /* The operations of store.h, one file each. */
@@ -37,15 +51,28 @@ int bucket_fetch(struct store *store, const struct revision *revision, uint32_t 
                  struct budget *budget, struct blob **ret_blobs, int *ret_errors);
 int bucket_fetch_heads(struct store *store, struct revision *const *revisions, uint32_t count, struct budget *budget,
                        struct blob **ret_blobs, int *ret_errors);
+int bucket_link(struct store *store, const struct store_object *object, const char *path,
+                struct revision **ret_revision);
+int bucket_set_attributes(struct store *store, const struct store_object *object, const struct attributes *changes,
+                          struct revision **ret_revision);
+int bucket_xattrs(struct store *store, const struct store_object *object, struct store_xattr **ret_first);
+int bucket_set_xattr(struct store *store, const struct store_object *object, const char *name, const void *value,
+                     size_t size, enum store_xattr_how how);
+int bucket_put(struct store *store, const struct store_put *put, struct revision **ret_revision);
+int bucket_reserve(struct store *store, const char *path, struct store_lease **ret_lease);
+struct store_lease *bucket_release(struct store *store, struct store_lease *lease);
+int bucket_make(struct store *store, const char *path, const struct store_entry *node);
+int bucket_keep_directory(struct store *store, const char *path);
+int bucket_remove(struct store *store, const struct store_object *object);
+int bucket_remove_directory(struct store *store, const char *path);
+int bucket_rename(struct store *store, const struct store_rename *rename);
+int bucket_tidy(struct store *store, struct revision *const *open, uint32_t count);
 
-/* Whether the bucket may have what `absence` stands for. Asks when that is not believed. */
-bool bucket_may_have_spellings(struct bucket *bucket);
-bool bucket_may_have_nodes(struct bucket *bucket);
 /* Appends {field: the value in {_id: value}}: equal to that value, even when it looks like an operator. */
 void bucket_match_id(bson_t *filter, const char *field, const bson_t *id);
 /* Whether the _id is of a kind that an application may give again; ObjectIds are made once. */
 bool bucket_may_reuse_id(const struct revision *revision);
-/* find() of the primary; nodes that the user may not read count as none. */
+/* find() of the primary; what the user may not read of the collections of our own counts as none. */
 int bucket_find(struct bucket *bucket, const char *collection, const bson_t *filter, const bson_t *options,
                 connection_visit *visit, void *context);
 

@@ -212,8 +212,24 @@ int connection_errno(const bson_error_t *error, const char *asking) {
         {13, -EACCES, LOG_LEVEL_WARNING},      /* Unauthorized */
         {18, -EACCES, LOG_LEVEL_ERROR},        /* AuthenticationFailed */
         {26, -ENOENT, LOG_LEVEL_DEBUG},        /* NamespaceNotFound */
+        {28, -EPERM, LOG_LEVEL_DEBUG},         /* PathNotViable: metadata is there, but no document */
         {43, -ESTALE, LOG_LEVEL_DEBUG},        /* CursorNotFound: a list resumes behind its last name */
         {50, -ETIME, LOG_LEVEL_DEBUG},         /* MaxTimeMSExpired: asked for by us */
+        {11000, -EEXIST, LOG_LEVEL_DEBUG},     /* DuplicateKey */
+        {121, -EPERM, LOG_LEVEL_WARNING},      /* DocumentValidationFailure: rules of the database's owner */
+        {10334, -ENOSPC, LOG_LEVEL_WARNING},   /* BSONObjectTooLarge */
+        {17280, -ENOSPC, LOG_LEVEL_WARNING},   /* KeyTooLong */
+        {17419, -ENOSPC, LOG_LEVEL_WARNING},   /* the updated document would be larger than 16 MiB */
+        {14031, -ENOSPC, LOG_LEVEL_ERROR},     /* OutOfDiskSpace */
+        {64, -ETIMEDOUT, LOG_LEVEL_WARNING},   /* WriteConcernFailed: no majority in time */
+        {91, -ETIMEDOUT, LOG_LEVEL_WARNING},   /* ShutdownInProgress, and what else ends with a new primary: */
+        {189, -ETIMEDOUT, LOG_LEVEL_WARNING},  /* PrimarySteppedDown */
+        {10058, -ETIMEDOUT, LOG_LEVEL_WARNING}, /* LegacyNotPrimary */
+        {10107, -ETIMEDOUT, LOG_LEVEL_WARNING}, /* NotWritablePrimary */
+        {11600, -ETIMEDOUT, LOG_LEVEL_WARNING}, /* InterruptedAtShutdown */
+        {11602, -ETIMEDOUT, LOG_LEVEL_WARNING}, /* InterruptedDueToReplStateChange */
+        {13435, -ETIMEDOUT, LOG_LEVEL_WARNING}, /* NotPrimaryNoSecondaryOk */
+        {13436, -ETIMEDOUT, LOG_LEVEL_WARNING}, /* NotPrimaryOrSecondary */
     };
     bool from_server = error->domain == MONGOC_ERROR_SERVER || error->domain == MONGOC_ERROR_WRITE_CONCERN;
     for (size_t i = 0; from_server && i < sizeof answers / sizeof *answers; i++)
@@ -223,6 +239,8 @@ int connection_errno(const bson_error_t *error, const char *asking) {
         }
     if (error->domain == MONGOC_ERROR_CLIENT && error->code == MONGOC_ERROR_CLIENT_AUTHENTICATE)
         return log_error("%s: %s", asking, error->message), -EACCES;
+    if (error->domain == MONGOC_ERROR_BSON) /* the driver's own check: larger than the server takes */
+        return log_warning("%s: %s", asking, error->message), -ENOSPC;
     bool away = error->domain == MONGOC_ERROR_STREAM || error->domain == MONGOC_ERROR_SERVER_SELECTION;
     log_error("%s: %s", asking, error->message);
     return away ? -ETIMEDOUT : -EIO;

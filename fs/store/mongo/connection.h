@@ -43,8 +43,8 @@ typedef int connection_visit(void *context, const bson_t *document);
 int connection_find(struct connection *connection, const char *collection, const bson_t *filter,
                     const bson_t *options, const mongoc_read_prefs_t *preference, connection_visit *visit,
                     void *context);
-/* The reply to find(filter) itself, with up to `documents` in it, for who keeps them where they are. -E2BIG when there are
- * more, or more than a server puts into one reply: connection_find() gets those. *ret_reply is the caller's. */
+/* The reply to find(filter) itself, with up to `documents` in it, for who keeps them where they are. -E2BIG when there
+ * are more, or more than a server puts into one reply: connection_find() gets those. *ret_reply is the caller's. */
 int connection_find_whole(struct connection *connection, const char *collection, const bson_t *filter,
                           int32_t documents, const mongoc_read_prefs_t *preference, bson_t *ret_reply);
 /* A command on the database, asked of the primary. *ret_reply is initialised in any case. */

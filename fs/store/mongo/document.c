@@ -108,18 +108,62 @@ static void read_times(bson_iter_t *fields, struct attributes *attributes) {
     }
 }
 
-/* metadata.posix: times count only for the revision they were written for, modes and owners always. */
-static void read_posix(const bson_t *document, struct revision *revision) {
+/* ---- holes ---- */
+
+static bool read_hole(const bson_iter_t *iter, int64_t least, int64_t length, struct hole *ret_hole) {
+    bson_iter_t pair;
+    return BSON_ITER_HOLDS_ARRAY(iter) && bson_iter_recurse(iter, &pair) && bson_iter_next(&pair) &&
+           document_whole_number(&pair, least, length, &ret_hole->offset) && bson_iter_next(&pair) &&
+           document_whole_number(&pair, 1, length - ret_hole->offset, &ret_hole->length) && !bson_iter_next(&pair);
+}
+
+/* All of them or, when one is wrong, none: without them a file only seems to take more room. */
+static int read_holes(const bson_iter_t *iter, struct revision *revision) {
+    bson_iter_t each;
+    uint32_t count = 0;
+    int64_t least = 0;
+    if (!BSON_ITER_HOLDS_ARRAY(iter) || !bson_iter_recurse(iter, &each) || revision->holes || revision->damage)
+        return 0;
+    while (count <= REVISION_HOLES_MOST && bson_iter_next(&each))
+        count++;
+    if (count == 0 || count > REVISION_HOLES_MOST)
+        return 0;
+    cleanup_free struct hole *holes = malloc(count * sizeof *holes);
+    if (!holes)
+        return -ENOMEM;
+    (void)bson_iter_recurse(iter, &each);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!bson_iter_next(&each) || !read_hole(&each, least, revision->length, &holes[i]))
+            return 0;
+        least = holes[i].offset + holes[i].length;
+    }
+    revision->holes = steal_ptr(&holes);
+    revision->hole_count = count;
+    return 0;
+}
+
+/* Whether a document of metadata.posix says that it was written for this _id. */
+static bool is_for(const bson_iter_t *posix, const unsigned char *id, uint32_t id_size) {
+    bson_iter_t fields;
+    return bson_iter_recurse(posix, &fields) && bson_iter_find(&fields, "rev") && same_value(&fields, id, id_size);
+}
+
+/* metadata.posix: times and holes count only for the revision they were written for, modes and owners always. */
+static int read_posix(const bson_t *document, struct revision *revision) {
     bson_iter_t root, posix, fields;
+    int result = 0;
     if (!bson_iter_init(&root, document) || !bson_iter_find_descendant(&root, "metadata.posix", &posix) ||
         !BSON_ITER_HOLDS_DOCUMENT(&posix))
-        return;
-    bool own = bson_iter_recurse(&posix, &fields) && bson_iter_find(&fields, "rev") &&
-               same_value(&fields, revision->id, revision->id_size);
-    for (bool more = bson_iter_recurse(&posix, &fields); more && bson_iter_next(&fields);) {
+        return 0;
+    bool own = is_for(&posix, revision->id, revision->id_size);
+    bool adopted = bson_iter_recurse(&posix, &fields) && bson_iter_find(&fields, "adopted");
+    revision->posix = !own ? POSIX_OTHER : adopted ? POSIX_ADOPTED : POSIX_OWN;
+    for (bool more = bson_iter_recurse(&posix, &fields); more && result == 0 && bson_iter_next(&fields);) {
         read_mode(&fields, &revision->attributes);
         if (own)
             read_times(&fields, &revision->attributes);
+        if (own && strcmp(bson_iter_key(&fields), "holes") == 0)
+            result = read_holes(&fields, revision);
     }
     /* A rename that had to lift uploadDate says from where: cache keys and times go on with that. */
     bson_iter_t from, to;
@@ -129,6 +173,7 @@ static void read_posix(const bson_t *document, struct revision *revision) {
         bson_iter_date_time(&to) == revision->date_ms) {
         revision->content_date_ms = bson_iter_date_time(&from);
     }
+    return result;
 }
 
 static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
@@ -168,24 +213,73 @@ int document_revision(const bson_t *document, struct store *store, struct revisi
         return -ENOMEM;
     revision->date_ms = revision->content_date_ms = date_of(document);
     read_shape(document, revision);
-    read_posix(document, revision);
-    int result = make_key(store->bucket, revision);
+    int result = read_posix(document, revision);
+    if (result == 0)
+        result = make_key(store->bucket, revision);
     revision->store = store;
     if (result == 0)
         *ret_revision = steal_ptr(&revision);
     return result;
 }
 
+static const char *const kind_words[] = {
+    [STORE_DIRECTORY] = "directory", [STORE_SYMLINK] = "symlink",
+    [STORE_FIFO] = "fifo",           [STORE_SOCKET] = "socket",
+    [STORE_CHARACTER_DEVICE] = "character", [STORE_BLOCK_DEVICE] = "block",
+};
+
+const char *document_kind_word(enum store_kind kind) {
+    return kind_words[kind];
+}
+
 static bool kind_of(const char *word, enum store_kind *ret_kind) {
-    static const struct {
-        const char *word;
-        enum store_kind kind;
-    } kinds[] = {{"directory", STORE_DIRECTORY}, {"symlink", STORE_SYMLINK},          {"fifo", STORE_FIFO},
-                 {"socket", STORE_SOCKET},       {"character", STORE_CHARACTER_DEVICE}, {"block", STORE_BLOCK_DEVICE}};
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strcmp(kinds[i].word, word) == 0)
-            return *ret_kind = kinds[i].kind, true;
+    for (size_t i = STORE_DIRECTORY; i < sizeof kind_words / sizeof *kind_words; i++)
+        if (strcmp(kind_words[i], word) == 0)
+            return *ret_kind = (enum store_kind)i, true;
     return false;
+}
+
+/* A text that is not empty; NULL when it is absent or anything else. */
+static const char *find_text(const bson_t *document, const char *field) {
+    bson_iter_t iter;
+    if (!bson_iter_init_find(&iter, document, field) || !BSON_ITER_HOLDS_UTF8(&iter))
+        return NULL;
+    uint32_t size;
+    const char *text = bson_iter_utf8(&iter, &size);
+    return size && strlen(text) == size ? text : NULL;
+}
+
+int document_link(const bson_t *document, struct document_link *ret_link) {
+    struct document_link link = {0};
+    bson_iter_t file, node;
+    const char *kind = find_text(document, "kind"), *at = find_text(document, "at"), *was = find_text(document, "was");
+    if (!kind || strcmp(kind, "link") != 0 || !at || !bson_iter_init_find(&file, document, "file") ||
+        !BSON_ITER_HOLDS_OID(&file))
+        return -EINVAL;
+    memcpy(link.file, bson_iter_oid(&file)->bytes, sizeof link.file);
+    link.node = bson_iter_init_find(&node, document, "node") && bson_iter_as_bool(&node);
+    link.at = strdup(at);
+    link.was = was ? strdup(was) : NULL;
+    if (!link.at || (was && !link.was)) {
+        document_link_done(&link);
+        return -ENOMEM;
+    }
+    *ret_link = link;
+    return 0;
+}
+
+void document_link_done(struct document_link *link) {
+    free(link->at);
+    free(link->was);
+    memset(link, 0, sizeof *link);
+}
+
+void document_attributes(const bson_t *document, struct attributes *ret_attributes) {
+    bson_iter_t iter;
+    for (bool more = bson_iter_init(&iter, document); more && bson_iter_next(&iter);) {
+        read_mode(&iter, ret_attributes);
+        read_times(&iter, ret_attributes);
+    }
 }
 
 int document_node(const bson_t *document, struct store_entry *ret_entry) {
@@ -195,10 +289,7 @@ int document_node(const bson_t *document, struct store_entry *ret_entry) {
     if (!bson_iter_init_find(&iter, document, "kind") || !BSON_ITER_HOLDS_UTF8(&iter) ||
         !kind_of(bson_iter_utf8(&iter, NULL), &entry.kind))
         return -EINVAL;
-    for (bool more = bson_iter_init(&iter, document); more && bson_iter_next(&iter);) {
-        read_mode(&iter, &entry.attributes);
-        read_times(&iter, &entry.attributes);
-    }
+    document_attributes(document, &entry.attributes);
     if (find_number(document, "device", 0, UINT32_MAX, &device))
         entry.attributes.device = (uint32_t)device;
     if (entry.kind == STORE_SYMLINK) {
@@ -246,4 +337,9 @@ int document_compare_ids(const struct revision *one, const struct revision *othe
     if (readable && BSON_ITER_HOLDS_DATE_TIME(&value) && BSON_ITER_HOLDS_DATE_TIME(&rival))
         return order(bson_iter_date_time(&value), bson_iter_date_time(&rival));
     return compare_bytes(one->id, one->id_size, other->id, other->id_size);
+}
+
+bool document_is_newer(const struct revision *one, const struct revision *other) {
+    int dates = order(one->date_ms, other->date_ms);
+    return dates ? dates > 0 : document_compare_ids(one, other) > 0;
 }

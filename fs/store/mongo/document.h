@@ -13,7 +13,8 @@
 /* The fields these functions read, for a find's options. */
 #define DOCUMENT_FILE_FIELDS                                                                                      \
     "projection", "{", "filename", BCON_INT32(1), "length", BCON_INT32(1), "chunkSize", BCON_INT32(1),            \
-        "uploadDate", BCON_INT32(1), "metadata.posix.rev", BCON_INT32(1), "metadata.posix.file", BCON_INT32(1),   \
+        "uploadDate", BCON_INT32(1), "metadata.posix.rev", BCON_INT32(1), "metadata.posix.adopted",               \
+        BCON_INT32(1), "metadata.posix.file", BCON_INT32(1),                                                      \
         "metadata.posix.links", BCON_INT32(1), "metadata.posix.mode", BCON_INT32(1), "metadata.posix.uid",        \
         BCON_INT32(1), "metadata.posix.gid", BCON_INT32(1), "metadata.posix.atime_ns", BCON_INT32(1),             \
         "metadata.posix.mtime_ns", BCON_INT32(1), "metadata.posix.ctime_ns", BCON_INT32(1),                       \
@@ -25,9 +26,26 @@ int document_revision(const bson_t *document, struct store *store, struct revisi
 const char *document_filename(const bson_t *document, size_t *ret_size);
 /* A document of <bucket>.gridmount.nodes as an entry without witness. 0, -EINVAL when it is none, or -ENOMEM. */
 int document_node(const bson_t *document, struct store_entry *ret_entry);
+/* A further name of a hard-linked file or node, as nodes hold it. */
+struct document_link {
+    char *at;  /* the filename of the file, or with `node` the path of the node; owned */
+    char *was; /* it may still be there: what it was before a rename; owned, or NULL */
+    bool node;
+    unsigned char file[ATTRIBUTES_FILE_SIZE]; /* whose name it is, wherever that is */
+};
+
+/* The attributes among the fields of a node. */
+void document_attributes(const bson_t *document, struct attributes *ret_attributes);
+/* A document of <bucket>.gridmount.nodes that is such a name. 0, -EINVAL when it is none, or -ENOMEM. */
+int document_link(const bson_t *document, struct document_link *ret_link);
+void document_link_done(struct document_link *link);
+/* The word for what is no file in `kind` of a node. */
+const char *document_kind_word(enum store_kind kind);
 /* A number of any numeric type that is a whole one in [least, most]. */
 bool document_whole_number(const bson_iter_t *iter, int64_t least, int64_t most, int64_t *ret_number);
 /* Orders the _ids of two revisions as the server does within one type; types apart, by type. */
 int document_compare_ids(const struct revision *one, const struct revision *other);
+/* Of two revisions of a name the file is the newer: by uploadDate, then _id. */
+bool document_is_newer(const struct revision *one, const struct revision *other);
 
 #endif

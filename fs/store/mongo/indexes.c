@@ -84,3 +84,34 @@ int indexes_check(struct bucket *bucket, bool create) {
     log_debug("the indexes of bucket %s were looked at", bucket->store.bucket);
     return files ? files : chunks;
 }
+
+static int found_one(void *context, const bson_t *document) {
+    (void)context;
+    (void)document;
+    return 1;
+}
+
+/* 1 when there is a file, 0 or -errno. */
+static int has_files(struct bucket *bucket) {
+    bson_t *options = BCON_NEW("limit", BCON_INT64(1), "projection", "{", "_id", BCON_INT32(1), "}");
+    bson_t everything = BSON_INITIALIZER;
+    int result = bucket_find(bucket, bucket->files, &everything, options, found_one, NULL);
+    bson_destroy(&everything);
+    bson_destroy(options);
+    return result;
+}
+
+int indexes_make_if_empty(struct bucket *bucket) {
+    int on_files_there = has_index(bucket, bucket->files, &on_files);
+    int on_chunks_there = has_index(bucket, bucket->chunks, &on_chunks);
+    if (on_files_there > 0 && on_chunks_there > 0)
+        return 0;
+    int result = has_files(bucket);
+    if (result)
+        return result < 0 ? result : 0;
+    if (on_files_there == 0 || on_files_there == -ENOENT)
+        (void)make_index(bucket, bucket->files, &on_files);
+    if (on_chunks_there == 0 || on_chunks_there == -ENOENT)
+        (void)make_index(bucket, bucket->chunks, &on_chunks);
+    return 0;
+}

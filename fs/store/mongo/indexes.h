@@ -7,5 +7,7 @@
 
 /* See server_check_indexes(). */
 int indexes_check(struct bucket *bucket, bool create);
+/* Makes the missing ones if the bucket has no file. One that cannot be made is logged, and no error. */
+int indexes_make_if_empty(struct bucket *bucket);
 
 #endif

@@ -68,17 +68,13 @@ static int peek_all(struct store_list *list, struct scan_item *items[SCANS], con
     return 0;
 }
 
-static bool newer(const struct revision *one, const struct revision *other) {
-    return one->date_ms > other->date_ms ||
-           (one->date_ms == other->date_ms && document_compare_ids(one, other) > 0);
-}
-
 /* Directories win, then the newest file, then what else nodes hold. The loser's parts are freed. */
 static void merge(struct store_entry *winner, struct store_entry *other) {
-    bool wins = other->kind == STORE_DIRECTORY ? winner->kind != STORE_DIRECTORY
-                : other->kind == STORE_FILE    ? winner->kind != STORE_DIRECTORY &&
-                                              (winner->kind != STORE_FILE || newer(other->revision, winner->revision))
-                                               : false;
+    bool wins = false;
+    if (other->kind == STORE_DIRECTORY)
+        wins = winner->kind != STORE_DIRECTORY;
+    else if (other->kind == STORE_FILE && winner->kind != STORE_DIRECTORY)
+        wins = winner->kind != STORE_FILE || document_is_newer(other->revision, winner->revision);
     if (winner->kind == STORE_DIRECTORY && other->kind == STORE_DIRECTORY && other->attributes.has)
         winner->attributes = other->attributes;
     if (wins) {
@@ -103,8 +99,8 @@ static void note_oddity(struct store_list *list, const struct store_entry *entry
         oddities_note(list->bucket->store.oddities, id, name, why);
 }
 
-/* Merges all items of the least key into one entry. */
-static int take_least(struct store_list *list, struct store_item *ret_item) {
+/* Merges all items of the least key into one entry. *ret_further: it is a file by a further name of it. */
+static int take_least(struct store_list *list, struct store_item *ret_item, bool *ret_further) {
     struct scan_item *items[SCANS];
     const char *least;
     int result = peek_all(list, items, &least);
@@ -113,29 +109,34 @@ static int take_least(struct store_list *list, struct store_item *ret_item) {
     struct store_item item = {.key = strdup(least)};
     if (!item.key)
         return -ENOMEM;
-    bool any = false;
+    bool any = false, further = false;
     for (unsigned i = 0; i < SCANS; i++) {
         if (!items[i] || strcmp(items[i]->key, item.key) != 0)
             continue;
         struct store_entry entry = items[i]->entry;
         memset(&items[i]->entry, 0, sizeof entry); /* taken over */
+        further = i == NODES && entry.kind == STORE_FILE;
         if (any && item.entry.kind == STORE_FILE && entry.kind == STORE_DIRECTORY)
             note_oddity(list, &item.entry, item.key, SCAN_SHADOWED);
-        if (any && item.entry.kind == STORE_DIRECTORY && entry.kind == STORE_FILE)
+        if (any && item.entry.kind == STORE_DIRECTORY && entry.kind == STORE_FILE && !further)
             note_oddity(list, &entry, item.key, SCAN_SHADOWED);
-        if (any)
+        if (any && further)
+            store_entry_done(&entry); /* what has this name itself wins */
+        else if (any)
             merge(&item.entry, &entry);
         else
             item.entry = entry;
+        further &= !any;
         any = true;
         scan_advance(list->scans[i]);
     }
     *ret_item = item;
+    *ret_further = further;
     return 1;
 }
 
 /* A file that has something below its name is a directory. */
-static int give_way_to_directory(struct store_list *list, struct store_item *item) {
+static int give_way_to_directory(struct store_list *list, struct store_item *item, bool further) {
     size_t size = strlen(item->key);
     if (item->key[size - 1] == '/')
         return 0;
@@ -144,7 +145,8 @@ static int give_way_to_directory(struct store_list *list, struct store_item *ite
         return below;
     if (item->entry.kind == STORE_DIRECTORY)
         return 0;
-    note_oddity(list, &item->entry, item->key, SCAN_SHADOWED);
+    if (!further)
+        note_oddity(list, &item->entry, item->key, SCAN_SHADOWED);
     store_entry_done(&item->entry);
     item->entry.kind = STORE_DIRECTORY;
     return 0;
@@ -152,10 +154,11 @@ static int give_way_to_directory(struct store_list *list, struct store_item *ite
 
 int bucket_list_next(struct store_list *list, struct store_item *ret_item) {
     struct store_item item;
-    int result = take_least(list, &item);
+    bool further;
+    int result = take_least(list, &item, &further);
     if (result <= 0)
         return result;
-    result = give_way_to_directory(list, &item);
+    result = give_way_to_directory(list, &item, further);
     if (result < 0) {
         store_item_done(&item);
         return result;

@@ -8,6 +8,7 @@
 #include "fs/store/mongo/bucket.h"
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/identity.h"
+#include "fs/store/mongo/links.h"
 #include "fs/store/names.h"
 
 /* ---- the newest revision of a name: what open() asks ---- */
@@ -23,7 +24,7 @@ static int take_newest(void *context, const bson_t *document) {
     const char *name = document_filename(document, &size);
     stats_add(STAT_documents_fetched, 1);
     if (name && names_skip_spelling(name, size)) /* so there are spellings after all */
-        atomic_store(&newest->bucket->spellings.until_ms, 0);
+        bucket_note_spelling(newest->bucket);
     return document_revision(document, &newest->bucket->store, &newest->revision);
 }
 
@@ -52,8 +53,24 @@ static int newest_dated(struct bucket *bucket, const char *spellings[NAMES_SPELL
     return result;
 }
 
-int bucket_newest(struct store *store, const char *path, struct revision **ret_revision) {
-    struct bucket *bucket = (struct bucket *)store;
+/* Where no file has the name, it may be a further one of another. */
+static int newest_by_link(struct bucket *bucket, const char *path, struct revision **ret_revision) {
+    struct document_link link;
+    struct store_entry entry = {0};
+    int result = links_at(bucket, path, &link);
+    if (result <= 0)
+        return result ? result : -ENOENT;
+    result = links_follow(bucket, &link, &entry);
+    document_link_done(&link);
+    if (result > 0 && entry.revision)
+        *ret_revision = steal_ptr(&entry.revision);
+    else if (result >= 0)
+        result = -ENOENT;
+    store_entry_done(&entry);
+    return result < 0 ? result : 0;
+}
+
+static int newest_of_name(struct bucket *bucket, const char *path, struct revision **ret_revision) {
     cleanup_free char *slashed = NULL, *dotted = NULL;
     if (asprintf(&slashed, "/%s", path) < 0 || asprintf(&dotted, "./%s", path) < 0)
         return -ENOMEM;
@@ -68,6 +85,12 @@ int bucket_newest(struct store *store, const char *path, struct revision **ret_r
     }
     *ret_revision = newest;
     return 0;
+}
+
+int bucket_newest(struct store *store, const char *path, struct revision **ret_revision) {
+    struct bucket *bucket = (struct bucket *)store;
+    int result = newest_of_name(bucket, path, ret_revision);
+    return result == -ENOENT ? newest_by_link(bucket, path, ret_revision) : result;
 }
 
 int bucket_by_id(struct store *store, const char *text, struct revision **ret_revision) {
@@ -150,10 +173,98 @@ static int glance_at(struct bucket *bucket, const char *path, struct glance *ret
 
 /* ---- the whole answer ---- */
 
+/* In descending order from below "path0", nodes come like files in a glance: what is below "path/" first. */
+struct node_glance {
+    const char *path;
+    size_t size;
+    unsigned seen;
+    bool below, here;
+    struct store_entry *entry;
+    struct document_link link; /* or this */
+};
+
 static int take_node(void *context, const bson_t *document) {
+    struct node_glance *glance = context;
+    bson_iter_t id;
     stats_add(STAT_documents_fetched, 1);
-    int result = document_node(document, context);
+    glance->seen++;
+    if (!bson_iter_init_find(&id, document, "_id") || !BSON_ITER_HOLDS_UTF8(&id))
+        return 0;
+    const char *name = bson_iter_utf8(&id, NULL);
+    if (strncmp(name, glance->path, glance->size) != 0)
+        return 0;
+    glance->below |= name[glance->size] == '/';
+    if (name[glance->size])
+        return glance->below; /* now only the node itself matters, which is asked for by its name */
+    int result = document_node(document, glance->entry);
+    if (result == -EINVAL)
+        result = document_link(document, &glance->link);
+    glance->here = result == 0;
     return result == 0 ? 1 : result == -EINVAL ? 0 : result;
+}
+
+static int ask_node(struct bucket *bucket, const bson_t *filter, struct node_glance *glance) {
+    bson_t *options = BCON_NEW("sort", "{", "_id", BCON_INT32(-1), "}", "limit", BCON_INT64(GLANCE), "singleBatch",
+                               BCON_BOOL(true));
+    int result = bucket_find(bucket, bucket->nodes, filter, options, take_node, glance);
+    bson_destroy(options);
+    return result < 0 ? result : 0;
+}
+
+static int ask_node_here(struct bucket *bucket, struct node_glance *glance) {
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8(glance->path));
+    int result = ask_node(bucket, filter, glance);
+    bson_destroy(filter);
+    return result;
+}
+
+static int ask_node_and_below(struct bucket *bucket, struct node_glance *glance) {
+    cleanup_free char *until = NULL;
+    if (asprintf(&until, "%s0", glance->path) < 0)
+        return -ENOMEM;
+    bson_t *filter = BCON_NEW("_id", "{", "$gte", BCON_UTF8(glance->path), "$lt", BCON_UTF8(until), "}");
+    int result = ask_node(bucket, filter, glance);
+    bson_destroy(filter);
+    if (result == 0 && !glance->here && (glance->below || glance->seen == GLANCE))
+        result = ask_node_here(bucket, glance);
+    return result;
+}
+
+/* Whether any node lies below a path, among more neighbours than a glance shows. */
+static int any_node_below(struct bucket *bucket, const char *path) {
+    cleanup_free char *from = NULL;
+    struct node_glance glance = {0};
+    if (asprintf(&from, "%s/", path) < 0)
+        return -ENOMEM;
+    glance.path = from;
+    glance.size = strlen(path); /* so that its "/" shows that it is below */
+    cleanup_free char *until = NULL;
+    if (asprintf(&until, "%s0", path) < 0)
+        return -ENOMEM;
+    bson_t *filter = BCON_NEW("_id", "{", "$gte", BCON_UTF8(from), "$lt", BCON_UTF8(until), "}");
+    int result = ask_node(bucket, filter, &glance);
+    bson_destroy(filter);
+    return result ? result : glance.below;
+}
+
+/* 1 and the node at `path`, or where no files are what a further name stands for, or a directory when only nodes lie
+ * below it; 0 when there is none. */
+static int find_node(struct bucket *bucket, const char *path, bool no_files, struct store_entry *ret_node) {
+    struct node_glance glance = {.path = path, .size = strlen(path), .entry = ret_node};
+    int result = no_files ? ask_node_and_below(bucket, &glance) : ask_node_here(bucket, &glance);
+    bool linked = glance.link.at != NULL;
+    if (linked) {
+        result = no_files ? links_follow(bucket, &glance.link, ret_node) : 0;
+        document_link_done(&glance.link);
+    }
+    if (result || !no_files)
+        return result ? result : glance.here && !linked;
+    if (glance.here && !linked)
+        return 1;
+    int below = glance.below ? 1 : glance.seen >= GLANCE ? any_node_below(bucket, path) : 0;
+    if (below > 0)
+        *ret_node = (struct store_entry){.kind = STORE_DIRECTORY};
+    return below;
 }
 
 static int take_any(void *context, const bson_t *document) {
@@ -161,27 +272,6 @@ static int take_any(void *context, const bson_t *document) {
     (void)document;
     stats_add(STAT_documents_fetched, 1);
     return 1;
-}
-
-/* 1 and the node at `path`, or a directory when only nodes lie below it; 0 when there is none. */
-static int find_node(struct bucket *bucket, const char *path, bool implied, struct store_entry *ret_node) {
-    bson_t *filter = BCON_NEW("_id", BCON_UTF8(path)), *options = BCON_NEW("limit", BCON_INT64(1));
-    int result = bucket_find(bucket, bucket->nodes, filter, options, take_node, ret_node);
-    bson_destroy(options);
-    bson_destroy(filter);
-    if (result || !implied)
-        return result;
-    cleanup_free char *from = NULL, *until = NULL;
-    if (asprintf(&from, "%s/", path) < 0 || asprintf(&until, "%s0", path) < 0)
-        return -ENOMEM;
-    filter = BCON_NEW("_id", "{", "$gte", BCON_UTF8(from), "$lt", BCON_UTF8(until), "}");
-    options = BCON_NEW("limit", BCON_INT64(1));
-    result = bucket_find(bucket, bucket->nodes, filter, options, take_any, NULL);
-    if (result > 0)
-        *ret_node = (struct store_entry){.kind = STORE_DIRECTORY};
-    bson_destroy(options);
-    bson_destroy(filter);
-    return result;
 }
 
 /* Whether a file with this very name is still there. */
@@ -198,8 +288,7 @@ static int still_there(struct bucket *bucket, const char *witness) {
 static int look_at_files(struct bucket *bucket, const char *path, struct store_entry *entry) {
     bool unsure = false;
     for (unsigned i = 0; i < NAMES_SPELLINGS; i++) {
-        bool nothing = !entry->revision && !entry->witness;
-        if (i == 1 && !nothing && !bucket_may_have_spellings(bucket))
+        if (i == 1 && !bucket_may_have_spellings(bucket))
             break;
         cleanup_free char *spelled = NULL;
         struct glance glance;
@@ -220,7 +309,7 @@ static int look_at_files(struct bucket *bucket, const char *path, struct store_e
     if (!unsure)
         return 0;
     entry->revision = revision_unref(entry->revision);
-    int result = bucket_newest(&bucket->store, path, &entry->revision);
+    int result = newest_of_name(bucket, path, &entry->revision);
     return result == -ENOENT ? 0 : result;
 }
 
@@ -236,6 +325,7 @@ static int combine(struct store_entry *files, bool has_node, struct store_entry 
     } else {
         files->kind = directory ? STORE_DIRECTORY : node->kind;
         if (has_node && files->kind == node->kind) {
+            files->revision = steal_ptr(&node->revision); /* by a further name of it */
             files->attributes = node->attributes;
             files->target = steal_ptr(&node->target);
         }
@@ -245,8 +335,29 @@ static int combine(struct store_entry *files, bool has_node, struct store_entry 
     return 0;
 }
 
+static int take_root(void *context, const bson_t *document) {
+    struct store_entry *root = context;
+    stats_add(STAT_documents_fetched, 1);
+    document_attributes(document, &root->attributes);
+    return 1;
+}
+
+/* The root is there in any case; the document that holds the format may have attributes of it. */
+static int look_up_root(struct bucket *bucket, struct store_entry *ret_entry) {
+    struct store_entry root = {.kind = STORE_DIRECTORY};
+    bson_t *filter = BCON_NEW("_id", ""), *options = BCON_NEW("limit", BCON_INT64(1));
+    int result = bucket_find(bucket, bucket->nodes, filter, options, take_root, &root);
+    bson_destroy(options);
+    bson_destroy(filter);
+    if (result >= 0)
+        *ret_entry = root;
+    return result < 0 ? result : 0;
+}
+
 int bucket_lookup(struct store *store, const char *path, const char *witness, struct store_entry *ret_entry) {
     struct bucket *bucket = (struct bucket *)store;
+    if (!*path)
+        return look_up_root(bucket, ret_entry);
     struct store_entry files = {0}, node = {0};
     int result = 0, has_node = 0;
     if (witness) {
@@ -257,7 +368,7 @@ int bucket_lookup(struct store *store, const char *path, const char *witness, st
     if (result == 0)
         result = look_at_files(bucket, path, &files);
     bool nothing = !files.revision && !files.witness;
-    if (result >= 0 && (nothing || bucket_may_have_nodes(bucket)))
+    if (result >= 0 && (nothing || bucket_may_have_nodes(bucket, path)))
         result = has_node = find_node(bucket, path, nothing, &node);
     if (result >= 0)
         result = combine(&files, has_node > 0, &node, ret_entry);

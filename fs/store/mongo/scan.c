@@ -7,6 +7,7 @@
 #include "cache/base/cleanup.h"
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/identity.h"
+#include "fs/store/mongo/links.h"
 #include "fs/store/mongo/scan_page.h"
 #include "fs/store/names.h"
 
@@ -45,7 +46,15 @@ int scan_new(const struct scan_place *place, const char *after, struct scan **re
     return result;
 }
 
+static void drop_link(struct scan_item *item) {
+    if (item->link)
+        document_link_done(item->link);
+    free(item->link);
+    item->link = NULL;
+}
+
 static void item_done(struct scan_item *item) {
+    drop_link(item);
     store_entry_done(&item->entry);
     free(item->key);
 }
@@ -192,13 +201,24 @@ int scan_note(struct scan *scan, const bson_t *document, const char *why) {
     return 1;
 }
 
-int scan_absorb(struct scan *scan, struct scan_item *item, const bson_t *document) {
-    if (scan->place.nodes) {
-        store_entry_done(&item->entry);
-        int result = document_node(document, &item->entry);
-        item->hidden |= result == -EINVAL;
-        return result == -EINVAL ? 0 : result;
+static int absorb_node(struct scan_item *item, const bson_t *document) {
+    struct document_link link;
+    store_entry_done(&item->entry);
+    drop_link(item);
+    int result = document_node(document, &item->entry);
+    if (result == -EINVAL && (result = document_link(document, &link)) == 0) {
+        item->link = malloc(sizeof link);
+        if (!item->link)
+            return document_link_done(&link), -ENOMEM;
+        *item->link = link;
     }
+    item->hidden |= result == -EINVAL;
+    return result == -EINVAL ? 0 : result;
+}
+
+int scan_absorb(struct scan *scan, struct scan_item *item, const bson_t *document) {
+    if (scan->place.nodes)
+        return absorb_node(item, document);
     struct revision *revision;
     int result = document_revision(document, scan->place.store, &revision);
     if (result)
@@ -209,6 +229,31 @@ int scan_absorb(struct scan *scan, struct scan_item *item, const bson_t *documen
     return 0;
 }
 
+/* Finds what the further names among the items stand for; the dead ones stay without revision. */
+static int resolve_links(struct scan *scan) {
+    size_t count = 0, most = 0;
+    for (size_t i = scan->first; i < scan->count; i++)
+        most += scan->items[i].link != NULL;
+    if (!most)
+        return 0;
+    cleanup_free struct scan_item **items = calloc(most, sizeof *items);
+    cleanup_free const struct document_link **links = calloc(most, sizeof *links);
+    cleanup_free struct store_entry *entries = calloc(most, sizeof *entries);
+    if (!items || !links || !entries)
+        return -ENOMEM;
+    for (size_t i = scan->first; i < scan->count; i++)
+        if (scan->items[i].link) {
+            links[count] = scan->items[i].link;
+            items[count++] = &scan->items[i];
+        }
+    int result = links_resolve((struct bucket *)scan->place.store, links, count, entries);
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        items[i]->entry = entries[i];
+        drop_link(items[i]);
+    }
+    return result;
+}
+
 /* Reads pages until an item can be given: the last one only when nothing of its name can follow. */
 static int fill(struct scan *scan) {
     while (!scan->finished && scan->count - scan->first < 2) {
@@ -217,6 +262,9 @@ static int fill(struct scan *scan) {
             return result;
         if (scan->client && (!scan->pinned || scan->finished))
             scan_close_cursor(scan);
+        result = scan->place.nodes ? resolve_links(scan) : 0;
+        if (result)
+            return result;
     }
     return 0;
 }

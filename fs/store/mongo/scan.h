@@ -28,6 +28,8 @@ struct scan_place {
     const char *prefix; /* of the names: "", "dir/", "/dir/", "./dir/" */
 };
 
+struct document_link;
+
 /* Why a file is no entry of its directory. */
 #define SCAN_NO_PATH "not a path"
 #define SCAN_SHADOWED "a directory has its name"
@@ -36,6 +38,7 @@ struct scan_item {
     char *key;    /* the stored component; with "/" behind when something lies below it */
     bool below;   /* the key ends in "/" */
     bool hidden;  /* no entry of the directory: no path, or another spelling's */
+    struct document_link *link; /* the entry is still to be found: what this further name stands for; owned */
     struct store_entry entry;
 };
 

@@ -12,6 +12,7 @@
 #include "cache/base/log.h"
 #include "fs/store/mongo/bucket.h"
 #include "fs/store/mongo/indexes.h"
+#include "fs/store/mongo/upload.h"
 #include "fs/store/names.h"
 
 struct known_bucket {
@@ -23,7 +24,8 @@ struct known_bucket {
 struct mongo_server {
     struct server server; /* first */
     struct connection *connection;
-    int trust_ms;
+    struct uploaders *uploaders;
+    struct server_config config; /* its strings belong to the caller of server_open() */
     struct lock lock; /* guards the table */
     struct known_bucket *table;
 };
@@ -36,7 +38,8 @@ static int open_bucket(struct server *server, const char *name, struct store **r
     HASH_FIND_STR(mongo->table, name, known);
     if (!known) {
         known = calloc(1, sizeof *known + strlen(name) + 1);
-        result = known ? bucket_new(mongo->connection, name, mongo->trust_ms, &known->bucket) : -ENOMEM;
+        result = known ? bucket_new(mongo->connection, mongo->uploaders, name, &mongo->config, &known->bucket)
+                       : -ENOMEM;
         if (result == 0) {
             strcpy(known->name, name);
             HASH_ADD_KEYPTR(hh, mongo->table, known->name, strlen(name), known);
@@ -117,6 +120,7 @@ static struct server *mongo_free(struct server *server) {
         bucket_free(known->bucket);
         free(known);
     }
+    uploaders_free(mongo->uploaders);
     connection_free(mongo->connection);
     lock_done(&mongo->lock);
     free(server->address);
@@ -154,8 +158,9 @@ int server_open(const struct server_config *config, struct server **ret_server, 
         return -ENOMEM;
     lock_init(&mongo->lock, LOCK_SURVEY);
     mongo->server.ops = &mongo_ops;
-    mongo->trust_ms = config->trust_ms;
-    int result = connection_new(config, &mongo->connection, ret_error);
+    mongo->config = *config;
+    mongo->uploaders = uploaders_new();
+    int result = mongo->uploaders ? connection_new(config, &mongo->connection, ret_error) : -ENOMEM;
     if (result == 0) {
         mongo->server.address = strdup(connection_address(mongo->connection));
         mongo->server.database = strdup(connection_database(mongo->connection));

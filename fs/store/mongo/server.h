@@ -5,7 +5,16 @@
 #ifndef FS_STORE_MONGO_SERVER_H
 #define FS_STORE_MONGO_SERVER_H
 
+#include <stdbool.h>
+
 #include "fs/store/store.h"
+
+/* Which revisions a put retires of those it replaces. */
+enum server_revisions {
+    SERVER_REVISIONS_OWN,     /* those that a mount like this one put */
+    SERVER_REVISIONS_REPLACE, /* and the one that was overwritten, whoever put it */
+    SERVER_REVISIONS_KEEP,    /* none */
+};
 
 struct server_config {
     const char *uri;      /* connection string */
@@ -13,6 +22,9 @@ struct server_config {
     const char *bucket;   /* whose files are asked for to see that they may be read; "*": any */
     int timeout_ms;       /* how long a question may go without an answer */
     int trust_ms;         /* how long "this bucket has no ..." may be believed for names that are there */
+    bool checksum;        /* puts record metadata.sha256; then nothing is copied on the server */
+    enum server_revisions revisions;
+    int64_t trash_max;    /* bytes that retired revisions may take before the oldest go early; 0: any */
 };
 
 /* The driver, when it is loaded, makes a file of counters in /dev/shm that stays behind when the process is killed, and

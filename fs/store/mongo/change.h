@@ -1,0 +1,36 @@
+/* Changes to a bucket: single documents, written so that they stay. Whatever the URI says, a change is acknowledged by
+ * a majority and the journal (w: majority, j: true).
+ *
+ * All functions here look first whether the bucket may be changed (bucket_begin_changing), and mark it with the format
+ * of this program before the first write outside the GridFS collections.
+ *
+ * Threads: any. Blocking is bounded by the connection's timeout. The driver repeats single changes once where the
+ * server has sessions; changes of many documents are never repeated.
+ * Errors: those of store.h. -EEXIST: the _id, or another unique key, is there. -ETIMEDOUT: it may have been made. */
+#ifndef FS_STORE_MONGO_CHANGE_H
+#define FS_STORE_MONGO_CHANGE_H
+
+#include "fs/store/mongo/bucket.h"
+
+int bucket_insert(struct bucket *bucket, const char *collection, const bson_t *document);
+/* `update` is one of operators, or a pipeline (an array). *ret_matched, unless NULL: how many were there before. */
+int bucket_update(struct bucket *bucket, const char *collection, const bson_t *filter, const bson_t *update, bool many,
+                  bool upsert, int64_t *ret_matched);
+int bucket_delete(struct bucket *bucket, const char *collection, const bson_t *filter, bool many,
+                  int64_t *ret_deleted);
+
+/* Milliseconds since 1970 on the server's clock: measured every few minutes, carried on by the own steady clock. */
+int bucket_now_ms(struct bucket *bucket, int64_t *ret_now_ms);
+
+/* Whether the bucket may be changed: -EROFS when it has a format this program does not know, said in the log. Makes
+ * the indexes of the specification in a bucket that is empty. Believed for a minute. */
+int bucket_begin_changing(struct bucket *bucket);
+/* Makes sure that nodes holds {_id: "", format: 1}. Before anything is written to nodes, locks, trash or intents. */
+int bucket_mark_format(struct bucket *bucket);
+
+/* For changes of other forms: a handle that writes with the concern above, to be destroyed before its client is given
+ * back; and what an error of the driver means when changing. */
+mongoc_collection_t *bucket_collection(struct bucket *bucket, mongoc_client_t *client, const char *collection);
+int bucket_change_errno(struct bucket *bucket, const bson_error_t *error, const char *collection);
+
+#endif

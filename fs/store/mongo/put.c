@@ -1,0 +1,393 @@
+/* Put, the only commit: all chunks, then the files document, then what it replaces is retired.
+ *
+ *     reserve an _id [intents] -> chunks [copy, upload] -> files document -> newest? lift; retire [supersede]
+ *                                                          ^ from here on the new content exists
+ *
+ * Before that moment a failure leaves what was there, and chunks that are deleted at once or by the janitor; after it
+ * nothing can fail any more but housekeeping. */
+#include <errno.h>
+#include <string.h>
+
+#include "cache/base/check.h"
+#include "cache/base/cleanup.h"
+#include "cache/base/clock.h"
+#include "cache/base/log.h"
+#include "cache/base/stats.h"
+#include "fs/store/mongo/change.h"
+#include "fs/store/mongo/chunk_batch.h"
+#include "fs/store/mongo/copy.h"
+#include "fs/store/mongo/document.h"
+#include "fs/store/mongo/files_document.h"
+#include "fs/store/mongo/lease.h"
+#include "fs/store/mongo/ordered.h"
+#include "fs/store/mongo/retire.h"
+#include "fs/store/mongo/supersede.h"
+#include "fs/store/names.h"
+
+enum { CHUNK_DEFAULT = 255 << 10, CHUNK_LEAST = 64 << 10, SMALL_MOST = 64 << 10 };
+
+struct putting {
+    struct bucket *bucket;
+    const struct store_put *put;
+    bson_t *base; /* the base's files document as it is now, or as it was retired; or NULL */
+    bool base_is_there;
+    bson_oid_t id;
+    struct intent *intent;
+    char *filename;
+    unsigned char sha256[32];
+    struct files_document parts;
+};
+
+/* ---- what it was made from ---- */
+
+static int take_copy(void *context, const bson_t *document) {
+    bson_t **copy = context;
+    stats_add(STAT_documents_fetched, 1);
+    *copy = bson_copy(document);
+    return 1;
+}
+
+static int find_by_id(struct bucket *bucket, const char *collection, const struct revision *revision,
+                      bson_t **ret_document) {
+    bson_t id, filter = BSON_INITIALIZER;
+    CHECK(bson_init_static(&id, revision->id, revision->id_size));
+    bucket_match_id(&filter, "_id", &id);
+    bson_t *options = BCON_NEW("limit", BCON_INT64(1));
+    int result = bucket_find(bucket, collection, &filter, options, take_copy, ret_document);
+    bson_destroy(options);
+    bson_destroy(&filter);
+    return result < 0 ? result : 0;
+}
+
+/* Out of a trash record, the document in it. */
+static void unwrap(bson_t **document) {
+    bson_iter_t iter;
+    bson_t inner, *copy = NULL;
+    uint32_t size;
+    const uint8_t *bytes;
+    if (bson_iter_init_find(&iter, *document, "document") && BSON_ITER_HOLDS_DOCUMENT(&iter)) {
+        bson_iter_document(&iter, &size, &bytes);
+        copy = bson_init_static(&inner, bytes, size) ? bson_copy(&inner) : NULL;
+    }
+    bson_destroy(*document);
+    *document = copy;
+}
+
+/* Whether it is the base's, and not what an application put under the same _id since. */
+static bool is_of(struct bucket *bucket, const bson_t *document, const struct revision *base) {
+    struct revision *revision = NULL;
+    if (!bucket_may_reuse_id(base))
+        return true;
+    bool same = document_revision(document, &bucket->store, &revision) == 0 && revision_same_content(revision, base);
+    revision_unref(revision);
+    return same;
+}
+
+static int find_base(struct putting *putting) {
+    const struct revision *base = putting->put->base;
+    if (!base)
+        return 0;
+    int result = find_by_id(putting->bucket, putting->bucket->files, base, &putting->base);
+    if (putting->base && !is_of(putting->bucket, putting->base, base)) {
+        bson_destroy(putting->base);
+        putting->base = NULL;
+    }
+    putting->base_is_there = putting->base;
+    if (result || putting->base)
+        return result;
+    result = find_by_id(putting->bucket, putting->bucket->trash, base, &putting->base);
+    if (putting->base)
+        unwrap(&putting->base);
+    return result;
+}
+
+/* The base's own name with `follow`, or when it is a spelling of the path; else the path. */
+static int choose_filename(struct putting *putting) {
+    const char *path = putting->put->path;
+    size_t size = 0;
+    const char *name = putting->base_is_there ? document_filename(putting->base, &size) : NULL;
+    if (name && !names_is_path(name, size))
+        name = NULL;
+    size_t skip = name ? names_skip_spelling(name, size) : 0;
+    bool same_path = name && size - skip == strlen(path) && memcmp(name + skip, path, size - skip) == 0;
+    putting->filename = name && (putting->put->follow || same_path) ? strndup(name, size) : strdup(path);
+    return putting->filename ? 0 : -ENOMEM;
+}
+
+static uint32_t choose_chunk_size(const struct revision *base) {
+    if (!base || base->damage)
+        return CHUNK_DEFAULT;
+    if (base->chunk_size < CHUNK_LEAST)
+        return CHUNK_LEAST;
+    return base->chunk_size < UPLOAD_CHUNK_MOST ? base->chunk_size : UPLOAD_CHUNK_MOST;
+}
+
+/* ---- the chunks ---- */
+
+static int store_chunks(struct putting *putting) {
+    bool checksum = putting->bucket->policy.checksum;
+    struct upload upload = {.id = &putting->id,
+                            .content = putting->put->content,
+                            .chunk_size = putting->parts.chunk_size,
+                            .intent = putting->intent,
+                            .sha256 = checksum ? putting->sha256 : NULL};
+    cleanup_free struct upload_run *runs = NULL;
+    int result = copy_clean_chunks(putting->bucket, &upload, putting->put->base, &runs, &upload.skip_count);
+    upload.skip = runs;
+    if (result == 0)
+        result = upload_chunks(putting->bucket, &upload);
+    if (checksum)
+        putting->parts.sha256 = putting->sha256;
+    return result;
+}
+
+/* ---- the commit ---- */
+
+static int64_t date_of(const bson_t *document) {
+    bson_iter_t iter;
+    bool usable = document && bson_iter_init_find(&iter, document, "uploadDate") && BSON_ITER_HOLDS_DATE_TIME(&iter);
+    return usable ? bson_iter_date_time(&iter) : INT64_MIN;
+}
+
+/* Now, or just behind the base when that has a later date. */
+static int choose_date(struct putting *putting) {
+    const struct revision *base = putting->put->base;
+    int64_t now, dates[2] = {base ? base->date_ms : INT64_MIN, date_of(putting->base)};
+    int result = bucket_now_ms(putting->bucket, &now);
+    if (result)
+        return result;
+    putting->parts.date_ms = now;
+    for (int i = 0; i < 2; i++)
+        if (dates[i] >= putting->parts.date_ms && dates[i] < INT64_MAX)
+            putting->parts.date_ms = dates[i] + 1;
+    return 0;
+}
+
+static int document_as_revision(struct putting *putting, bson_t *document, struct revision **ret_revision) {
+    bson_reinit(document);
+    int result = files_document_make(&putting->parts, document);
+    return result ? result : document_revision(document, &putting->bucket->store, ret_revision);
+}
+
+/* Whether a majority has the files document; when that cannot be said, -errno. */
+static int is_published(struct putting *putting) {
+    bson_t *document = NULL, *filter = BCON_NEW("_id", BCON_OID(&putting->id));
+    bson_t *options = BCON_NEW("limit", BCON_INT64(1), "readConcern", "{", "level", BCON_UTF8("majority"), "}");
+    int result = bucket_find(putting->bucket, putting->bucket->files, filter, options, take_copy, &document);
+    bson_destroy(options);
+    bson_destroy(filter);
+    bson_destroy(document);
+    return result;
+}
+
+/* A try may have arrived although the connection broke, so it is looked for, and made again if that still ends in time.
+ * -ETIMEDOUT: it may be there or come to be. */
+static int publish(struct putting *putting, const bson_t *document) {
+    int64_t began = clock_now_ms();
+    for (;;) {
+        int result = bucket_insert(putting->bucket, putting->bucket->files, document);
+        if (result != -ETIMEDOUT && result != -EEXIST)
+            return result;
+        int published = is_published(putting);
+        if (published > 0)
+            return 0;
+        if (published == 0 && result == -EEXIST)
+            return log_error("a unique index on %s allows no second revision of '%s'", putting->bucket->files,
+                             putting->filename),
+                   -EPERM;
+        if (published < 0 || clock_now_ms() - began > putting->bucket->policy.timeout_ms / 2)
+            return -ETIMEDOUT;
+    }
+}
+
+static int make_and_publish(struct putting *putting, struct revision **ret_revision) {
+    cleanup_with(revision_unref) struct revision *revision = NULL;
+    bson_t document = BSON_INITIALIZER;
+    putting->parts.without_holes = atomic_load(&putting->bucket->holes_refused);
+    int result = document_as_revision(putting, &document, &revision);
+    if (result == 0)
+        result = publish(putting, &document);
+    bson_destroy(&document);
+    if (result == 0)
+        *ret_revision = steal_ptr(&revision);
+    return result;
+}
+
+static int get_ready(struct putting *putting) {
+    int result = intents_keep(putting->bucket, putting->intent);
+    if (result == 0)
+        result = choose_date(putting);
+    if (result == 0 && putting->put->lease)
+        result = lease_check(putting->bucket, putting->put->lease);
+    return result;
+}
+
+static int commit_ready(struct putting *putting, struct revision **ret_revision) {
+    int result = make_and_publish(putting, ret_revision);
+    if (result != -EIO || putting->put->content->hole_count == 0 || putting->parts.without_holes)
+        return result;
+    /* Some servers take no array in an array. Without holes a file only seems to take more room. */
+    log_info("trying once more without the holes of '%s'", putting->filename);
+    atomic_store(&putting->bucket->holes_refused, true);
+    result = make_and_publish(putting, ret_revision);
+    if (result)
+        atomic_store(&putting->bucket->holes_refused, false);
+    return result;
+}
+
+static int commit(struct putting *putting, struct revision **ret_revision) {
+    int result = get_ready(putting);
+    return result ? result : commit_ready(putting, ret_revision);
+}
+
+/* ---- chunk and commit at once ---- */
+
+static int send_small(struct putting *putting, const struct chunk_batch *batch, struct revision **ret_revision) {
+    cleanup_with(revision_unref) struct revision *revision = NULL;
+    bson_t document = BSON_INITIALIZER;
+    struct ordered ordered;
+    putting->parts.without_holes = atomic_load(&putting->bucket->holes_refused);
+    int result = document_as_revision(putting, &document, &revision);
+    if (result == 0 && !ordered_begin(putting->bucket, &ordered))
+        result = 1;
+    if (result == 0) {
+        ordered_insert(&ordered, putting->bucket->chunks, batch->documents[0]);
+        ordered_insert(&ordered, putting->bucket->files, &document);
+        result = ordered_end(&ordered);
+    }
+    bson_destroy(&document);
+    if (result == 0) {
+        stats_add(STAT_chunk_bytes_uploaded, batch->sizes[0]);
+        *ret_revision = steal_ptr(&revision);
+    }
+    return result;
+}
+
+/* Of a small file. 1: it is none. Where one command fails, two of the same documents follow: each may be there. */
+static int store_small(struct putting *putting, struct revision **ret_revision) {
+    const struct store_content *content = putting->put->content;
+    const struct upload upload = {
+        .id = &putting->id, .content = content, .chunk_size = putting->parts.chunk_size, .intent = putting->intent};
+    cleanup_with(chunk_batch_free) struct chunk_batch *batch = NULL;
+    if (content->length == 0 || content->length > SMALL_MOST || content->length > upload.chunk_size ||
+        putting->bucket->policy.checksum || !ordered_possible(putting->bucket))
+        return 1;
+    int result = get_ready(putting);
+    if (result == 0)
+        result = chunk_batch_new(&upload, (struct upload_run){0, 1}, &batch);
+    if (result == 0)
+        result = send_small(putting, batch, ret_revision);
+    if (result > 0 && (result = chunk_batch_send(putting->bucket, batch)) == 0)
+        result = commit_ready(putting, ret_revision);
+    return result;
+}
+
+/* ---- what it replaces ---- */
+
+/* Moves the new revision behind a date that would win, and to the spelling its name has. */
+static int settle(struct putting *putting, const struct others *others, struct revision **revision) {
+    int64_t date = others_date_needed(others);
+    const char *spelling = others_spelling(others);
+    if (date == putting->parts.date_ms && !spelling)
+        return 0;
+    if (spelling) {
+        char *filename = strdup(spelling);
+        if (!filename)
+            return -ENOMEM;
+        free(putting->filename);
+        putting->filename = filename;
+        putting->parts.filename = filename;
+        putting->parts.filename_size = strlen(filename);
+    }
+    putting->parts.date_ms = date;
+    bson_t *filter = BCON_NEW("_id", BCON_OID(&putting->id)), document = BSON_INITIALIZER;
+    bson_t *update = BCON_NEW("$set", "{", "uploadDate", BCON_DATE_TIME(date), "filename",
+                              BCON_UTF8(putting->filename), "}");
+    int result = bucket_update(putting->bucket, putting->bucket->files, filter, update, false, false, NULL);
+    struct revision *lifted = NULL;
+    if (result == 0)
+        result = document_as_revision(putting, &document, &lifted);
+    if (result == 0) {
+        revision_unref(*revision);
+        *revision = lifted;
+    }
+    bson_destroy(&document);
+    bson_destroy(update);
+    bson_destroy(filter);
+    return result;
+}
+
+static void replace_others(struct putting *putting, struct revision **revision) {
+    cleanup_with(others_free) struct others *others = NULL;
+    cleanup_with(revision_unref) struct revision *inserted = revision_ref(*revision);
+    cleanup_free char *filename = strdup(putting->filename);
+    int result = filename ? others_find(putting->bucket, inserted, filename, putting->put->base, &others) : -ENOMEM;
+    if (result == 0)
+        result = settle(putting, others, revision);
+    if (result)
+        log_warning("'%s' in bucket %s is stored; whether another revision is newer could not be settled: %s",
+                    putting->filename, putting->bucket->store.bucket, strerror(-result));
+    if (others)
+        others_retire(putting->bucket, others);
+}
+
+/* ---- the whole ---- */
+
+static int prepare(struct putting *putting) {
+    const struct store_put *put = putting->put;
+    if (!names_is_path(put->path, strlen(put->path)) || names_skip_spelling(put->path, strlen(put->path))) {
+        log_error("GridFS cannot hold a file named '%s'", put->path);
+        return -EINVAL;
+    }
+    uint32_t chunk_size = choose_chunk_size(put->base);
+    if (put->content->length / chunk_size >= INT32_MAX)
+        return -EFBIG;
+    int result = bucket_begin_changing(putting->bucket);
+    if (result == 0)
+        result = find_base(putting);
+    if (result == 0)
+        result = choose_filename(putting);
+    if (result == 0)
+        result = intents_take(putting->bucket, &putting->id, &putting->intent);
+    if (result == 0)
+        putting->parts = (struct files_document){.base = putting->base,
+                                                 .id = &putting->id,
+                                                 .filename = putting->filename,
+                                                 .filename_size = strlen(putting->filename),
+                                                 .chunk_size = chunk_size,
+                                                 .content = put->content,
+                                                 .attributes = put->attributes};
+    return result;
+}
+
+/* Chunks that nobody will name. What may still arrive, or cannot be deleted now, is left to the janitor. */
+static bool clean_up(struct putting *putting, int why) {
+    if (putting->put->content->length == 0 && why != -ETIMEDOUT)
+        return true;
+    if (why == -ETIMEDOUT || !connection_healthy(putting->bucket->connection))
+        return false;
+    bson_t *id = BCON_NEW("_id", BCON_OID(&putting->id));
+    int result = retire_chunks(putting->bucket, id, putting->put->content->length / putting->parts.chunk_size + 1);
+    bson_destroy(id);
+    return result == 0;
+}
+
+int bucket_put(struct store *store, const struct store_put *put, struct revision **ret_revision) {
+    struct putting putting = {.bucket = (struct bucket *)store, .put = put};
+    struct revision *revision = NULL;
+    int result = prepare(&putting);
+    if (result == 0)
+        result = store_small(&putting, &revision);
+    if (result > 0 && (result = store_chunks(&putting)) == 0)
+        result = commit(&putting, &revision);
+    if (putting.intent)
+        intents_settle(putting.bucket, putting.intent, result == 0 || clean_up(&putting, result));
+    if (result == 0) {
+        stats_add(STAT_puts, 1);
+        replace_others(&putting, &revision);
+        *ret_revision = revision;
+    }
+    bson_destroy(putting.base);
+    free(putting.filename);
+    return result;
+}

@@ -1,0 +1,100 @@
+#include "fs/store/mongo/remove.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "fs/store/mongo/change.h"
+#include "fs/store/mongo/document.h"
+#include "fs/store/mongo/links.h"
+#include "fs/store/mongo/nodes.h"
+#include "fs/store/mongo/presence.h"
+#include "fs/store/mongo/retire.h"
+#include "fs/store/mongo/revisions.h"
+
+/* ---- files ---- */
+
+/* The oldest of them up to the one that was the newest at the start. 1: there may be more. */
+static int retire_page(struct bucket *bucket, const struct revisions *page, const struct revision *last) {
+    for (uint32_t i = 0; i < page->count; i++) {
+        if (document_is_newer(page->list[i].revision, last))
+            return 0;
+        int result = retire_document(bucket, page->list[i].document);
+        if (result)
+            return result;
+    }
+    return page->more;
+}
+
+/* The newest of a name, when what was found may lack it. */
+static int find_newest(struct bucket *bucket, const char *path, const struct revisions *found,
+                       struct revision **ret_newest) {
+    if (found->more)
+        return bucket_newest(&bucket->store, path, ret_newest);
+    *ret_newest = revision_ref(revisions_newest(found, false)->revision);
+    return 0;
+}
+
+int remove_file(struct bucket *bucket, const char *path) {
+    cleanup_with(revisions_free) struct revisions *page = NULL;
+    cleanup_with(revision_unref) struct revision *newest = NULL;
+    int result = revisions_find(bucket, path, NULL, REVISIONS_OLDEST, &page);
+    if (result || page->count == 0)
+        return result;
+    result = find_newest(bucket, path, page, &newest);
+    if (result)
+        return result;
+    const struct store_object object = {.path = path, .kind = STORE_FILE, .revision = newest};
+    result = links_remove(bucket, &object);
+    if (result)
+        return result;
+    while ((result = retire_page(bucket, page, newest)) > 0) {
+        page = revisions_free(page);
+        result = revisions_find(bucket, path, NULL, REVISIONS_OLDEST, &page);
+        if (result)
+            break;
+    }
+    return result < 0 ? result : 1;
+}
+
+/* ---- nodes ---- */
+
+/* One question for the most common, which have one name and are none themselves. */
+static int delete_simple(struct bucket *bucket, const char *path) {
+    int64_t deleted = 0;
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8(path), "kind", "{", "$nin", "[", document_kind_word(STORE_DIRECTORY),
+                              "link", "]", "}", "links", "{", "$not", "{", "$gt", BCON_INT32(1), "}", "}");
+    int result = bucket_delete(bucket, bucket->nodes, filter, false, &deleted);
+    bson_destroy(filter);
+    return result ? result : deleted > 0;
+}
+
+int remove_node(struct bucket *bucket, const char *path) {
+    const struct store_object object = {.path = path, .kind = STORE_SYMLINK}; /* or any that is no directory */
+    int result = delete_simple(bucket, path);
+    if (result == 0)
+        result = links_remove(bucket, &object);
+    if (result == 0)
+        result = nodes_delete(bucket, path, false); /* the last name of several */
+    return result;
+}
+
+/* ---- the operations ---- */
+
+int bucket_remove(struct store *store, const struct store_object *object) {
+    struct bucket *bucket = (struct bucket *)store;
+    bool file = object->kind == STORE_FILE;
+    int result = file ? remove_file(bucket, object->path) : remove_node(bucket, object->path);
+    if (result == 0) /* a further name of a file, or another thing by now */
+        result = file ? remove_node(bucket, object->path) : remove_file(bucket, object->path);
+    return result < 0 ? result : result ? 0 : -ENOENT;
+}
+
+/* What is put below it between question and deletion is not lost: the directory then exists by that. */
+int bucket_remove_directory(struct store *store, const char *path) {
+    struct bucket *bucket = (struct bucket *)store;
+    int result = presence_below(bucket, path);
+    if (result)
+        return result < 0 ? result : -ENOTEMPTY;
+    result = nodes_delete(bucket, path, true);
+    return result < 0 ? result : result ? 0 : -ENOENT;
+}

@@ -1,0 +1,196 @@
+#include <errno.h>
+#include <string.h>
+
+#include "cache/base/log.h"
+#include "cache/base/stats.h"
+#include "fs/store/mongo/change.h"
+#include "fs/store/mongo/document.h"
+#include "fs/store/mongo/links.h"
+#include "fs/store/mongo/posix.h"
+#include "fs/store/mongo/presence.h"
+#include "fs/store/mongo/remove.h"
+#include "fs/store/mongo/rename.h"
+#include "fs/store/mongo/retire.h"
+#include "fs/store/mongo/revisions.h"
+
+enum { TRIES = 8 };
+
+struct renaming {
+    struct bucket *bucket;
+    const char *from, *to;
+    const struct store_object *target;
+    struct revisions *found; /* of both names */
+    const struct found_revision *own, *replaced;
+};
+
+static bool same_id(const struct revision *one, const struct revision *other) {
+    return one->id_size == other->id_size && memcmp(one->id, other->id, one->id_size) == 0;
+}
+
+static bool has_several_names(const struct revision *revision) {
+    return revision->attributes.has & ATTRIBUTES_LINKS && revision->attributes.links > 1;
+}
+
+/* Whether `to` is a further name of the very file: then nothing is done, as POSIX has it. */
+static int is_same_file(const struct renaming *renaming) {
+    cleanup_with(revision_unref) struct revision *there = NULL;
+    bool by_link = renaming->target && renaming->target->kind == STORE_FILE && !renaming->replaced;
+    if (!by_link || !has_several_names(renaming->own->revision))
+        return 0;
+    int result = bucket_newest(&renaming->bucket->store, renaming->to, &there);
+    return result == -ENOENT ? 0 : result ? result : same_id(there, renaming->own->revision);
+}
+
+/* ---- the newest ---- */
+
+/* The date with which it is newer than what it replaces; its own, if that is. */
+static int64_t date_needed(const struct renaming *renaming) {
+    const struct revision *own = renaming->own->revision;
+    if (!renaming->replaced || document_is_newer(own, renaming->replaced->revision))
+        return own->date_ms;
+    int64_t date = renaming->replaced->revision->date_ms;
+    return date == INT64_MIN ? 0 : date == INT64_MAX ? date : date + 1;
+}
+
+/* 1; 0 when the revision is not there any more as it was seen. */
+static int move_newest(const struct renaming *renaming) {
+    const struct revision *own = renaming->own->revision;
+    int64_t date = date_needed(renaming), matched = 0;
+    bson_t id, filter = BSON_INITIALIZER;
+    if (!bson_init_static(&id, own->id, own->id_size))
+        return -EIO;
+    bucket_match_id(&filter, "_id", &id);
+    BSON_APPEND_UTF8(&filter, "filename", renaming->own->filename);
+    bson_t *update, *set = BCON_NEW("filename", BCON_UTF8(renaming->to));
+    int result;
+    if (date == own->date_ms) {
+        update = BCON_NEW("$set", BCON_DOCUMENT(set));
+        result = bucket_update(renaming->bucket, renaming->bucket->files, &filter, update, false, false, &matched);
+    } else {
+        BCON_APPEND(set, "uploadDate", BCON_DATE_TIME(date), "metadata.posix.lift", "{", "from",
+                    BCON_DATE_TIME(own->content_date_ms), "to", BCON_DATE_TIME(date), "}");
+        update = BCON_NEW("$set", BCON_DOCUMENT(set));
+        result = posix_update(renaming->bucket, own, &filter, update, &matched);
+    }
+    bson_destroy(update);
+    bson_destroy(set);
+    bson_destroy(&filter);
+    return result ? result : matched > 0;
+}
+
+/* ---- what follows ---- */
+
+/* What was put under the old name meanwhile is newer, and stays. */
+static int move_older(const struct renaming *renaming) {
+    int64_t newest = renaming->own->revision->date_ms;
+    uint32_t own = 0;
+    for (uint32_t i = 0; i < renaming->found->count; i++)
+        own += !renaming->found->list[i].of_other;
+    if (own < 2 && !renaming->found->more)
+        return 0;
+    bson_t *filter = presence_spellings(renaming->from);
+    if (!filter)
+        return -ENOMEM;
+    if (newest != INT64_MIN)
+        BCON_APPEND(filter, "uploadDate", "{", "$not", "{", "$gt", BCON_DATE_TIME(newest), "}", "}");
+    bson_t *update = BCON_NEW("$set", "{", "filename", BCON_UTF8(renaming->to), "}");
+    int result = bucket_update(renaming->bucket, renaming->bucket->files, filter, update, true, false, NULL);
+    bson_destroy(update);
+    bson_destroy(filter);
+    return result;
+}
+
+static bool is_retired(const struct renaming *renaming, const struct found_revision *each) {
+    switch (renaming->bucket->policy.revisions) {
+    case SERVER_REVISIONS_OWN:
+        return each->revision->posix == POSIX_OWN;
+    case SERVER_REVISIONS_REPLACE:
+        return each->revision->posix == POSIX_OWN || each == renaming->replaced;
+    case SERVER_REVISIONS_KEEP:
+        break;
+    }
+    return false;
+}
+
+/* The rename is made by now: what stays is an older revision. */
+static void retire_replaced(const struct renaming *renaming) {
+    const struct revisions *found = renaming->found;
+    int result = 0;
+    for (uint32_t i = found->count; result == 0 && i-- > 0;) {
+        if (!found->list[i].of_other || !is_retired(renaming, &found->list[i]))
+            continue;
+        result = retire_document(renaming->bucket, found->list[i].document);
+        if (result == 0)
+            stats_add(STAT_revisions_retired, 1);
+    }
+    if (result)
+        log_warning("a revision of '%s' in bucket %s that was replaced stays: %s", renaming->to,
+                    renaming->bucket->store.bucket, strerror(-result));
+}
+
+/* A replaced file that has further names lives on under one of them; what is no file had been in its shadow. */
+static int leave_target(const struct renaming *renaming) {
+    if (!renaming->replaced)
+        return renaming->target ? remove_node(renaming->bucket, renaming->to) : 0;
+    if (!has_several_names(renaming->replaced->revision))
+        return 0;
+    const struct store_object replaced = {renaming->to, STORE_FILE, renaming->replaced->revision};
+    return links_remove(renaming->bucket, &replaced);
+}
+
+static int follow(const struct renaming *renaming) {
+    int left = leave_target(renaming);
+    int result = move_older(renaming);
+    if (result == 0 && left == 0 && renaming->replaced)
+        retire_replaced(renaming);
+    if (result || left < 0) /* its content is there: no error of the rename */
+        log_warning("'%s' was renamed; what was there, or older revisions, may have stayed", renaming->to);
+    return 0;
+}
+
+/* ---- all of it ---- */
+
+static int look(struct renaming *renaming) {
+    renaming->found = revisions_free(renaming->found);
+    int result = revisions_find(renaming->bucket, renaming->from, renaming->to, REVISIONS_NEWEST, &renaming->found);
+    if (result)
+        return result;
+    renaming->own = revisions_newest(renaming->found, false);
+    renaming->replaced = revisions_newest(renaming->found, true);
+    if (!renaming->own && renaming->found->more) { /* the other has that many which are newer */
+        log_error("'%s' has too many revisions to be replaced by a rename", renaming->to);
+        return -EIO;
+    }
+    return renaming->own ? 0 : -ENOENT;
+}
+
+/* 1: done; 0: not any more as it was seen. */
+static int try(struct renaming *renaming) {
+    int result = look(renaming);
+    if (result == 0)
+        result = is_same_file(renaming);
+    if (result)
+        return result;
+    const struct store_object own = {renaming->from, STORE_FILE, renaming->own->revision};
+    if (has_several_names(own.revision)) {
+        result = links_bury(renaming->bucket, renaming->from);
+        if (result >= 0)
+            result = links_rename(renaming->bucket, &own, renaming->to);
+    }
+    if (result >= 0)
+        result = move_newest(renaming);
+    if (result > 0)
+        result = follow(renaming) == 0;
+    return result;
+}
+
+int rename_file(struct bucket *bucket, const char *from, const char *to, const struct store_object *target) {
+    struct renaming renaming = {.bucket = bucket, .from = from, .to = to, .target = target};
+    int result = 0;
+    for (int i = 0; result == 0 && i < TRIES; i++)
+        result = try(&renaming);
+    revisions_free(renaming.found);
+    if (result == 0)
+        log_error("'%s' is changed by others all the time", from);
+    return result < 0 ? result : result ? 0 : -EIO;
+}

@@ -1,0 +1,128 @@
+#include "fs/store/mongo/retire.h"
+
+#include <errno.h>
+
+#include "fs/store/mongo/change.h"
+#include "fs/store/mongo/document.h"
+#include "fs/store/mongo/ordered.h"
+
+enum { CHUNKS_AT_ONCE = 2048 };
+
+static int delete_range(struct bucket *bucket, const bson_t *id, int64_t first, int64_t until) {
+    bson_t filter = BSON_INITIALIZER, range;
+    bucket_match_id(&filter, "files_id", id);
+    bson_append_document_begin(&filter, "n", -1, &range);
+    BSON_APPEND_INT64(&range, "$gte", first);
+    BSON_APPEND_INT64(&range, "$lt", until);
+    bson_append_document_end(&filter, &range);
+    int result = bucket_delete(bucket, bucket->chunks, &filter, true, NULL);
+    bson_destroy(&filter);
+    return result;
+}
+
+int retire_chunks(struct bucket *bucket, const bson_t *id, int64_t count) {
+    int result = 0;
+    for (int64_t first = 0; result == 0 && count - first > CHUNKS_AT_ONCE; first += CHUNKS_AT_ONCE)
+        result = delete_range(bucket, id, first, first + CHUNKS_AT_ONCE);
+    if (result)
+        return result;
+    bson_t filter = BSON_INITIALIZER;
+    bucket_match_id(&filter, "files_id", id);
+    result = bucket_delete(bucket, bucket->chunks, &filter, true, NULL);
+    bson_destroy(&filter);
+    return result;
+}
+
+/* A files document as it was seen: meanwhile others may have renamed it, so that it is not what was replaced, or put again
+ * under an _id of their own making. */
+static void match_as_seen(const bson_t *files_document, const bson_t *id, bson_t *filter) {
+    bson_iter_t field;
+    bucket_match_id(filter, "_id", id);
+    if (bson_iter_init_find(&field, files_document, "filename") && BSON_ITER_HOLDS_UTF8(&field))
+        bson_append_iter(filter, "filename", -1, &field);
+    if (bson_iter_init_find(&field, files_document, "uploadDate") && BSON_ITER_HOLDS_DATE_TIME(&field))
+        bson_append_iter(filter, "uploadDate", -1, &field);
+}
+
+static int delete_as_seen(struct bucket *bucket, const bson_t *files_document, const bson_t *id, int64_t *ret_deleted) {
+    bson_t filter = BSON_INITIALIZER;
+    match_as_seen(files_document, id, &filter);
+    int result = bucket_delete(bucket, bucket->files, &filter, false, ret_deleted);
+    bson_destroy(&filter);
+    return result;
+}
+
+/* A record that is there already is from a try that went no further, and says what was true then. */
+static int renew_record(struct bucket *bucket, const bson_t *files_document, const bson_t *id, int64_t due) {
+    bson_t filter = BSON_INITIALIZER, update = BSON_INITIALIZER, set;
+    bucket_match_id(&filter, "_id", id);
+    bool made = BSON_APPEND_DOCUMENT_BEGIN(&update, "$set", &set) &&
+                BSON_APPEND_DOCUMENT(&set, "document", files_document) && BSON_APPEND_DATE_TIME(&set, "due", due) &&
+                bson_append_document_end(&update, &set);
+    int result = made ? bucket_update(bucket, bucket->trash, &filter, &update, false, false, NULL) : -ENOSPC;
+    bson_destroy(&update);
+    bson_destroy(&filter);
+    return result;
+}
+
+/* By one command. 1: to be done by two. */
+static int record_and_delete(struct bucket *bucket, const bson_t *record, const bson_t *files_document,
+                             const bson_t *id) {
+    struct ordered ordered;
+    if (!ordered_begin(bucket, &ordered))
+        return 1;
+    bson_t filter = BSON_INITIALIZER;
+    match_as_seen(files_document, id, &filter);
+    ordered_insert(&ordered, bucket->trash, record);
+    ordered_delete(&ordered, bucket->files, &filter);
+    bson_destroy(&filter);
+    return ordered_end(&ordered);
+}
+
+static int record_then_delete(struct bucket *bucket, const bson_t *record, const bson_t *files_document,
+                              const bson_t *id, int64_t due) {
+    int result = bucket_insert(bucket, bucket->trash, record);
+    if (result == -EEXIST)
+        result = renew_record(bucket, files_document, id, due);
+    return result ? result : delete_as_seen(bucket, files_document, id, NULL);
+}
+
+static int throw_away(struct bucket *bucket, const bson_t *files_document, const bson_t *id) {
+    int64_t now;
+    int result = bucket_now_ms(bucket, &now);
+    if (result)
+        return result;
+    int64_t due = now + RETIRE_GRACE_MS;
+    bson_t record = BSON_INITIALIZER;
+    bson_iter_t value;
+    bool made = bson_iter_init_find(&value, id, "_id") && bson_append_iter(&record, "_id", 3, &value) &&
+                BSON_APPEND_DOCUMENT(&record, "document", files_document) && BSON_APPEND_DATE_TIME(&record, "due", due);
+    result = made ? record_and_delete(bucket, &record, files_document, id) : -ENOSPC;
+    if (result > 0)
+        result = record_then_delete(bucket, &record, files_document, id, due);
+    bson_destroy(&record);
+    return result;
+}
+
+static int delete_at_once(struct bucket *bucket, const bson_t *files_document, const bson_t *id, int64_t count) {
+    int64_t deleted = 0;
+    int result = delete_as_seen(bucket, files_document, id, &deleted);
+    return result || deleted == 0 ? result : retire_chunks(bucket, id, count);
+}
+
+int retire_document(struct bucket *bucket, const bson_t *files_document) {
+    struct revision *revision;
+    bson_t id;
+    int result = document_revision(files_document, &bucket->store, &revision);
+    if (result)
+        return result;
+    int64_t count = revision->damage ? 0 : revision_chunks(revision);
+    if (!bson_init_static(&id, revision->id, revision->id_size))
+        result = -EINVAL;
+    else if (bucket_may_reuse_id(revision))
+        result = delete_at_once(bucket, files_document, &id, count);
+    else
+        result = throw_away(bucket, files_document, &id);
+    revision_unref(revision);
+    return result;
+}

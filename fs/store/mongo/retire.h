@@ -1,0 +1,22 @@
+/* Retired revisions: what a change replaced or removed leaves the file collections at once, its chunks later.
+ *
+ * A revision that GridFS gave its _id (an ObjectId, made once) goes through <bucket>.gridmount.trash: {_id, document:
+ * the whole files document, due: a date of the server's clock}, so that handles that are open on any host read on. Its
+ * chunks are not listed there: as its _id never comes again, they are those that carry it as files_id while no files
+ * document has that _id. A revision whose _id an application chose has no grace, since its owner may put again.
+ *
+ * Threads: any. Errors: those of store.h; a step that failed can be done again. */
+#ifndef FS_STORE_MONGO_RETIRE_H
+#define FS_STORE_MONGO_RETIRE_H
+
+#include "fs/store/mongo/bucket.h"
+
+enum { RETIRE_GRACE_MS = 5 * 60 * 1000 };
+
+/* Takes a whole files document out of files: into the trash, or away with its chunks. 0 also when it had gone, or was
+ * renamed meanwhile: then it stays (and the janitor drops its record). */
+int retire_document(struct bucket *bucket, const bson_t *files_document);
+/* Deletes the chunks of the file {_id: value}, `count` in all or unknown (0), in pieces of a few seconds. */
+int retire_chunks(struct bucket *bucket, const bson_t *id, int64_t count);
+
+#endif

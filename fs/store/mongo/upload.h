@@ -1,0 +1,41 @@
+/* The chunks of a new revision: inserted in batches of 4 to 8 MiB, several at once, in any order.
+ *
+ * A batch is built straight from the content's read(), by the thread that sends it: the caller's, and those of the
+ * uploaders that have nothing else to do. A batch that was sent may have arrived although the connection broke: all its
+ * _ids are given beforehand, so it is sent again, and what is there already counts as done.
+ *
+ * Threads: any. Blocks until all is stored or something failed.
+ * Memory: batches under way, of all puts of a server, hold at most UPLOAD_ROOM bytes; the driver copies each once more
+ * while it sends it. More puts wait for room.
+ * Errors: those of store.h, and what read() returned. */
+#ifndef FS_STORE_MONGO_UPLOAD_H
+#define FS_STORE_MONGO_UPLOAD_H
+
+#include "fs/store/mongo/bucket.h"
+
+enum { UPLOAD_ROOM = 32 << 20, UPLOAD_BATCH = 4 << 20, UPLOAD_CHUNK_MOST = 8 << 20 };
+
+struct uploaders;
+
+struct uploaders *uploaders_new(void);
+/* Takes NULL, returns NULL. No upload may be under way. */
+struct uploaders *uploaders_free(struct uploaders *uploaders);
+
+/* Chunks that need no upload, as they are there already. */
+struct upload_run {
+    uint32_t first, count;
+};
+
+struct upload {
+    const bson_oid_t *id; /* of the file */
+    const struct store_content *content;
+    uint32_t chunk_size;
+    const struct upload_run *skip; /* in order, apart */
+    uint32_t skip_count;
+    struct intent *intent;  /* kept while this lasts */
+    unsigned char *sha256;  /* 32 bytes to be filled, or NULL; then nothing may be skipped */
+};
+
+int upload_chunks(struct bucket *bucket, const struct upload *upload);
+
+#endif

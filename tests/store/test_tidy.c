@@ -1,0 +1,167 @@
+/* Housekeeping against a real server: what goes, and what must stay. */
+#include <errno.h>
+
+#include "fs/store/mongo/change.h"
+#include "fs/store/mongo/retire.h"
+#include "tests/store/sample.h"
+
+static struct revision *put_bytes(struct real_store *real, const char *path, const struct revision *base,
+                                  int64_t length) {
+    struct attributes attributes = {0};
+    struct content content;
+    struct revision *revision = NULL;
+    sample_make(&content, length, 1);
+    struct store_put put = {.path = path, .base = base, .attributes = &attributes, .content = &content.content};
+    assert_int_equal(real->store->ops->put(real->store, &put, &revision), 0);
+    sample_done(&content);
+    return revision;
+}
+
+static int64_t count(struct real_store *real, const char *collection, const char *filter) {
+    return real_store_count(real, collection, real_store_json("%s", filter));
+}
+
+static int tidy(struct real_store *real, struct revision *open) {
+    return real->store->ops->tidy(real->store, &open, open ? 1 : 0);
+}
+
+/* As if the time of all that waits in it had come. */
+static void make_due(struct real_store *real, const char *collection, const char *date) {
+    real_store_update(real, collection, bson_new(), real_store_json("{'$set': {'%s': {'$date': 1}}}", date));
+}
+
+static void an_untouched_bucket_stays_untouched(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("untouched");
+    assert_int_equal(tidy(&real, NULL), 0);
+    assert_int_equal(count(&real, "gridmount.nodes", "{}"), 0);
+    assert_int_equal(count(&real, "gridmount.intents", "{}"), 0);
+    real_store_close(&real);
+}
+
+static void what_is_due_goes(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("due");
+    struct revision *first = put_bytes(&real, "f", NULL, 10), *second = put_bytes(&real, "f", first, 20);
+    assert_int_equal(tidy(&real, NULL), 0);
+    assert_int_equal(count(&real, "chunks", "{}"), 2); /* not yet */
+    make_due(&real, "gridmount.trash", "due");
+    assert_int_equal(tidy(&real, NULL), 0);
+    assert_int_equal(count(&real, "chunks", "{}"), 1);
+    assert_int_equal(count(&real, "gridmount.trash", "{}"), 0);
+    assert_int_equal(count(&real, "files", "{'length': 20}"), 1);
+    revision_unref(first);
+    revision_unref(second);
+    real_store_close(&real);
+}
+
+static void what_is_open_stays(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("open");
+    struct revision *first = put_bytes(&real, "f", NULL, 10), *second = put_bytes(&real, "f", first, 20);
+    make_due(&real, "gridmount.trash", "due");
+    assert_int_equal(tidy(&real, first), 0);
+    assert_int_equal(count(&real, "chunks", "{}"), 2);
+    assert_int_equal(count(&real, "gridmount.trash", "{'due': {'$gt': {'$date': 1500000000000}}}"), 1);
+    assert_int_equal(tidy(&real, NULL), 0);
+    assert_int_equal(count(&real, "chunks", "{}"), 2);
+    revision_unref(first);
+    revision_unref(second);
+    real_store_close(&real);
+}
+
+static void a_record_of_what_is_there_only_loses_the_record(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("there");
+    struct revision *first = put_bytes(&real, "f", NULL, 10);
+    bson_t *document = real_store_first(&real, "files", bson_new()), *record = bson_new();
+    bson_iter_t iter;
+    assert_true(bson_iter_init_find(&iter, document, "_id"));
+    bson_append_iter(record, "_id", -1, &iter);
+    BSON_APPEND_DOCUMENT(record, "document", document);
+    BSON_APPEND_DATE_TIME(record, "due", 1);
+    real_store_insert(&real, "gridmount.trash", record);
+    bson_destroy(document);
+    assert_int_equal(tidy(&real, NULL), 0);
+    assert_int_equal(count(&real, "gridmount.trash", "{}"), 0);
+    assert_int_equal(count(&real, "chunks", "{}"), 1);
+    revision_unref(first);
+    real_store_close(&real);
+}
+
+static void beyond_its_bound_the_oldest_of_the_trash_goes_early(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("bound");
+    real.bucket->policy.trash_max = 100;
+    struct revision *newest = NULL;
+    for (int length = 60; length < 64; length++) {
+        struct revision *next = put_bytes(&real, "f", newest, length);
+        revision_unref(newest);
+        newest = next;
+    }
+    assert_int_equal(count(&real, "gridmount.trash", "{}"), 3);
+    assert_int_equal(tidy(&real, NULL), 0);
+    assert_int_equal(count(&real, "gridmount.trash", "{'document.length': 62}"), 1);
+    assert_int_equal(count(&real, "gridmount.trash", "{}"), 1);
+    assert_int_equal(count(&real, "chunks", "{}"), 2);
+    revision_unref(newest);
+    real_store_close(&real);
+}
+
+static void chunks_of_a_dead_put_go(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("dead");
+    struct revision *live = put_bytes(&real, "f", NULL, 10), *old = put_bytes(&real, "g", NULL, 10),
+                    *next = put_bytes(&real, "g", old, 11);
+    bson_t *intent = real_store_first(&real, "gridmount.intents", real_store_json("{'kind': 'put'}"));
+    bson_iter_t iter;
+    assert_non_null(intent);
+    assert_true(bson_iter_init_find(&iter, intent, "_id"));
+    bson_oid_t id = *bson_iter_oid(&iter);
+    id.bytes[11] = 200;
+    real_store_insert(&real, "chunks", BCON_NEW("files_id", BCON_OID(&id), "n", BCON_INT32(0)));
+    real_store_insert(&real, "chunks", BCON_NEW("files_id", BCON_UTF8("of others"), "n", BCON_INT32(0)));
+    assert_int_equal(tidy(&real, NULL), 0);
+    assert_int_equal(count(&real, "chunks", "{}"), 5);
+    make_due(&real, "gridmount.intents", "until");
+    assert_int_equal(tidy(&real, NULL), 0);
+    assert_int_equal(count(&real, "chunks", "{}"), 4);
+    assert_int_equal(count(&real, "chunks", "{'files_id': 'of others'}"), 1);
+    assert_int_equal(count(&real, "gridmount.intents", "{'kind': 'put'}"), 0);
+    bson_destroy(intent);
+    revision_unref(live);
+    revision_unref(old);
+    revision_unref(next);
+    real_store_close(&real);
+}
+
+static void one_mount_is_the_janitor(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("janitor");
+    struct revision *first = put_bytes(&real, "f", NULL, 10), *second = put_bytes(&real, "f", first, 20);
+    real_store_insert(&real, "gridmount.intents",
+                      real_store_json("{'_id': 'janitor', 'owner': 1, 'until': {'$date': {'$numberLong': "
+                                      "'4000000000000'}}}"));
+    make_due(&real, "gridmount.trash", "due");
+    assert_int_equal(tidy(&real, NULL), 0);
+    assert_int_equal(count(&real, "chunks", "{}"), 2); /* another one's affair */
+    make_due(&real, "gridmount.intents", "until");
+    assert_int_equal(tidy(&real, NULL), 0);
+    assert_int_equal(count(&real, "chunks", "{}"), 1);
+    revision_unref(first);
+    revision_unref(second);
+    real_store_close(&real);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_untouched_bucket_stays_untouched),
+        cmocka_unit_test(what_is_due_goes),
+        cmocka_unit_test(what_is_open_stays),
+        cmocka_unit_test(a_record_of_what_is_there_only_loses_the_record),
+        cmocka_unit_test(beyond_its_bound_the_oldest_of_the_trash_goes_early),
+        cmocka_unit_test(chunks_of_a_dead_put_go),
+        cmocka_unit_test(one_mount_is_the_janitor),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
