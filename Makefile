@@ -13,6 +13,7 @@ empty =
 OUT = build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))$(if $(DEVELOPER),/developer)
 
 CFLAGS = -O2 -g
+JOBS := $(shell nproc 2>/dev/null || echo 2)
 BASE = -std=gnu17 -D_GNU_SOURCE -I. -MMD -MP -pthread -fno-strict-aliasing -fstack-protector-strong -Wall -Wextra
 ifdef DEVELOPER
 BASE += -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
@@ -70,6 +71,16 @@ $(OUT)/unit/%: $(OUT)/tests/unit/%.o $(FAKES) $(PARTS) $(ARCHIVES)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -pthread -o $@ $< $(FAKES) $(PARTS) $(ARCHIVES) $(LIBS) -lcmocka
 
+# Programs that ask a real server; tests/mount/test_store.py starts them with one.
+STORE_TESTS = $(patsubst tests/store/%.c,$(OUT)/store/%,$(wildcard tests/store/test_*.c))
+STORE_SHARED = $(patsubst %.c,$(OUT)/%.o,$(filter-out tests/store/test_%,$(wildcard tests/store/*.c)))
+
+$(OUT)/tests/store/%.o: EXTRA = $(MONGOC_CFLAGS)
+
+$(OUT)/store/%: $(OUT)/tests/store/%.o $(STORE_SHARED) $(PARTS) $(ARCHIVES)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) -pthread -o $@ $< $(STORE_SHARED) $(PARTS) $(ARCHIVES) $(LIBS) -lcmocka
+
 .SECONDARY:
 
 check-unit: $(UNITS)
@@ -95,7 +106,7 @@ headers:
 SERVER = default
 TESTS = tests/mount
 REPORT = build/reports/mount-$(SERVER)$(subst /,-,$(OUT:build%=%)).xml
-check-mount: $(OUT)/gridmount
+check-mount: $(OUT)/gridmount $(STORE_TESTS)
 	@mkdir -p build/reports
 	GRIDMOUNT_BINARY=$(CURDIR)/$(OUT)/gridmount $(PYTHON) -m pytest $(TESTS) -q --server=$(SERVER) \
 		--junitxml=$(REPORT) $(PYTEST)
@@ -106,7 +117,10 @@ SECONDS = 60
 FUZZ_SHORT = 10
 FUZZED = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SOURCES = $(wildcard cache/base/*.c cache/readahead.c fs/store/*.c fs/store/mongo/document.c) \
-	fs/store/mongo/identity.c fs/options.c fs/memory_limit.c
+	$(wildcard cache/staging.c cache/staged.c cache/content.c cache/blocks.c cache/spill.c cache/extents.c) \
+	tests/fake/staged_model.c \
+	fs/store/mongo/identity.c fs/store/mongo/files_document.c fs/store/mongo/xattr_document.c \
+	fs/options.c fs/memory_limit.c
 
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES)
 	@mkdir -p $(@D)
@@ -136,7 +150,7 @@ bench: bootstrap-check
 	@$(PYTHON) tests/bench/bench.py $(BENCH)
 
 # What others write, and what many threads do, once more with a sanitized binary.
-SANITIZED_TESTS = $(addprefix tests/mount/,test_hostile.py test_integrity.py test_ids.py test_cache.py)
+SANITIZED_TESTS = $(addprefix tests/mount/,test_hostile.py test_integrity.py test_ids.py test_cache.py test_write.py)
 
 # ---- the two commands of the README, and what takes longer ----
 
@@ -145,20 +159,25 @@ bootstrap-%:
 
 # Sub-makes, because what they build with is only there after the bootstrap.
 demo: bootstrap-demo
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@$(PYTHON) packaging/demo
 
 check: bootstrap-check
-	@$(MAKE) --no-print-directory all layers headers check-unit
-	@$(MAKE) --no-print-directory DEVELOPER=1 all
-	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-unit
-	@$(MAKE) --no-print-directory SANITIZE=thread check-unit
+	@$(MAKE) --no-print-directory -j$(JOBS) all layers headers check-unit
+	@$(MAKE) --no-print-directory -j$(JOBS) DEVELOPER=1 all
+	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=address,undefined all check-unit
+	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=thread check-unit
 	@$(MAKE) --no-print-directory fuzz SECONDS=$(FUZZ_SHORT)
-	@$(MAKE) --no-print-directory check-mount
+	@$(MAKE) --no-print-directory -j$(JOBS) check-mount
 	@if [ -x build/ferretdb ]; then $(MAKE) --no-print-directory check-mount SERVER=ferretdb; fi
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-mount TESTS='$(SANITIZED_TESTS)'
 
-check-long: bootstrap-check
+# PJDFSTEST=path of a checkout of github.com/pjd/pjdfstest: its 8,798 assertions on a mount.
+check-pjdfstest: bootstrap-long
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory check-mount TESTS=tests/mount/test_pjdfstest.py PYTEST='--long -s'
+
+check-long: bootstrap-long
 	@$(MAKE) --no-print-directory check-mount PYTEST='--long --timeout 1800'
 	@$(MAKE) --no-print-directory fuzz SECONDS=600
 
@@ -167,7 +186,7 @@ help:
 	@grep -oE '^[a-z][a-z-]*:' Makefile | tr -d : | sort -u | xargs echo "targets:"
 
 clean:
-	rm -rf build/cache build/fs build/lib build/tests build/unit build/fuzz build/bench build/gridmount build/sanitize-*
+	rm -rf build/cache build/fs build/lib build/tests build/unit build/store build/fuzz build/bench build/gridmount build/sanitize-*
 
-.PHONY: all check check-unit check-mount check-long layers headers demo bench fuzz clean help bootstrap
+.PHONY: all check check-unit check-mount check-long check-pjdfstest layers headers demo bench fuzz clean help bootstrap
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

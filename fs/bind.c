@@ -2,15 +2,20 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "cache/base/stats.h"
 #include "cache/chunks.h"
+#include "cache/staging.h"
 #include "fs/fuse/session.h"
+#include "fs/staging_folder.h"
 #include "fs/status_text.h"
 #include "fs/store/mongo/server.h"
+#include "fs/ticker.h"
 #include "fs/vfs/vfs.h"
 
 enum { FETCHERS = 2, FETCHES_QUEUED = 32 };
@@ -22,8 +27,12 @@ struct mount {
     struct workers *fetchers; /* of readahead */
     struct workers *chores;   /* one thread: what may take long and nobody waits for */
     struct chunks *chunks;
+    struct staging_folder folder;
+    struct staging *staging; /* NULL: read-only */
     struct vfs *vfs;
     struct session *session;
+    struct ticker *ticker;
+    unsigned ticks;
     time_t started;
 };
 
@@ -64,6 +73,7 @@ static const struct chunk_source source = {
 static char *status(void *context, bool json) {
     struct mount *mount = context;
     struct status_facts facts = {
+        .read_only = mount->options->read_only,
         .healthy = mount->server->ops->healthy(mount->server),
         .server = mount->server->address,
         .database = mount->server->database,
@@ -111,7 +121,10 @@ static int open_server(struct mount *mount, char **ret_error) {
                                    .database = options->database,
                                    .bucket = options->bucket,
                                    .timeout_ms = (int)options->timeout_ms,
-                                   .trust_ms = (int)options->consistency.trust_ms};
+                                   .trust_ms = (int)options->consistency.trust_ms,
+                                   .checksum = options->checksum,
+                                   .revisions = (enum server_revisions)options->revisions,
+                                   .trash_max = options->trash_max};
     int result = server_open(&config, &mount->server, ret_error);
     if (result == 0 && options->create_indexes) {
         result = check_indexes(mount, true);
@@ -121,9 +134,31 @@ static int open_server(struct mount *mount, char **ret_error) {
     return result;
 }
 
-static int open_layers(struct mount *mount) {
+/* A quarter of the memory is for what is written: a writer should not wait for the disk, nor push out what is read. */
+static int open_staging(struct mount *mount, char **ret_error) {
+    const struct options *options = mount->options;
+    cleanup_free char *name = NULL;
+    if (options->read_only)
+        return 0;
+    if (asprintf(&name, "%s\n%s\n%s\n%s", mount->server->address, mount->server->database, options->bucket,
+                 options->mountpoint) < 0)
+        return -ENOMEM;
+    int result = staging_folder_open(options->staging_dir, name, &mount->folder, ret_error);
+    if (result)
+        return result;
+    result = staging_new(&mount->budget, (size_t)options->cache_size / 4, mount->folder.path, &mount->staging);
+    if (result && asprintf(ret_error, "staging_dir %s: %s; give another with -o staging_dir=DIR, or mount with -o ro",
+                           mount->folder.path, strerror(-result)) < 0)
+        *ret_error = NULL;
+    return result;
+}
+
+static int open_layers(struct mount *mount, char **ret_error) {
     const struct options *options = mount->options;
     budget_init(&mount->budget, (size_t)options->cache_size);
+    int result = open_staging(mount, ret_error);
+    if (result)
+        return result;
     mount->fetchers = workers_new(FETCHERS, FETCHES_QUEUED);
     mount->chores = workers_new(1, 8);
     if (mount->fetchers)
@@ -134,6 +169,8 @@ static int open_layers(struct mount *mount) {
         .server = mount->server,
         .bucket = options->bucket,
         .chunks = mount->chunks,
+        .staging = mount->staging,
+        .max_file_size = options->max_file_size,
         .uid = (uid_t)options->uid,
         .gid = (gid_t)options->gid,
         .umask = (mode_t)options->umask,
@@ -159,6 +196,7 @@ static int open_session(struct mount *mount, void (*ready)(void *), void *contex
         .source = shown,
         .trust_ms = options->consistency.trust_ms,
         .trust_absence = options->consistency.mode >= CONSISTENCY_TTL,
+        .read_only = options->read_only,
         .allow_other = options->allow_other,
         .flags = flags,
         .ready = ready,
@@ -167,19 +205,46 @@ static int open_session(struct mount *mount, void (*ready)(void *), void *contex
     return session_new(&config, mount->vfs, &mount->session, ret_error);
 }
 
+static void tidy(void *context) {
+    struct mount *mount = context;
+    vfs_tidy(mount->vfs);
+}
+
+enum { TIDY_TICKS = 60 };
+
+static void tick(void *context) {
+    struct mount *mount = context;
+    vfs_tick(mount->vfs);
+    if (++mount->ticks % TIDY_TICKS == 0)
+        workers_submit(mount->chores, tidy, mount);
+}
+
+/* Staged files beyond the memory hold a descriptor each; a full disk is to be an error, not a signal. */
+static void prepare_process(void) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+    signal(SIGXFSZ, SIG_IGN);
+    mallopt(M_ARENA_MAX, 4); /* content is allocated in one thread and freed in another */
+}
+
 int mount_open(const struct options *options, void (*ready)(void *context), void *context, struct mount **ret_mount,
                char **ret_error) {
     struct mount *mount = calloc(1, sizeof *mount);
     if (!mount)
         return -ENOMEM;
-    mallopt(M_ARENA_MAX, 4); /* content is allocated in one thread and freed in another */
+    prepare_process();
     mount->options = options;
     mount->started = time(NULL);
     int result = open_server(mount, ret_error);
     if (result == 0)
-        result = open_layers(mount);
+        result = open_layers(mount, ret_error);
     if (result == 0)
         result = open_session(mount, ready, context, ret_error);
+    if (result == 0 && mount->staging && !(mount->ticker = ticker_new(tick, mount)))
+        result = -ENOMEM;
     if (result) {
         mount_close(mount);
     } else {
@@ -200,12 +265,15 @@ struct mount *mount_close(struct mount *mount) {
     if (!mount)
         return NULL;
     session_free(mount->session);
+    ticker_stop(mount->ticker);
+    workers_free(mount->chores);
+    vfs_free(mount->vfs); /* publishes what is left, which may need to read */
     if (mount->chunks)
         chunks_stop(mount->chunks);
-    workers_free(mount->chores);
     workers_free(mount->fetchers);
-    vfs_free(mount->vfs);
     chunks_free(mount->chunks);
+    staging_free(mount->staging);
+    staging_folder_close(&mount->folder);
     if (mount->server)
         mount->server->ops->free(mount->server);
     free(mount);

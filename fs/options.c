@@ -12,7 +12,7 @@
 #include "cache/base/cleanup.h"
 #include "fs/memory_limit.h"
 
-enum kind { TEXT, FLAG, SIZE, SECONDS, NUMBER, OCTAL, MODE, LEVEL };
+enum kind { TEXT, FLAG, SIZE, SECONDS, NUMBER, OCTAL, MODE, LEVEL, REVISIONS, SWITCH };
 
 static const struct option_row {
     const char *name;
@@ -48,7 +48,8 @@ int options_init(struct options *options) {
         .gid = getgid(),
         .umask = 022,
         .log_level = LOG_LEVEL_INFO,
-        .read_only = true,
+        .max_file_size = INT64_C(64) << 30,
+        .trash_max = INT64_C(10) << 30,
     };
     return options->bucket ? 0 : -ENOMEM;
 }
@@ -60,6 +61,7 @@ void options_done(struct options *options) {
     free(options->bucket);
     free(options->credentials);
     free(options->log_file);
+    free(options->staging_dir);
     memset(options, 0, sizeof *options);
 }
 
@@ -112,12 +114,30 @@ static bool mode(const char *text, struct options *options) {
     return true;
 }
 
+/* Which of `count` words it is. */
+static bool word(const char *text, const char *const *words, unsigned count, unsigned *ret_which) {
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(words[i], text) == 0)
+            return *ret_which = i, true;
+    return false;
+}
+
 static bool level(const char *text, enum log_level *ret_level) {
     static const char *const words[] = {"error", "warning", "info", "debug"};
-    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(words[i], text) == 0)
-            return *ret_level = (enum log_level)i, true;
-    return false;
+    unsigned which;
+    return word(text, words, 4, &which) && (*ret_level = (enum log_level)which, true);
+}
+
+static bool revisions(const char *text, enum options_revisions *ret_revisions) {
+    static const char *const words[] = {"own", "replace", "keep"};
+    unsigned which;
+    return word(text, words, 3, &which) && (*ret_revisions = (enum options_revisions)which, true);
+}
+
+static bool is_on(const char *text, bool *ret_on) {
+    static const char *const words[] = {"off", "on"};
+    unsigned which;
+    return word(text, words, 2, &which) && (*ret_on = which, true);
 }
 
 static bool set(struct options *options, const struct option_row *row, const char *value) {
@@ -144,19 +164,27 @@ static bool set(struct options *options, const struct option_row *row, const cha
         return mode(value, options);
     case LEVEL:
         return level(value, field);
+    case REVISIONS:
+        return revisions(value, field);
+    case SWITCH:
+        return is_on(value, field);
     }
     return false;
 }
 
 static int parse_one(struct options *options, char *text, char **ret_error) {
-    static const char *const ignored[] = {"rw", "dev", "suid"}; /* what would loosen what is always on */
+    static const char *const ignored[] = {"dev", "suid"}; /* what would loosen what is always on */
     char *equals = strchr(text, '=');
     const char *value = equals ? equals + 1 : NULL;
     if (equals)
         *equals = '\0';
     for (unsigned i = 0; i < sizeof ignored / sizeof *ignored; i++)
         if (strcmp(ignored[i], text) == 0)
-            return complain(ret_error, "option %s: the mount is always ro,nosuid,nodev; leave it out", text);
+            return complain(ret_error, "option %s: the mount is always nosuid,nodev; leave it out", text);
+    if (strcmp(text, "rw") == 0) { /* mount(8) says it */
+        options->read_only = false;
+        return 0;
+    }
     for (const struct option_row *row = table; row < table + ROWS; row++) {
         if (strcmp(row->name, text) != 0)
             continue;

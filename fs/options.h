@@ -15,11 +15,14 @@
 
 enum consistency { CONSISTENCY_STRICT, CONSISTENCY_OPEN, CONSISTENCY_TTL, CONSISTENCY_IMMUTABLE };
 
+enum options_revisions { REVISIONS_OWN, REVISIONS_REPLACE, REVISIONS_KEEP };
+
 struct options {
     char *uri, *database, *mountpoint;
     bool foreground;
-    char *bucket, *credentials, *log_file;
-    int64_t cache_size; /* bytes */
+    char *bucket, *credentials, *log_file, *staging_dir;
+    int64_t cache_size, max_file_size, trash_max; /* bytes */
+    enum options_revisions revisions;
     struct {
         enum consistency mode;
         int64_t trust_ms; /* how long names and attributes may be believed */
@@ -27,7 +30,7 @@ struct options {
     int64_t timeout_ms;
     int64_t uid, gid, umask;
     enum log_level log_level;
-    bool create_indexes, allow_other, read_only, noexec, noatime;
+    bool create_indexes, allow_other, read_only, noexec, noatime, checksum;
 };
 
 /* The defaults. */

@@ -29,6 +29,7 @@ static void put_json(FILE *out, const struct status_facts *facts) {
     put_string(out, "database", facts->database);
     put_string(out, "bucket", facts->bucket);
     put_string(out, "mountpoint", facts->mountpoint);
+    fprintf(out, "\"read_only\":%s,", facts->read_only ? "true" : "false");
     fprintf(out, "\"pid\":%ld,\"uptime_seconds\":%lld,\"cache\":{\"size\":%zu,\"used\":%zu},\"counters\":{",
             (long)getpid(), (long long)facts->uptime_seconds, facts->cache_size, facts->cache_used);
     for (unsigned i = 0; i < STATS; i++)
@@ -39,8 +40,9 @@ static void put_json(FILE *out, const struct status_facts *facts) {
 static void put_text(FILE *out, const struct status_facts *facts) {
     fprintf(out, "state       %s\n", facts->healthy ? "ok" : "degraded: the server does not answer");
     fprintf(out, "server      %s, database %s, bucket %s\n", facts->server, facts->database, facts->bucket);
-    fprintf(out, "mounted on  %s, read-only, for %lld s by process %ld (gridmount " GRIDMOUNT_VERSION ")\n",
-            facts->mountpoint, (long long)facts->uptime_seconds, (long)getpid());
+    fprintf(out, "mounted on  %s, %s, for %lld s by process %ld (gridmount " GRIDMOUNT_VERSION ")\n",
+            facts->mountpoint, facts->read_only ? "read-only" : "writable", (long long)facts->uptime_seconds,
+            (long)getpid());
     fprintf(out, "cache       %zu of %zu MiB\n\n", facts->cache_used >> 20, facts->cache_size >> 20);
     for (unsigned i = 0; i < STATS; i++)
         fprintf(out, "%-22s %12" PRIu64 "  %s\n", stats_name(i), stats_get(i), stats_text(i));

@@ -9,7 +9,7 @@
 #include <time.h>
 
 struct status_facts {
-    bool healthy;
+    bool healthy, read_only;
     const char *server, *database, *bucket, *mountpoint; /* without secrets */
     time_t uptime_seconds;
     size_t cache_size, cache_used; /* bytes */

@@ -5,52 +5,13 @@
 
 #include "cache/base/cleanup.h"
 #include "cache/base/stats.h"
-#include "fs/vfs/vfs.h"
-
-static struct operations_context *context_of(fuse_req_t request) {
-    return fuse_req_userdata(request);
-}
-
-static struct vfs *vfs_of(fuse_req_t request) {
-    return context_of(request)->vfs;
-}
-
-static struct inode *inode_of(fuse_req_t request, fuse_ino_t number) {
-    return number == FUSE_ROOT_ID ? vfs_root(vfs_of(request)) : (struct inode *)(uintptr_t)number;
-}
-
-static fuse_ino_t number_of(fuse_req_t request, const struct inode *inode) {
-    return inode == vfs_root(vfs_of(request)) ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)inode;
-}
-
-/* The one place where errors turn to what programs see. */
-static void reply_error(fuse_req_t request, int error) {
-    static const struct {
-        int inside, outside;
-    } map[] = {{-ETIME, ETIMEDOUT}, {-ENOTSUP, EIO}, {-EINVAL, EINVAL}};
-    int shown = -error;
-    for (size_t i = 0; i < sizeof map / sizeof *map; i++)
-        if (map[i].inside == error)
-            shown = map[i].outside;
-    if (shown != ENOENT && shown != ESTALE)
-        stats_add(STAT_errors, 1);
-    fuse_reply_err(request, shown);
-}
-
-static struct fuse_entry_param entry_of(fuse_req_t request, const struct vfs_entry *found) {
-    double trust = context_of(request)->trust;
-    return (struct fuse_entry_param){
-        .ino = found->inode ? number_of(request, found->inode) : 0,
-        .attr = found->attributes,
-        .attr_timeout = trust,
-        .entry_timeout = trust,
-    };
-}
+#include "fs/fuse/request.h"
 
 static void do_init(void *userdata, struct fuse_conn_info *connection) {
     struct operations_context *context = userdata;
     static const unsigned wanted[] = {FUSE_CAP_ASYNC_READ,       FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_READDIRPLUS,
-                                      FUSE_CAP_CACHE_SYMLINKS, FUSE_CAP_ASYNC_DIO};
+                                      FUSE_CAP_CACHE_SYMLINKS, FUSE_CAP_ASYNC_DIO,
+                                      FUSE_CAP_ATOMIC_O_TRUNC};
     /* An answer to readdir carries all that the lookups after it would ask one by one: always. */
     connection->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
@@ -62,42 +23,42 @@ static void do_init(void *userdata, struct fuse_conn_info *connection) {
 
 static void do_lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
     struct vfs_entry found = {0};
-    int result = vfs_lookup(vfs_of(request), inode_of(request, parent), name, &found);
-    if (result && !(result == -ENOENT && context_of(request)->trust_absence)) {
-        reply_error(request, result);
+    int result = vfs_lookup(request_vfs(request), request_inode(request, parent), name, &found);
+    if (result && !(result == -ENOENT && request_context(request)->trust_absence)) {
+        request_fail(request, result);
         return;
     }
-    struct fuse_entry_param entry = entry_of(request, &found); /* without an inode: not there, for a while */
+    struct fuse_entry_param entry = request_entry(request, &found); /* without an inode: not there, for a while */
     if (fuse_reply_entry(request, &entry) && found.inode)
-        vfs_forget(vfs_of(request), found.inode, 1);
+        vfs_forget(request_vfs(request), found.inode, 1);
 }
 
 static void do_forget(fuse_req_t request, fuse_ino_t number, uint64_t lookups) {
-    vfs_forget(vfs_of(request), inode_of(request, number), lookups);
+    vfs_forget(request_vfs(request), request_inode(request, number), lookups);
     fuse_reply_none(request);
 }
 
 static void do_forget_multi(fuse_req_t request, size_t count, struct fuse_forget_data *forgets) {
     for (size_t i = 0; i < count; i++)
-        vfs_forget(vfs_of(request), inode_of(request, forgets[i].ino), forgets[i].nlookup);
+        vfs_forget(request_vfs(request), request_inode(request, forgets[i].ino), forgets[i].nlookup);
     fuse_reply_none(request);
 }
 
 static void do_getattr(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
     (void)info;
     struct stat attributes;
-    int result = vfs_attributes(vfs_of(request), inode_of(request, number), &attributes);
+    int result = vfs_attributes(request_vfs(request), request_inode(request, number), &attributes);
     if (result)
-        reply_error(request, result);
+        request_fail(request, result);
     else
-        fuse_reply_attr(request, &attributes, context_of(request)->trust);
+        fuse_reply_attr(request, &attributes, request_context(request)->trust);
 }
 
 static void do_readlink(fuse_req_t request, fuse_ino_t number) {
     cleanup_free char *target = NULL;
-    int result = vfs_readlink(vfs_of(request), inode_of(request, number), &target);
+    int result = vfs_readlink(request_vfs(request), request_inode(request, number), &target);
     if (result)
-        reply_error(request, result);
+        request_fail(request, result);
     else
         fuse_reply_readlink(request, target);
 }
@@ -105,23 +66,18 @@ static void do_readlink(fuse_req_t request, fuse_ino_t number) {
 static void do_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
     struct handle *handle;
     bool live;
-    int result = (info->flags & O_ACCMODE) != O_RDONLY
-                     ? -EROFS
-                     : vfs_open(vfs_of(request), inode_of(request, number), &handle, &live);
+    struct vfs_caller caller = request_caller(request);
+    int result = vfs_open(request_vfs(request), request_inode(request, number), info->flags, &caller, &handle, &live);
     if (result) {
-        reply_error(request, result);
+        request_fail(request, result);
         return;
     }
     info->fh = (uint64_t)(uintptr_t)handle;
     info->direct_io = live;
     info->keep_cache = !live; /* an inode has one content: its pages never go stale */
-    info->noflush = 1;
+    info->noflush = (info->flags & O_ACCMODE) == O_RDONLY;
     if (fuse_reply_open(request, info))
-        vfs_close(vfs_of(request), handle);
-}
-
-static struct handle *handle_of(const struct fuse_file_info *info) {
-    return (struct handle *)(uintptr_t)info->fh;
+        vfs_close(request_vfs(request), handle);
 }
 
 static void do_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset, struct fuse_file_info *info) {
@@ -129,9 +85,9 @@ static void do_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t of
     struct reader_view views[READER_VIEWS];
     struct iovec parts[READER_VIEWS];
     unsigned count;
-    int result = vfs_read(vfs_of(request), handle_of(info), offset, size, views, &count);
+    int result = vfs_read(request_vfs(request), request_handle(info), offset, size, views, &count);
     if (result) {
-        reply_error(request, result);
+        request_fail(request, result);
         return;
     }
     for (unsigned i = 0; i < count; i++)
@@ -142,20 +98,20 @@ static void do_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t of
 
 static void do_release(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
     (void)number;
-    vfs_close(vfs_of(request), handle_of(info));
+    vfs_close(request_vfs(request), request_handle(info));
     fuse_reply_err(request, 0);
 }
 
 static void do_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
     struct handle *handle;
-    int result = vfs_open_directory(vfs_of(request), inode_of(request, number), &handle);
+    int result = vfs_open_directory(request_vfs(request), request_inode(request, number), &handle);
     if (result) {
-        reply_error(request, result);
+        request_fail(request, result);
         return;
     }
     info->fh = (uint64_t)(uintptr_t)handle;
     if (fuse_reply_open(request, info))
-        vfs_close(vfs_of(request), handle);
+        vfs_close(request_vfs(request), handle);
 }
 
 /* A reply that is being filled with entries. */
@@ -177,7 +133,7 @@ static void entry_take(void *context, const char *name, const struct vfs_entry *
     struct filling *filling = context;
     char *at = filling->buffer + filling->used;
     size_t rest = filling->size - filling->used;
-    struct fuse_entry_param entry = entry_of(filling->request, found);
+    struct fuse_entry_param entry = request_entry(filling->request, found);
     filling->used += filling->plus
                          ? fuse_add_direntry_plus(filling->request, at, rest, name, &entry, (off_t)next)
                          : fuse_add_direntry(filling->request, at, rest, name, &found->attributes, (off_t)next);
@@ -189,9 +145,9 @@ static void read_directory(fuse_req_t request, size_t size, off_t offset, struct
     struct vfs_taker taker = {.context = &filling, .fits = entry_fits, .take = entry_take};
     int result = -ENOMEM;
     if (buffer)
-        result = vfs_read_directory(vfs_of(request), handle_of(info), (uint64_t)offset, plus, &taker);
+        result = vfs_read_directory(request_vfs(request), request_handle(info), (uint64_t)offset, plus, &taker);
     if (result)
-        reply_error(request, result);
+        request_fail(request, result);
     else
         fuse_reply_buf(request, buffer, filling.used);
 }
@@ -210,7 +166,7 @@ static void do_readdirplus(fuse_req_t request, fuse_ino_t number, size_t size, o
 static void do_statfs(fuse_req_t request, fuse_ino_t number) {
     (void)number;
     struct statvfs statistics;
-    vfs_statistics(vfs_of(request), &statistics);
+    vfs_statistics(request_vfs(request), &statistics);
     fuse_reply_statfs(request, &statistics);
 }
 
@@ -229,4 +185,22 @@ const struct fuse_lowlevel_ops operations = {
     .readdirplus = do_readdirplus,
     .releasedir = do_release,
     .statfs = do_statfs,
+    .write = do_write,
+    .flush = do_flush,
+    .fsync = do_fsync,
+    .fallocate = do_fallocate,
+    .lseek = do_lseek,
+    .setattr = do_setattr,
+    .create = do_create,
+    .mknod = do_mknod,
+    .mkdir = do_mkdir,
+    .symlink = do_symlink,
+    .link = do_link,
+    .unlink = do_unlink,
+    .rmdir = do_rmdir,
+    .rename = do_rename,
+    .getxattr = do_getxattr,
+    .listxattr = do_listxattr,
+    .setxattr = do_setxattr,
+    .removexattr = do_removexattr,
 };

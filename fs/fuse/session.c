@@ -36,7 +36,8 @@ static int add_options(struct fuse_args *arguments, const struct session_config 
     cleanup_free char *escaped = NULL, *all = NULL;
     if (fuse_opt_add_opt_escaped(&escaped, config->source))
         return -ENOMEM;
-    if (asprintf(&all, "fsname=%s,subtype=gridfs,default_permissions,ro,nosuid,nodev%s%s%s", escaped,
+    if (asprintf(&all, "fsname=%s,subtype=gridfs,default_permissions,%s,nosuid,nodev%s%s%s", escaped,
+                 config->read_only ? "ro" : "rw",
                  config->allow_other ? ",allow_other" : "", config->flags ? "," : "",
                  config->flags ? config->flags : "") < 0)
         return -ENOMEM;

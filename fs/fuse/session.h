@@ -16,7 +16,7 @@ struct session_config {
     const char *source;     /* what /proc/mounts shows; without secrets */
     int64_t trust_ms;       /* how long the kernel may believe names and attributes */
     bool trust_absence;     /* and names that are not there */
-    bool allow_other;
+    bool read_only, allow_other;
     const char *flags; /* further kernel flags ("noexec,noatime"), or NULL */
     void (*ready)(void *context); /* called once, when the mount is usable */
     void *context;

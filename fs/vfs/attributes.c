@@ -37,6 +37,13 @@ static mode_t mode_of(const struct vfs *vfs, enum store_kind type, const struct 
     return type == STORE_SYMLINK ? bits : bits & ~vfs->config.umask;
 }
 
+static int64_t holes_in(const struct revision *revision) {
+    int64_t size = 0;
+    for (uint32_t i = 0; revision && i < revision->hole_count; i++)
+        size += revision->holes[i].length;
+    return size;
+}
+
 void vfs_fill(const struct vfs *vfs, enum store_kind type, uint64_t number, const struct attributes *attributes,
               const struct revision *revision, struct stat *ret_stat) {
     static const struct attributes none;
@@ -45,17 +52,27 @@ void vfs_fill(const struct vfs *vfs, enum store_kind type, uint64_t number, cons
     memset(ret_stat, 0, sizeof *ret_stat);
     ret_stat->st_ino = number;
     ret_stat->st_mode = mode_of(vfs, type, attributes);
-    ret_stat->st_nlink = type == STORE_DIRECTORY ? 2 : 1;
+    ret_stat->st_nlink = type == STORE_DIRECTORY ? 2 : attributes->has & ATTRIBUTES_LINKS ? attributes->links : 1;
     ret_stat->st_uid = attributes->has & ATTRIBUTES_UID ? attributes->uid : vfs->config.uid;
     ret_stat->st_gid = attributes->has & ATTRIBUTES_GID ? attributes->gid : vfs->config.gid;
     ret_stat->st_rdev = attributes->device;
     ret_stat->st_size = revision ? revision->length : 0;
     ret_stat->st_blksize = 128 << 10;
-    ret_stat->st_blocks = (ret_stat->st_size + 511) / 512;
+    ret_stat->st_blocks = (ret_stat->st_size - holes_in(revision) + 511) / 512;
     struct timespec date = date_of(vfs, revision);
     ret_stat->st_mtim = attributes->has & ATTRIBUTES_MTIME ? time_from(attributes->mtime_ns) : date;
     ret_stat->st_atim = attributes->has & ATTRIBUTES_ATIME ? time_from(attributes->atime_ns) : ret_stat->st_mtim;
     ret_stat->st_ctim = attributes->has & ATTRIBUTES_CTIME ? time_from(attributes->ctime_ns) : ret_stat->st_mtim;
+}
+
+/* What is written is what a file shows, before it is published. */
+static void fill_written(const struct vfs *vfs, struct inode *inode, struct stat *ret_stat) {
+    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
+    if (!file)
+        return;
+    struct staged *staged = file_staged(file);
+    ret_stat->st_size = staged_length(staged);
+    ret_stat->st_blocks = (staged_allocated(staged) + 511) / 512;
 }
 
 void vfs_fill_inode(const struct vfs *vfs, struct inode *inode, struct stat *ret_stat) {
@@ -63,9 +80,16 @@ void vfs_fill_inode(const struct vfs *vfs, struct inode *inode, struct stat *ret
     struct attributes attributes = inode_attributes(vfs->inodes, inode);
     vfs_fill(vfs, inode_type(inode), inode_number(inode), &attributes, revision, ret_stat);
     if (inode_type(inode) == STORE_SYMLINK) {
-        cleanup_free char *target = inode_target(vfs->inodes, inode);
+        cleanup_free char *stored = inode_target(vfs->inodes, inode);
+        cleanup_free char *target = stored ? names_decode_target(stored) : NULL;
         ret_stat->st_size = target ? (off_t)strlen(target) : 0;
     }
+    if (inode_type(inode) == STORE_DIRECTORY)
+        ret_stat->st_nlink += inode_directories(vfs->inodes, inode);
+    if (inode_type(inode) == STORE_FILE)
+        fill_written(vfs, inode, ret_stat);
+    if (inode_is_removed(vfs->inodes, inode))
+        ret_stat->st_nlink = 0;
     switch (inode_kind(inode)) { /* the mount's own names are its owner's affair */
     case INODE_CONTROL:
     case INODE_IDS:

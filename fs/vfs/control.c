@@ -15,15 +15,14 @@ static const struct {
 };
 
 bool control_is(const struct vfs *vfs, struct inode *parent, const char *name) {
-    (void)vfs;
-    bool top = inode_kind(parent) == INODE_BUCKETS || inode_is_bucket(parent);
+    bool top = inode_kind(parent) == INODE_BUCKETS || inode_is_bucket(vfs->inodes, parent);
     return top && strcmp(name, NAMES_CONTROL) == 0;
 }
 
 /* The control directory of the mount has the status; that of a bucket its files by _id; often they are one. */
 static bool has_entry(struct vfs *vfs, struct inode *control, unsigned i) {
     if (entries[i].at_root)
-        return inode_parent_is(control, inodes_root(vfs->inodes));
+        return inode_parent_is(vfs->inodes, control, inodes_root(vfs->inodes));
     return inode_store(control) != NULL;
 }
 

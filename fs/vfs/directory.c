@@ -126,6 +126,10 @@ static bool is_known(const struct directory *directory, const char *key, size_t 
     return false;
 }
 
+bool directory_gave(const struct directory *directory, const char *key) {
+    return is_known(directory, key, strlen(key));
+}
+
 /* What the list gave takes its place in the numbering. Takes the item over. */
 static int place(struct directory *directory, struct store_item *item) {
     while (directory->next < directory->known) {

@@ -21,6 +21,8 @@ struct directory *directory_new(struct store *store, const char *path);
 struct directory *directory_of_names(char **keys);
 /* Takes NULL, returns NULL. */
 struct directory *directory_free(struct directory *directory);
+/* Whether an entry of this key has been given. */
+bool directory_gave(const struct directory *directory, const char *key);
 /* Begins again, with what is there now. */
 void directory_rewind(struct directory *directory);
 /* The first entry at or behind `position`: 1, its position and the entry, lent until the next call; 0 at the end;

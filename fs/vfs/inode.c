@@ -1,21 +1,13 @@
 #include "fs/vfs/inode.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(inode) ((inode)->lost = true)
 #include <utlist.h>
 
 #include "cache/base/check.h"
 #include "cache/base/clock.h"
 #include "cache/base/stats.h"
 #include "fs/vfs/inode_private.h"
-
-static size_t key_size(const char *name) {
-    return sizeof(struct inode_name) + strlen(name);
-}
 
 /* FNV-1a, going on from a directory's number with a name. */
 static uint64_t number_from(uint64_t number, const char *name) {
@@ -24,73 +16,78 @@ static uint64_t number_from(uint64_t number, const char *name) {
     return (number ^ '/') * UINT64_C(1099511628211);
 }
 
+static const struct attributes *attributes_in(const struct store_entry *entry) {
+    return entry->revision ? &entry->revision->attributes : &entry->attributes;
+}
+
 uint64_t inode_number_at(const struct inode *parent, const char *name, const struct store_entry *entry) {
-    uint64_t identity = entry && entry->kind == STORE_FILE ? entry->revision->attributes.identity : 0;
+    uint64_t identity = entry ? attributes_in(entry)->identity : 0;
     uint64_t number = identity ? identity : number_from(parent->number, name);
     return number > 1 ? number : number + 2; /* 1 is the root, 0 is none */
 }
 
 /* Takes over what was found. */
-static struct inode *inode_new(struct inode *parent, const char *name, const struct inode_found *found) {
-    struct inode *inode = calloc(1, sizeof *inode + strlen(name) + 1);
+static struct inode *inode_new(struct inodes *inodes, uint64_t number, const struct inode_found *found) {
     struct store_entry *entry = found->entry;
-    struct attributes *attributes = NULL;
-    if (inode && entry && entry->kind != STORE_FILE && entry->attributes.has)
-        attributes = malloc(sizeof *attributes);
-    if (!inode || (entry && entry->kind != STORE_FILE && entry->attributes.has && !attributes)) {
+    bool own = entry && !entry->revision && entry->attributes.has;
+    struct inode *inode = calloc(1, sizeof *inode);
+    struct attributes *attributes = own ? malloc(sizeof *attributes) : NULL;
+    if (!inode || (own && !attributes)) {
         free(inode);
+        free(attributes);
         return NULL;
     }
-    inode->parent = parent;
     inode->store = found->store;
     inode->kind = (unsigned char)found->kind;
     bool text = found->kind == INODE_STATUS || found->kind == INODE_STATUS_JSON;
     inode->type = entry ? (unsigned char)entry->kind : text ? STORE_FILE : STORE_DIRECTORY;
-    inode->number = parent ? inode_number_at(parent, name, entry) : 1;
+    inode->number = number;
     inode->checked_ms = clock_now_ms();
-    inode->key.parent = parent;
-    strcpy(inode->key.name, name);
-    if (attributes)
+    if (own)
         *attributes = entry->attributes;
     inode->attributes = attributes;
     if (entry) {
         inode->revision = steal_ptr(&entry->revision);
         inode->text = entry->kind == STORE_SYMLINK ? steal_ptr(&entry->target) : steal_ptr(&entry->witness);
     }
-    if (parent)
-        parent->references++;
+    DL_APPEND(inodes->all, inode);
     stats_add(STAT_inodes, 1);
     return inode;
 }
 
-static void unname(struct inodes *inodes, struct inode *inode) {
-    if (!inode->named)
-        return;
-    HASH_DEL(inodes->table, inode);
-    DL_APPEND(inodes->unnamed, inode);
-    inode->named = false;
+const struct attributes *inode_known(const struct inode *inode) {
+    return inode->attributes ? inode->attributes : inode->revision ? &inode->revision->attributes : NULL;
 }
 
 static void free_parts(struct inode *inode) {
     revision_unref(inode->revision);
     siblings_free(inode->siblings);
-    reader_free(inode->reader);
+    published_unref(inode->published);
+    file_unref(inode->file);
     free(inode->attributes);
     free(inode->text);
+    free(inode->missing);
     free(inode);
 }
 
-/* Frees an inode that nobody holds, and its parents that only it held. */
-static void free_unheld(struct inodes *inodes, struct inode *inode) {
+void inode_free_unheld(struct inodes *inodes, struct inode *inode) {
     while (inode && !inode->lookups && !inode->references && inode != inodes->root) {
-        struct inode *parent = inode->parent;
-        CHECK(!inode->reader);
-        unname(inodes, inode);
-        DL_DELETE(inodes->unnamed, inode);
+        struct inode *parent = NULL;
+        CHECK(!inode->opens && !inode->writers && !inode->publishing);
+        linked_drop(inodes, inode);
+        inodes->unpublished -= inode->unpublished;
+        for (struct dentry *dentry = inode->names, *next; dentry; dentry = next) {
+            next = dentry->next;
+            if (parent)
+                inode_free_unheld(inodes, parent);
+            parent = dentry->key.parent;
+            dentry_take_out(inodes, dentry);
+            parent->references--;
+            free(dentry);
+        }
+        DL_DELETE(inodes->all, inode);
         free_parts(inode);
         stats_subtract(STAT_inodes, 1);
-        if (parent)
-            parent->references--;
         inode = parent;
     }
 }
@@ -100,7 +97,7 @@ struct inodes *inodes_new(const struct inode_found *root) {
     if (!inodes)
         return NULL;
     lock_init(&inodes->lock, LOCK_TREE);
-    inodes->root = inode_new(NULL, "", root);
+    inodes->root = inode_new(inodes, 1, root);
     return inodes->root ? inodes : inodes_free(inodes);
 }
 
@@ -108,15 +105,20 @@ struct inodes *inodes_free(struct inodes *inodes) {
     if (!inodes)
         return NULL;
     struct inode *inode, *next;
-    HASH_ITER(hh, inodes->table, inode, next) {
-        HASH_DEL(inodes->table, inode);
+    struct linked *linked, *next_linked;
+    HASH_ITER(hh, inodes->linked, linked, next_linked) {
+        HASH_DEL(inodes->linked, linked);
+        free(linked);
+    }
+    HASH_CLEAR(hh, inodes->table);
+    DL_FOREACH_SAFE(inodes->all, inode, next) {
+        while (inode->names) {
+            struct dentry *dentry = inode->names;
+            inode->names = dentry->next;
+            free(dentry);
+        }
         free_parts(inode);
     }
-    DL_FOREACH_SAFE(inodes->unnamed, inode, next) {
-        free_parts(inode);
-    }
-    if (inodes->root)
-        free_parts(inodes->root);
     lock_done(&inodes->lock);
     free(inodes);
     return NULL;
@@ -126,21 +128,7 @@ struct inode *inodes_root(struct inodes *inodes) {
     return inodes->root;
 }
 
-enum { NAME_MOST = 1024 }; /* what the kernel passes to FUSE at most; stored names are shorter */
-
-struct inode *inode_find(struct inodes *inodes, const struct inode *parent, const char *name) {
-    union {
-        struct inode_name key;
-        char space[sizeof(struct inode_name) + NAME_MOST + 1];
-    } wanted; /* not zeroed: only what is set is compared */
-    struct inode *inode;
-    if (strlen(name) > NAME_MOST)
-        return NULL;
-    wanted.key.parent = parent;
-    strcpy(wanted.space + offsetof(struct inode_name, name), name);
-    HASH_FIND(hh, inodes->table, &wanted, key_size(name), inode);
-    return inode;
-}
+/* ---- what was found at a name ---- */
 
 static bool still_is(const struct inode *inode, const struct inode_found *found) {
     if (inode->kind != found->kind || inode->store != found->store)
@@ -154,6 +142,28 @@ static bool still_is(const struct inode *inode, const struct inode_found *found)
     return inode->type != STORE_FILE || revision_same_content(inode->revision, found->entry->revision);
 }
 
+/* The times of a directory go to the database late. */
+static void keep_later_times(const struct attributes *mine, struct attributes *found) {
+    if (mine->has & ATTRIBUTES_MTIME && (!(found->has & ATTRIBUTES_MTIME) || mine->mtime_ns > found->mtime_ns)) {
+        found->mtime_ns = mine->mtime_ns;
+        found->has |= ATTRIBUTES_MTIME;
+    }
+    if (mine->has & ATTRIBUTES_CTIME && (!(found->has & ATTRIBUTES_CTIME) || mine->ctime_ns > found->ctime_ns)) {
+        found->ctime_ns = mine->ctime_ns;
+        found->has |= ATTRIBUTES_CTIME;
+    }
+}
+
+static void take_attributes(struct inode *inode, const struct attributes *found) {
+    struct attributes now = *found;
+    if (inode->type == STORE_DIRECTORY && inode->attributes)
+        keep_later_times(inode->attributes, &now);
+    if (now.has && !inode->attributes)
+        inode->attributes = malloc(sizeof *inode->attributes);
+    if (inode->attributes)
+        *inode->attributes = now;
+}
+
 /* The same thing again: takes over what may have changed about it. */
 static void update(struct inode *inode, const struct inode_found *found) {
     struct store_entry *entry = found->entry;
@@ -164,13 +174,8 @@ static void update(struct inode *inode, const struct inode_found *found) {
         struct revision *before = inode->revision;
         inode->revision = steal_ptr(&entry->revision);
         entry->revision = before;
-    }
-    if (entry->kind != STORE_FILE) {
-        struct attributes *attributes = entry->attributes.has ? malloc(sizeof *attributes) : NULL;
-        if (attributes)
-            *attributes = entry->attributes;
-        free(inode->attributes);
-        inode->attributes = attributes;
+    } else if (entry->kind != STORE_FILE) {
+        take_attributes(inode, &entry->attributes);
     }
     char **text = entry->kind == STORE_SYMLINK ? &entry->target : &entry->witness;
     if (*text) {
@@ -179,54 +184,85 @@ static void update(struct inode *inode, const struct inode_found *found) {
     }
 }
 
+static struct inode *make(struct inodes *inodes, struct inode *parent, const char *name,
+                          const struct inode_found *found) {
+    struct inode *inode = NULL;
+    if (found->entry && found->entry->kind != STORE_DIRECTORY && found->kind == INODE_STORED)
+        inode = linked_find(inodes, found->store, attributes_in(found->entry));
+    if (inode && (inode->publishing || still_is(inode, found))) {
+        if (!inode->publishing)
+            update(inode, found);
+        return dentry_add(inodes, inode, parent, name) ? inode : NULL;
+    }
+    inode = inode_new(inodes, inode_number_at(parent, name, found->entry), found);
+    if (inode && !dentry_add(inodes, inode, parent, name)) {
+        inode_free_unheld(inodes, inode);
+        return NULL;
+    }
+    if (inode && found->kind == INODE_STORED && inode->type != STORE_DIRECTORY)
+        linked_add(inodes, inode);
+    return inode;
+}
+
 int inode_adopt(struct inodes *inodes, struct inode *parent, const char *name, const struct inode_found *found,
                 struct inode **ret_inode) {
-    int result = 0;
     lock_acquire(&inodes->lock);
-    struct inode *inode = inode_find(inodes, parent, name);
-    if (inode && !still_is(inode, found)) {
-        unname(inodes, inode);
-        free_unheld(inodes, inode);
+    struct dentry *dentry = dentry_find(inodes, parent, name);
+    struct inode *inode = dentry ? dentry->inode : NULL;
+    bool ours = inode && (inode->unpublished || inode->publishing ||
+                          dentry_changed(inodes, parent, name, found->since));
+    if (inode && !ours && !still_is(inode, found)) {
+        dentry_unhash(inodes, dentry);
+        inode_free_unheld(inodes, inode);
         inode = NULL;
     }
-    if (inode) {
+    if (!inode)
+        inode = make(inodes, parent, name, found);
+    else if (!ours)
         update(inode, found);
-    } else {
-        inode = inode_new(parent, name, found);
-        if (inode) {
-            HASH_ADD(hh, inodes->table, key, key_size(name), inode);
-            inode->named = !inode->lost;
-            if (inode->lost)
-                DL_APPEND(inodes->unnamed, inode);
-        } else {
-            result = -ENOMEM;
-        }
-    }
-    if (result == 0) {
+    if (inode) {
         inode->lookups++;
         *ret_inode = inode;
     }
     lock_release(&inodes->lock);
-    if (result == 0 && found->entry)
+    if (inode && found->entry)
         store_entry_done(found->entry);
-    return result;
+    return inode ? 0 : -ENOMEM;
 }
 
-void inode_drop(struct inodes *inodes, struct inode *parent, const char *name) {
+int inode_create(struct inodes *inodes, struct inode *parent, const char *name, struct store *store,
+                 const struct attributes *attributes, struct file *file, struct inode **ret_inode) {
+    struct store_entry entry = {.kind = STORE_FILE, .attributes = *attributes};
+    struct inode_found found = {.kind = INODE_STORED, .store = store, .entry = &entry};
     lock_acquire(&inodes->lock);
-    struct inode *inode = inode_find(inodes, parent, name);
+    struct dentry *before = dentry_find(inodes, parent, name);
+    dentry_note_change(inodes, parent, name);
+    if (before) {
+        struct inode *other = before->inode;
+        dentry_unhash(inodes, before);
+        inode_free_unheld(inodes, other);
+    }
+    struct inode *inode = make(inodes, parent, name, &found);
     if (inode) {
-        unname(inodes, inode);
-        free_unheld(inodes, inode);
+        inode->unpublished = true;
+        inodes->unpublished++;
+        DL_DELETE(inodes->all, inode);
+        DL_PREPEND(inodes->all, inode);
+        inode->file = file;
+        inode->lookups++;
+        *ret_inode = inode;
     }
     lock_release(&inodes->lock);
+    return inode ? 0 : -ENOMEM;
 }
+
+/* ---- lifetime ---- */
 
 void inode_forget(struct inodes *inodes, struct inode *inode, uint64_t lookups) {
     lock_acquire(&inodes->lock);
     CHECK(inode == inodes->root || inode->lookups >= lookups);
     inode->lookups -= inode == inodes->root ? 0 : lookups;
-    free_unheld(inodes, inode);
+    inode_free_unheld(inodes, inode);
     lock_release(&inodes->lock);
 }
 
@@ -240,7 +276,7 @@ void inode_release(struct inodes *inodes, struct inode *inode) {
     lock_acquire(&inodes->lock);
     CHECK(inode->references > 0);
     inode->references--;
-    free_unheld(inodes, inode);
+    inode_free_unheld(inodes, inode);
     lock_release(&inodes->lock);
 }
 
@@ -256,28 +292,28 @@ enum store_kind inode_type(const struct inode *inode) {
     return inode->type;
 }
 
-bool inode_is_bucket(const struct inode *inode) {
-    return inode->kind == INODE_STORED && (!inode->parent || inode->parent->kind == INODE_BUCKETS);
-}
-
-bool inode_parent_is(const struct inode *inode, const struct inode *parent) {
-    return inode->parent == parent;
-}
-
 uint64_t inode_number(const struct inode *inode) {
     return inode->number;
 }
 
 void inodes_check(struct inodes *inodes) {
     lock_acquire(&inodes->lock);
-    struct inode *inode, *next;
-    HASH_ITER(hh, inodes->table, inode, next) {
-        CHECK(inode->named && inode_find(inodes, inode->parent, inode->key.name) == inode);
-        CHECK(inode->lookups || inode->references);
-        CHECK(inode->parent && inode->parent->references > 0);
-        bool stored = inode->kind == INODE_STORED || inode->kind == INODE_BY_ID;
-        CHECK((stored && inode->type == STORE_FILE) == (inode->revision != NULL));
-        CHECK((inode->readers > 0) == (inode->reader != NULL));
+    struct inode *inode;
+    uint32_t unpublished = 0;
+    DL_FOREACH(inodes->all, inode) {
+        bool file = inode->kind == INODE_STORED || inode->kind == INODE_BY_ID;
+        file = file && inode->type == STORE_FILE;
+        CHECK(inode == inodes->root || inode->lookups || inode->references);
+        CHECK((inode == inodes->root) == !inode->names);
+        CHECK(inode->removed || (file && !inode->unpublished) == (inode->revision != NULL));
+        CHECK(!inode->published || inode->opens > 0);
+        CHECK(!inode->unpublished || inode->file);
+        unpublished += inode->unpublished;
+        for (struct dentry *dentry = inode->names; dentry; dentry = dentry->next) {
+            CHECK(dentry->inode == inode && dentry->key.parent->references > 0);
+            CHECK(dentry->hashed == (dentry_find(inodes, dentry->key.parent, dentry->key.name) == dentry));
+        }
     }
+    CHECK(unpublished == inodes->unpublished);
     lock_release(&inodes->lock);
 }

@@ -1,14 +1,20 @@
-/* Inodes: what the kernel holds on to, by name and by lookup count.
+/* Inodes: what the kernel holds on to by lookup count, and the names (dentries) that lead to them.
  *
- * An inode is a path together with what was found there; a file's content never changes while it lives. When another
- * revision of the name is found, a new inode takes the name over and the old one goes on for those who hold it: so a
- * kernel inode has one size and one set of pages, and ESTALE from open() on the old one makes the kernel look again.
+ * An inode is what was found at a path. When another revision of a file is found that this mount has not written, a
+ * new inode takes the name over and the old one goes on for those who hold it: so a kernel inode has one size and one
+ * set of pages, and ESTALE from open() on the old one makes the kernel look again. What this mount publishes itself
+ * keeps its inode.
  *
- *     named [inode_adopt] -> unnamed [inode_adopt of another content, inode_drop] -> freed [last lookup and reference]
+ *     found   [inode_adopt] ----------------> named
+ *     created [inode_create] -> unpublished [inode_end_publishing] -> named
+ *     named [inode_adopt of another content, inode_drop] -> unnamed: its path is the last it had
+ *     named, unpublished [inode_removed of the last name] -> removed: it is never published again
+ *     unnamed, removed -> freed [last lookup and reference]
  *
- * Threads: safe from any thread; one lock, never held across a store call.
- * Memory: an inode lives while the kernel has lookups of it, a handle or a child refers to it. About 350 bytes each.
- * Facts (inodes_check): a named inode is found by its parent and name; the parent of an inode outlives it. */
+ * Threads: safe from any thread; one lock, never held across a store call. Because a question to the database and a
+ * change by this mount may cross, answers are only believed when inode_changed_since() says that nothing did.
+ * Memory: an inode lives while the kernel has lookups of it, a handle or a child refers to it. About 400 bytes each.
+ * Facts (inodes_check): a hashed dentry is found by its parent and name; the parent of a dentry outlives it. */
 #ifndef FS_VFS_INODE_H
 #define FS_VFS_INODE_H
 
@@ -16,8 +22,9 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "cache/reader.h"
 #include "fs/store/store.h"
+#include "fs/vfs/published.h"
+#include "fs/vfs/file.h"
 #include "fs/vfs/siblings.h"
 
 enum inode_kind {
@@ -38,6 +45,7 @@ struct inode_found {
     enum inode_kind kind;
     struct store *store; /* NULL outside of buckets */
     struct store_entry *entry;
+    const uint64_t *since; /* a moment before the database was asked; NULL: nothing can have crossed */
 };
 
 struct inodes *inodes_new(const struct inode_found *root);
@@ -45,50 +53,125 @@ struct inodes *inodes_new(const struct inode_found *root);
 struct inodes *inodes_free(struct inodes *inodes);
 struct inode *inodes_root(struct inodes *inodes);
 
-/* The inode of what was found at `name` (stored form) in `parent`, with one more lookup. */
+/* ---- names ---- */
+
+/* The inode of what was found at `name` (stored form) in `parent`, with one more lookup. What is unpublished or being
+ * published here, or was changed here since it was asked for, stays, whatever was found. */
 int inode_adopt(struct inodes *inodes, struct inode *parent, const char *name, const struct inode_found *found,
                 struct inode **ret_inode);
-/* The name is not there any more. */
-void inode_drop(struct inodes *inodes, struct inode *parent, const char *name);
+/* The name is not there any more; unless it was changed here `since` then (NULL: it cannot have been). */
+void inode_drop(struct inodes *inodes, struct inode *parent, const char *name, const uint64_t *since);
+/* What is known at a name, with a reference; NULL when nothing is. */
+struct inode *inode_at(struct inodes *inodes, struct inode *parent, const char *name);
+/* Whether an unpublished file is at a name; with one more lookup. */
+bool inode_find_unpublished(struct inodes *inodes, struct inode *parent, const char *name, struct inode **ret_inode);
+/* A moment, to be taken before the database is asked. */
+uint64_t inode_moment(struct inodes *inodes);
+/* This mount is changing what is at a name. */
+void inode_note_change(struct inodes *inodes, const struct inode *parent, const char *name);
+/* Whether this mount may have changed the name, or what is there, since then. */
+bool inode_changed_since(struct inodes *inodes, const struct inode *parent, const char *name, uint64_t moment);
+/* The database, asked at `moment`, has nothing at a name. Remembered is the last such name of a directory: before a
+ * rename the kernel looks the new name up, under the lock with which it then renames. */
+void inode_note_missing(struct inodes *inodes, struct inode *parent, const char *name, uint64_t moment);
+/* Whether this was the answer just now, and this mount has not changed the name since. */
+bool inode_is_missing(struct inodes *inodes, const struct inode *parent, const char *name);
+
+/* A file that this mount creates, with one lookup. It has `attributes` (with ATTRIBUTES_FILE) and `file`, whose
+ * reference is taken over on success. */
+int inode_create(struct inodes *inodes, struct inode *parent, const char *name, struct store *store,
+                 const struct attributes *attributes, struct file *file, struct inode **ret_inode);
+/* A name was removed here. */
+void inode_removed(struct inodes *inodes, struct inode *parent, const char *name);
+/* A name was renamed here, onto whatever had the other one. */
+void inode_moved(struct inodes *inodes, struct inode *from, const char *name, struct inode *to, const char *new_name);
+void inode_exchanged(struct inodes *inodes, struct inode *one, const char *name, struct inode *other,
+                     const char *other_name);
+/* One more name was made here, with one more lookup. `revision` of a file: as it is now. */
+int inode_linked(struct inodes *inodes, struct inode *inode, struct inode *parent, const char *name,
+                 struct revision *revision);
+/* The names of unpublished files in a directory, NULL-terminated (server_free_names()); *ret_names NULL: none. */
+int inode_unpublished_in(struct inodes *inodes, const struct inode *directory, char ***ret_names);
+
 /* The kernel forgets so many lookups. */
 void inode_forget(struct inodes *inodes, struct inode *inode, uint64_t lookups);
 /* A reference of a handle. */
 void inode_hold(struct inodes *inodes, struct inode *inode);
 void inode_release(struct inodes *inodes, struct inode *inode);
 
-/* Fixed for the life of an inode. */
+/* ---- what an inode is; fixed for its life ---- */
+
 enum inode_kind inode_kind(const struct inode *inode);
 struct store *inode_store(const struct inode *inode);
 enum store_kind inode_type(const struct inode *inode);
 uint64_t inode_number(const struct inode *inode);
 /* Whether it is the top directory of a bucket. */
-bool inode_is_bucket(const struct inode *inode);
-bool inode_parent_is(const struct inode *inode, const struct inode *parent);
+bool inode_is_bucket(struct inodes *inodes, const struct inode *inode);
+bool inode_parent_is(struct inodes *inodes, const struct inode *inode, const struct inode *parent);
 /* The st_ino of what would be at `name` in `parent`. */
 uint64_t inode_number_at(const struct inode *parent, const char *name, const struct store_entry *entry);
 
+/* ---- what is known of it ---- */
+
 /* The path in its bucket (stored form, "" for the bucket itself), to be freed; with `name` behind it unless NULL. */
 char *inode_path(struct inodes *inodes, const struct inode *inode, const char *name);
-/* A reference to a file's revision; NULL for others. */
+/* A reference to a file's revision; NULL for others, and while it is unpublished. */
 struct revision *inode_revision(struct inodes *inodes, const struct inode *inode);
 /* The same content was seen again, with these attributes. */
 void inode_refresh(struct inodes *inodes, struct inode *inode, struct revision *revision);
 /* When the database was last asked about it, on the monotonic clock. */
 int64_t inode_checked_ms(struct inodes *inodes, const struct inode *inode);
+/* As this mount knows them: of a written file, with what its next publication will say. */
 struct attributes inode_attributes(struct inodes *inodes, const struct inode *inode);
+/* This mount changed all that `changes` has, in the database too, or will (times of directories). */
+int inode_change(struct inodes *inodes, struct inode *inode, const struct attributes *changes);
+/* A file was written: its next publication will say this. Until then it is not taken from the database. */
+int inode_written(struct inodes *inodes, struct inode *inode, const struct attributes *changes);
 /* A symlink's target or a directory's witness at `name` in `parent` (NULL: of the inode itself), to be freed. */
 char *inode_target(struct inodes *inodes, const struct inode *inode);
 char *inode_witness(struct inodes *inodes, struct inode *parent, const char *name);
+/* Whether its last name was removed here. */
+bool inode_is_removed(struct inodes *inodes, const struct inode *inode);
+/* The subdirectories of a directory that this mount knows of now. */
+uint32_t inode_directories(struct inodes *inodes, const struct inode *inode);
+/* Whether a directory is known to stay without entries; and that it is now. */
+bool inode_is_kept(struct inodes *inodes, const struct inode *inode);
+void inode_keep(struct inodes *inodes, struct inode *inode);
+
+/* ---- content ---- */
+
+/* A handle is opened, and closed. */
+void inode_opened(struct inodes *inodes, struct inode *inode);
+void inode_closed(struct inodes *inodes, struct inode *inode);
+/* The content as published, with a reference; shared by the handles. */
+int inode_published(struct inodes *inodes, struct inode *inode, struct chunks *chunks, struct published **ret_published);
+/* What is written of it, with a reference; NULL: nothing. */
+struct file *inode_file(struct inodes *inodes, const struct inode *inode);
+/* Gives it `file` as its written side, unless another thread was faster; returns the one it has, with a reference. */
+struct file *inode_attach_file(struct inodes *inodes, struct inode *inode, struct file *file);
+/* One more handle that may write (1), or less (-1). With the last one a written side that is clean goes. */
+void inode_writer(struct inodes *inodes, struct inode *inode, int change);
+/* Whether the database does not have it yet; and whether so, or it is being published or was removed here: whatever
+ * the database says now is not about it. */
+bool inode_is_unpublished(struct inodes *inodes, const struct inode *inode);
+bool inode_is_ours(struct inodes *inodes, const struct inode *inode);
+/* A publication begins: until its end, what is found at the name does not replace the inode. */
+void inode_begin_publishing(struct inodes *inodes, struct inode *inode);
+/* It ended: with the new revision, or without (NULL). It takes its name again if that was lost meanwhile. */
+void inode_end_publishing(struct inodes *inodes, struct inode *inode, struct revision *revision);
+/* The stores that inodes are of; at most `most`. */
+uint32_t inode_stores(struct inodes *inodes, struct store **ret_stores, uint32_t most);
+/* The revisions that are open here, references of the caller's; at most `most`. */
+uint32_t inode_open_revisions(struct inodes *inodes, const struct store *store, struct revision **ret_revisions,
+                              uint32_t most);
+
+/* ---- small files in directory order ---- */
 
 /* A listing of a directory begins; `inode` is its next entry. So that small files read in this order come in batches. */
 void inode_begin_listing(struct inodes *inodes, struct inode *directory);
 void inode_listed(struct inodes *inodes, struct inode *directory, struct inode *inode);
 /* A file is opened: the files around it whose content is worth fetching now, references of the caller's. */
 unsigned inode_follow(struct inodes *inodes, struct inode *inode, struct revision *ret_revisions[SIBLINGS_PLAN]);
-
-/* The reader that all handles of a file share; made by the first, freed by the last. */
-int inode_open_reader(struct inodes *inodes, struct inode *inode, struct chunks *chunks, struct reader **ret_reader);
-void inode_close_reader(struct inodes *inodes, struct inode *inode);
 
 void inodes_check(struct inodes *inodes);
 

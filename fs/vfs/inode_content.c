@@ -1,15 +1,37 @@
-/* What is known of an inode: its path, its revision and attributes, its reader. */
+/* What is known of an inode: its path, its revision and attributes, its content and what is written of it. */
 #include <errno.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "cache/base/check.h"
 #include "cache/base/clock.h"
 #include "fs/vfs/inode_private.h"
 
+static const struct inode *parent_of(const struct inode *inode) {
+    return inode->names ? inode->names->key.parent : NULL;
+}
+
+bool inode_is_bucket(struct inodes *inodes, const struct inode *inode) {
+    if (inode->kind != INODE_STORED || inode->type != STORE_DIRECTORY)
+        return false;
+    lock_acquire(&inodes->lock);
+    const struct inode *parent = parent_of(inode);
+    bool top = !parent || parent->kind == INODE_BUCKETS;
+    lock_release(&inodes->lock);
+    return top;
+}
+
+bool inode_parent_is(struct inodes *inodes, const struct inode *inode, const struct inode *parent) {
+    lock_acquire(&inodes->lock);
+    bool is = parent_of(inode) == parent;
+    lock_release(&inodes->lock);
+    return is;
+}
+
 static size_t path_size(const struct inode *inode) {
     size_t size = 0;
-    for (; inode && inode->parent && inode->parent->kind == INODE_STORED; inode = inode->parent)
-        size += strlen(inode->key.name) + 1;
+    for (const struct inode *parent; inode && (parent = parent_of(inode)) && parent->kind == INODE_STORED; inode = parent)
+        size += strlen(inode->names->key.name) + 1;
     return size;
 }
 
@@ -18,10 +40,10 @@ char *inode_path(struct inodes *inodes, const struct inode *inode, const char *n
     size_t size = path_size(inode), more = name ? strlen(name) + 1 : 0;
     char *path = calloc(1, size + more + 1);
     size_t end = size;
-    for (const struct inode *at = inode; path && end > 0; at = at->parent) {
-        size_t part = strlen(at->key.name);
+    for (const struct inode *at = inode; path && end > 0; at = parent_of(at)) {
+        size_t part = strlen(at->names->key.name);
         end -= part + 1;
-        memcpy(path + end, at->key.name, part);
+        memcpy(path + end, at->names->key.name, part);
         path[end + part] = '/';
     }
     lock_release(&inodes->lock);
@@ -41,10 +63,12 @@ struct revision *inode_revision(struct inodes *inodes, const struct inode *inode
 
 void inode_refresh(struct inodes *inodes, struct inode *inode, struct revision *revision) {
     lock_acquire(&inodes->lock);
-    CHECK(inode->revision && revision_same_content(inode->revision, revision));
-    struct revision *before = inode->revision;
-    inode->revision = revision_ref(revision);
-    inode->checked_ms = clock_now_ms();
+    struct revision *before = NULL;
+    if (inode->revision && revision_same_content(inode->revision, revision)) {
+        before = inode->revision;
+        inode->revision = revision_ref(revision);
+        inode->checked_ms = clock_now_ms();
+    }
     lock_release(&inodes->lock);
     revision_unref(before);
 }
@@ -58,13 +82,61 @@ int64_t inode_checked_ms(struct inodes *inodes, const struct inode *inode) {
 
 struct attributes inode_attributes(struct inodes *inodes, const struct inode *inode) {
     lock_acquire(&inodes->lock);
-    struct attributes attributes = {0};
-    if (inode->revision)
-        attributes = inode->revision->attributes;
-    else if (inode->attributes)
-        attributes = *inode->attributes;
+    const struct attributes *known = inode_known(inode);
+    struct attributes attributes = known ? *known : (struct attributes){0};
     lock_release(&inodes->lock);
     return attributes;
+}
+
+static int change_own(struct inode *inode, const struct attributes *changes) {
+    if (!inode->attributes) {
+        inode->attributes = calloc(1, sizeof *inode->attributes);
+        if (!inode->attributes)
+            return -ENOMEM;
+        if (inode->revision)
+            *inode->attributes = inode->revision->attributes;
+    }
+    attributes_apply(inode->attributes, changes);
+    return 0;
+}
+
+static int change_revision(struct inode *inode, const struct attributes *changes) {
+    struct attributes all = inode->revision->attributes;
+    attributes_apply(&all, changes);
+    struct revision *fresh = revision_with(inode->revision, &all);
+    if (!fresh)
+        return -ENOMEM;
+    revision_unref(inode->revision);
+    inode->revision = fresh;
+    return 0;
+}
+
+int inode_change(struct inodes *inodes, struct inode *inode, const struct attributes *changes) {
+    lock_acquire(&inodes->lock);
+    int result = 0;
+    if (inode->revision)
+        result = change_revision(inode, changes);
+    if (result == 0 && (inode->attributes || !inode->revision))
+        result = change_own(inode, changes);
+    lock_release(&inodes->lock);
+    return result;
+}
+
+int inode_written(struct inodes *inodes, struct inode *inode, const struct attributes *changes) {
+    lock_acquire(&inodes->lock);
+    int result = change_own(inode, changes);
+    lock_release(&inodes->lock);
+    return result;
+}
+
+void inode_count_links(struct inode *inode, int change) {
+    const struct attributes *known = inode_known(inode);
+    uint32_t links = known && known->has & ATTRIBUTES_LINKS ? known->links : 1;
+    struct attributes now = {.has = ATTRIBUTES_LINKS, .links = (uint32_t)((int64_t)links + change)};
+    if (inode->revision)
+        (void)change_revision(inode, &now);
+    if (inode->attributes || !inode->revision)
+        (void)change_own(inode, &now);
 }
 
 static char *copy_text(const struct inode *inode, enum store_kind type) {
@@ -80,10 +152,205 @@ char *inode_target(struct inodes *inodes, const struct inode *inode) {
 
 char *inode_witness(struct inodes *inodes, struct inode *parent, const char *name) {
     lock_acquire(&inodes->lock);
-    char *witness = copy_text(inode_find(inodes, parent, name), STORE_DIRECTORY);
+    struct dentry *dentry = dentry_find(inodes, parent, name);
+    char *witness = copy_text(dentry ? dentry->inode : NULL, STORE_DIRECTORY);
     lock_release(&inodes->lock);
     return witness;
 }
+
+bool inode_is_removed(struct inodes *inodes, const struct inode *inode) {
+    lock_acquire(&inodes->lock);
+    bool removed = inode->removed;
+    lock_release(&inodes->lock);
+    return removed;
+}
+
+uint32_t inode_directories(struct inodes *inodes, const struct inode *inode) {
+    lock_acquire(&inodes->lock);
+    uint32_t count = inode->directories;
+    lock_release(&inodes->lock);
+    return count;
+}
+
+bool inode_is_kept(struct inodes *inodes, const struct inode *inode) {
+    lock_acquire(&inodes->lock);
+    bool kept = inode->kept;
+    lock_release(&inodes->lock);
+    return kept;
+}
+
+void inode_keep(struct inodes *inodes, struct inode *inode) {
+    lock_acquire(&inodes->lock);
+    inode->kept = true;
+    lock_release(&inodes->lock);
+}
+
+/* ---- content ---- */
+
+void inode_opened(struct inodes *inodes, struct inode *inode) {
+    lock_acquire(&inodes->lock);
+    inode->opens++;
+    lock_release(&inodes->lock);
+}
+
+void inode_closed(struct inodes *inodes, struct inode *inode) {
+    struct published *published = NULL;
+    lock_acquire(&inodes->lock);
+    CHECK(inode->opens > 0);
+    if (--inode->opens == 0)
+        published = steal_ptr(&inode->published);
+    lock_release(&inodes->lock);
+    published_unref(published);
+}
+
+int inode_published(struct inodes *inodes, struct inode *inode, struct chunks *chunks, struct published **ret_published) {
+    lock_acquire(&inodes->lock);
+    CHECK(inode->opens > 0);
+    if (!inode->published && inode->revision)
+        inode->published = published_new(chunks, inode->revision);
+    int result = inode->published ? 0 : inode->revision ? -ENOMEM : -ENOENT;
+    if (result == 0)
+        *ret_published = published_ref(inode->published);
+    lock_release(&inodes->lock);
+    return result;
+}
+
+struct file *inode_file(struct inodes *inodes, const struct inode *inode) {
+    lock_acquire(&inodes->lock);
+    struct file *file = inode->file ? file_ref(inode->file) : NULL;
+    lock_release(&inodes->lock);
+    return file;
+}
+
+struct file *inode_attach_file(struct inodes *inodes, struct inode *inode, struct file *file) {
+    lock_acquire(&inodes->lock);
+    if (!inode->file)
+        inode->file = file_ref(file);
+    struct file *attached = file_ref(inode->file);
+    lock_release(&inodes->lock);
+    return attached;
+}
+
+void inode_writer(struct inodes *inodes, struct inode *inode, int change) {
+    struct file *clean = NULL;
+    lock_acquire(&inodes->lock);
+    inode->writers = (uint32_t)((int)inode->writers + change);
+    if (inode->writers == 0 && inode->file && !inode->publishing && (inode->removed || !inode->unpublished) &&
+        (inode->removed ? !inode->opens : !staged_dirty(file_staged(inode->file))))
+        clean = steal_ptr(&inode->file);
+    lock_release(&inodes->lock);
+    file_unref(clean);
+}
+
+bool inode_is_unpublished(struct inodes *inodes, const struct inode *inode) {
+    lock_acquire(&inodes->lock);
+    bool unpublished = inode->unpublished;
+    lock_release(&inodes->lock);
+    return unpublished;
+}
+
+bool inode_is_ours(struct inodes *inodes, const struct inode *inode) {
+    lock_acquire(&inodes->lock);
+    bool ours = inode->unpublished || inode->publishing || inode->removed;
+    lock_release(&inodes->lock);
+    return ours;
+}
+
+void inode_begin_publishing(struct inodes *inodes, struct inode *inode) {
+    lock_acquire(&inodes->lock);
+    CHECK(!inode->publishing);
+    inode->publishing = true;
+    lock_release(&inodes->lock);
+}
+
+/* Another client's revision may have been found at its name before its own came out as the newest. */
+static void take_name_again(struct inodes *inodes, struct inode *inode) {
+    struct dentry *dentry = inode->names;
+    if (inode->removed || !dentry || dentry->hashed)
+        return;
+    struct dentry *other = dentry_find(inodes, dentry->key.parent, dentry->key.name);
+    if (other) {
+        struct inode *loser = other->inode;
+        if (loser->unpublished || loser->publishing)
+            return;
+        dentry_unhash(inodes, other);
+        inode_free_unheld(inodes, loser);
+    }
+    dentry_hash(inodes, dentry);
+}
+
+void inode_end_publishing(struct inodes *inodes, struct inode *inode, struct revision *revision) {
+    struct revision *before = NULL;
+    struct published *published = NULL;
+    lock_acquire(&inodes->lock);
+    CHECK(inode->publishing);
+    inode->publishing = false;
+    for (struct dentry *dentry = inode->names; dentry; dentry = dentry->next)
+        dentry_note_change(inodes, dentry->key.parent, dentry->key.name);
+    if (revision) {
+        before = inode->revision;
+        published = steal_ptr(&inode->published);
+        inode->revision = revision_ref(revision);
+        inode_set_published(inodes, inode);
+        inode->checked_ms = clock_now_ms();
+        free(steal_ptr(&inode->attributes)); /* the revision says all of it */
+        take_name_again(inodes, inode);
+        linked_add(inodes, inode);
+    }
+    lock_release(&inodes->lock);
+    revision_unref(before);
+    published_unref(published);
+}
+
+uint32_t inode_stores(struct inodes *inodes, struct store **ret_stores, uint32_t most) {
+    struct inode *inode;
+    uint32_t count = 0;
+    lock_acquire(&inodes->lock);
+    DL_FOREACH(inodes->all, inode) {
+        bool known = !inode->store;
+        for (uint32_t i = count; !known && i > 0; i--)
+            known = ret_stores[i - 1] == inode->store;
+        if (!known && count < most)
+            ret_stores[count++] = inode->store;
+    }
+    lock_release(&inodes->lock);
+    return count;
+}
+
+uint32_t inode_open_revisions(struct inodes *inodes, const struct store *store, struct revision **ret_revisions,
+                              uint32_t most) {
+    struct inode *inode;
+    uint32_t count = 0;
+    lock_acquire(&inodes->lock);
+    DL_FOREACH(inodes->all, inode) {
+        if (inode->store == store && inode->revision && (inode->opens || inode->file) && count < most)
+            ret_revisions[count++] = revision_ref(inode->revision);
+    }
+    lock_release(&inodes->lock);
+    return count;
+}
+
+int inode_unpublished_in(struct inodes *inodes, const struct inode *directory, char ***ret_names) {
+    lock_acquire(&inodes->lock);
+    uint32_t most = inodes->unpublished, count = 0;
+    char **names = most ? calloc(most + 1, sizeof *names) : NULL;
+    int result = most && !names ? -ENOMEM : 0;
+    for (struct inode *inode = inodes->all; result == 0 && inode && inode->unpublished; inode = inode->next) {
+        if (parent_of(inode) != directory || !inode->names->hashed)
+            continue;
+        names[count] = strdup(inode->names->key.name);
+        if (!names[count++])
+            result = -ENOMEM;
+    }
+    lock_release(&inodes->lock);
+    if (result || !count)
+        server_free_names(steal_ptr(&names));
+    if (result == 0)
+        *ret_names = names;
+    return result;
+}
+
+/* ---- small files in directory order ---- */
 
 void inode_begin_listing(struct inodes *inodes, struct inode *directory) {
     lock_acquire(&inodes->lock);
@@ -103,35 +370,9 @@ void inode_listed(struct inodes *inodes, struct inode *directory, struct inode *
 
 unsigned inode_follow(struct inodes *inodes, struct inode *inode, struct revision *ret_revisions[SIBLINGS_PLAN]) {
     lock_acquire(&inodes->lock);
-    struct siblings *siblings = inode->parent ? inode->parent->siblings : NULL;
+    const struct inode *parent = parent_of(inode);
+    struct siblings *siblings = parent ? parent->siblings : NULL;
     unsigned count = siblings ? siblings_follow(siblings, inode->place, ret_revisions) : 0;
     lock_release(&inodes->lock);
     return count;
-}
-
-int inode_open_reader(struct inodes *inodes, struct inode *inode, struct chunks *chunks, struct reader **ret_reader) {
-    lock_acquire(&inodes->lock);
-    if (!inode->reader) {
-        const struct revision *revision = inode->revision;
-        bool single = revision->length > 0 && revision->length < revision->chunk_size;
-        struct chunk_file file = {.chunk_size = single ? (uint32_t)revision->length : revision->chunk_size,
-                                  .handle = inode->revision};
-        memcpy(file.revision, revision->key, sizeof file.revision);
-        inode->reader = reader_new(chunks, &file, revision->length);
-    }
-    int result = inode->reader ? 0 : -ENOMEM;
-    if (result == 0) {
-        inode->readers++;
-        *ret_reader = inode->reader;
-    }
-    lock_release(&inodes->lock);
-    return result;
-}
-
-void inode_close_reader(struct inodes *inodes, struct inode *inode) {
-    lock_acquire(&inodes->lock);
-    CHECK(inode->readers > 0);
-    if (--inode->readers == 0)
-        inode->reader = reader_free(inode->reader);
-    lock_release(&inodes->lock);
 }

@@ -1,4 +1,4 @@
-/* What an inode and their table are made of; included by inode*.c only. */
+/* What inodes, dentries and their table are made of; included by inode*.c and dentry.c only. */
 #ifndef FS_VFS_INODE_PRIVATE_H
 #define FS_VFS_INODE_PRIVATE_H
 
@@ -7,40 +7,102 @@
 #include "cache/base/lock.h"
 #include "fs/vfs/inode.h"
 
-struct inode {
-    /* fixed */
-    struct inode *parent; /* a reference; NULL for the root */
-    struct store *store;
-    uint64_t number; /* st_ino */
-    unsigned char kind, type;
-    /* under the lock */
-    bool named, lost;
-    uint32_t references; /* of handles and children */
-    uint32_t readers;    /* handles that share the reader */
-    uint64_t lookups;    /* of the kernel */
-    int64_t checked_ms;
-    struct revision *revision;
-    struct attributes *attributes; /* NULL: none but the defaults */
-    char *text;                    /* a symlink's target, a directory's witness */
-    struct reader *reader;
-    struct inode *prev, *next; /* in the list of unnamed ones */
-    struct siblings *siblings; /* of a directory: its files as last listed */
-    uint32_t place;            /* of a file: among its siblings */
+/* One name of an inode. */
+struct dentry {
+    struct inode *inode;
+    struct dentry *next; /* further names of the inode */
+    bool hashed;         /* the name leads to the inode; else it only was its last */
+    bool lost;           /* no memory to hash it */
     UT_hash_handle hh;
-    struct inode_name {
-        const struct inode *parent;
+    struct dentry_name {
+        struct inode *parent; /* a reference */
         char name[];
     } key;
 };
 
-struct inodes {
-    struct lock lock;
-    struct inode *table;   /* the named */
-    struct inode *unnamed; /* replaced or gone, but held */
-    struct inode *root;
+struct inode {
+    /* fixed */
+    struct store *store;
+    uint64_t number; /* st_ino */
+    unsigned char kind, type;
+    /* under the lock */
+    bool unpublished; /* created here, not in the database yet */
+    bool publishing;
+    bool removed; /* its last name was removed here */
+    bool kept;    /* a directory of its own */
+    bool linked;  /* in the table of hard-linked files */
+    uint32_t place;      /* of a file: among its siblings */
+    uint32_t directories; /* names of it that lead to directories */
+    uint32_t references; /* of handles and children */
+    uint32_t opens, writers; /* handles */
+    uint64_t lookups;    /* of the kernel */
+    int64_t checked_ms;
+    struct dentry *names; /* the first is its path; NULL: the root */
+    struct revision *revision;
+    struct attributes *attributes; /* of a file: what the revision does not say yet; of others NULL: none */
+    char *text;                    /* a symlink's target, a directory's witness */
+    struct published *published;
+    struct file *file;
+    struct siblings *siblings; /* of a directory: its files as last listed */
+    struct missing *missing;   /* of a directory: the name it was last found to lack */
+    struct inode *prev, *next; /* in the list of all inodes */
 };
 
-/* The named inode of a name; under the lock. */
-struct inode *inode_find(struct inodes *inodes, const struct inode *parent, const char *name);
+/* A name that is not there. */
+struct missing {
+    uint64_t moment;
+    int64_t found_ms;
+    char name[];
+};
+
+/* A hard-linked file by its identity: its names lead to one inode. */
+struct linked {
+    UT_hash_handle hh;
+    bool lost; /* no memory to hash it */
+    struct inode *inode;
+    struct linked_key {
+        struct store *store;
+        unsigned char file[ATTRIBUTES_FILE_SIZE];
+        unsigned char padding[4];
+    } key;
+};
+
+enum { CHANGES = 1024 };
+
+struct inodes {
+    struct lock lock;
+    struct dentry *table; /* the hashed */
+    struct linked *linked;
+    struct inode *all; /* the unpublished first */
+    struct inode *root;
+    uint32_t unpublished; /* how many */
+    uint64_t moment;
+    uint64_t changes[CHANGES]; /* when a name that falls here was last changed */
+};
+
+/* All under the lock. */
+struct dentry *dentry_find(struct inodes *inodes, const struct inode *parent, const char *name);
+/* A name leads to `inode` from now on; nothing has it. False without memory. */
+bool dentry_add(struct inodes *inodes, struct inode *inode, struct inode *parent, const char *name);
+/* The name leads nowhere from now on. The inode keeps it as its last when it has no other. */
+void dentry_unhash(struct inodes *inodes, struct dentry *dentry);
+void dentry_hash(struct inodes *inodes, struct dentry *dentry);
+void dentry_take_out(struct inodes *inodes, struct dentry *dentry);
+/* Whether the name was changed here since then; NULL: no. */
+bool dentry_changed(struct inodes *inodes, const struct inode *parent, const char *name, const uint64_t *since);
+void dentry_note_change(struct inodes *inodes, const struct inode *parent, const char *name);
+/* It has so many more names, or less. */
+void inode_count_links(struct inode *inode, int change);
+/* It is published, or never will be. */
+void inode_set_published(struct inodes *inodes, struct inode *inode);
+/* Its attributes as this mount knows them; NULL when there are none. */
+const struct attributes *inode_known(const struct inode *inode);
+/* The inode of a hard-linked file; what leads there from now on; and that nothing does. */
+struct inode *linked_find(struct inodes *inodes, struct store *store, const struct attributes *attributes);
+void linked_add(struct inodes *inodes, struct inode *inode);
+void linked_drop(struct inodes *inodes, struct inode *inode);
+
+/* Frees it if nobody holds it, and the parents that only it held. */
+void inode_free_unheld(struct inodes *inodes, struct inode *inode);
 
 #endif

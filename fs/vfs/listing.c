@@ -7,8 +7,10 @@
 #include "fs/vfs/directory.h"
 #include "fs/vfs/vfs_private.h"
 
-/* Offsets: 0 the start, 1 behind ".", 2 behind "..", position + 3 behind the entry at a position. */
+/* Offsets: 0 the start, 1 behind ".", 2 behind "..", position + 3 behind the entry at a position; from UNPUBLISHED on,
+ * the files that the database does not know yet. */
 enum { BEHIND_DOT = 1, BEHIND_DOTS = 2 };
+#define UNPUBLISHED (UINT64_C(1) << 48)
 
 int vfs_open_directory(struct vfs *vfs, struct inode *inode, struct handle **ret_handle) {
     char **names = NULL;
@@ -33,7 +35,7 @@ static int adopt(struct vfs *vfs, struct handle *handle, const char *stored, str
         revision_ref(entry.revision);
     entry.target = item->entry.target ? strdup(item->entry.target) : NULL;
     entry.witness = item->entry.witness ? strdup(item->entry.witness) : NULL;
-    struct inode_found found = {.kind = INODE_STORED, .store = store, .entry = &entry};
+    struct inode_found found = {.kind = INODE_STORED, .store = store, .entry = &entry, .since = &handle->moment};
     int result = inode_adopt(vfs->inodes, handle->inode, stored, &found, &ret_entry->inode);
     if (result) {
         store_entry_done(&entry);
@@ -59,7 +61,8 @@ static int give_item(struct vfs *vfs, struct handle *handle, struct store_item *
     if (*ret_full)
         return 0;
     int result = 0;
-    if (with_inodes && is_stored) /* names of our own are looked up when they are used */
+    bool crossed = inode_changed_since(vfs->inodes, handle->inode, stored, handle->moment);
+    if (with_inodes && is_stored && !crossed) /* else it is looked up when it is used */
         result = adopt(vfs, handle, stored, item, &entry);
     else
         vfs_fill(vfs, item->entry.kind, inode_number_at(handle->inode, stored, is_stored ? &item->entry : NULL),
@@ -83,20 +86,54 @@ static bool give_dots(struct vfs *vfs, struct handle *handle, uint64_t *offset,
     return true;
 }
 
+/* A file that was unpublished when the listing began, and has not been among what the database gave. */
+static bool give_unpublished(struct vfs *vfs, struct handle *handle, const char *stored, uint64_t next,
+                             bool with_inodes, const struct vfs_taker *taker) {
+    char name[NAMES_COMPONENT_MOST + 1];
+    struct vfs_entry entry = {0};
+    if (directory_gave(handle->directory, stored) || names_decode(stored, strlen(stored), name))
+        return true;
+    if (!taker->fits(taker->context, name))
+        return false;
+    struct inode *inode = inode_at(vfs->inodes, handle->inode, stored);
+    if (!inode)
+        return true; /* removed meanwhile */
+    vfs_fill_inode(vfs, inode, &entry.attributes);
+    if (with_inodes && inode_find_unpublished(vfs->inodes, handle->inode, stored, &entry.inode))
+        vfs_fill_inode(vfs, entry.inode, &entry.attributes);
+    inode_release(vfs->inodes, inode);
+    taker->take(taker->context, name, &entry, next);
+    return true;
+}
+
+static void give_all_unpublished(struct vfs *vfs, struct handle *handle, uint64_t offset, bool with_inodes,
+                                 const struct vfs_taker *taker) {
+    uint64_t i = 0, first = offset > UNPUBLISHED ? offset - UNPUBLISHED : 0;
+    for (; handle->unpublished && handle->unpublished[i]; i++)
+        if (i >= first &&
+            !give_unpublished(vfs, handle, handle->unpublished[i], UNPUBLISHED + i + 1, with_inodes, taker))
+            return;
+}
+
+static int begin_listing(struct vfs *vfs, struct handle *handle) {
+    server_free_names(steal_ptr(&handle->unpublished));
+    handle->moment = inode_moment(vfs->inodes);
+    directory_rewind(handle->directory);
+    inode_begin_listing(vfs->inodes, handle->inode);
+    return inode_unpublished_in(vfs->inodes, handle->inode, &handle->unpublished);
+}
+
 int vfs_read_directory(struct vfs *vfs, struct handle *handle, uint64_t offset, bool with_inodes,
                        const struct vfs_taker *taker) {
     stats_add(STAT_directory_reads, 1);
-    if (offset == 0) {
-        directory_rewind(handle->directory);
-        inode_begin_listing(vfs->inodes, handle->inode);
-    }
+    int result = offset == 0 ? begin_listing(vfs, handle) : 0;
     bool given = false; /* an entry of the database: dots alone are no answer */
-    if (!give_dots(vfs, handle, &offset, taker))
-        return 0;
-    for (bool full = false;; given = true) {
+    if (result || !give_dots(vfs, handle, &offset, taker))
+        return result;
+    for (bool full = false; offset < UNPUBLISHED; given = true) {
         struct store_item *item;
         uint64_t position;
-        int result = directory_get(handle->directory, offset - BEHIND_DOTS, &position, &item);
+        result = directory_get(handle->directory, offset - BEHIND_DOTS, &position, &item);
         if (result > 0) {
             offset = position + BEHIND_DOTS + 1;
             result = give_item(vfs, handle, item, offset, with_inodes, taker, &full);
@@ -104,6 +141,10 @@ int vfs_read_directory(struct vfs *vfs, struct handle *handle, uint64_t offset, 
                 continue;
         }
         /* What was given is given; the error comes again with the next question. */
-        return result < 0 && !given ? result : 0;
+        if (result < 0 || full)
+            return result < 0 && !given ? result : 0;
+        break;
     }
+    give_all_unpublished(vfs, handle, offset, with_inodes, taker);
+    return 0;
 }

@@ -1,6 +1,7 @@
 #include "fs/vfs/vfs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 #include <utlist.h>
@@ -37,6 +38,8 @@ struct vfs *vfs_free(struct vfs *vfs) {
     if (vfs) {
         while (vfs->handles)
             vfs_close(vfs, vfs->handles);
+        if (vfs->inodes)
+            chores_settle(vfs);
         inodes_free(vfs->inodes);
         lock_done(&vfs->lock);
         free(vfs);
@@ -48,34 +51,59 @@ struct inode *vfs_root(struct vfs *vfs) {
     return inodes_root(vfs->inodes);
 }
 
-static int lookup_stored(struct vfs *vfs, struct inode *parent, const char *name, struct inode **ret_inode) {
-    char stored[NAMES_STORED_MOST + 1];
-    int result = names_encode(name, stored);
-    if (result)
-        return result == -EINVAL ? -ENOENT : result;
+enum { LOOKUP_TRIES = 3 };
+
+/* Whether a name has another path than when it was asked for: a directory above it was renamed. */
+static bool has_moved(struct vfs *vfs, struct inode *parent, const char *stored, const char *path) {
+    cleanup_free char *now = inode_path(vfs->inodes, parent, stored);
+    return now && strcmp(now, path) != 0;
+}
+
+/* Asks what is at a name, and again when this mount changed it meanwhile: then the answer may be from before. */
+static int lookup_stored(struct vfs *vfs, struct inode *parent, const char *stored, struct inode **ret_inode) {
     struct store *store = inode_store(parent);
-    cleanup_free char *path = inode_path(vfs->inodes, parent, stored);
-    cleanup_free char *witness = inode_witness(vfs->inodes, parent, stored);
     struct store_entry entry = {0};
-    if (!path)
-        return -ENOMEM;
-    result = store->ops->lookup(store, path, witness, &entry);
-    if (result == -ENOENT)
-        inode_drop(vfs->inodes, parent, stored);
+    uint64_t moment = 0;
+    int result = -ENOENT;
+    for (int i = 0; i < LOOKUP_TRIES; i++) {
+        moment = inode_moment(vfs->inodes);
+        cleanup_free char *path = inode_path(vfs->inodes, parent, stored);
+        cleanup_free char *witness = inode_witness(vfs->inodes, parent, stored);
+        if (!path)
+            return -ENOMEM;
+        store_entry_done(&entry);
+        result = store->ops->lookup(store, path, witness, &entry);
+        if (!inode_changed_since(vfs->inodes, parent, stored, moment) && !has_moved(vfs, parent, stored, path))
+            break;
+    }
+    if (result == -ENOENT) {
+        inode_drop(vfs->inodes, parent, stored, &moment);
+        inode_note_missing(vfs->inodes, parent, stored, moment);
+    }
     if (result)
         return result;
-    struct inode_found found = {.kind = INODE_STORED, .store = store, .entry = &entry};
+    struct inode_found found = {.kind = INODE_STORED, .store = store, .entry = &entry, .since = &moment};
     result = inode_adopt(vfs->inodes, parent, stored, &found, ret_inode);
     if (result)
         store_entry_done(&entry);
     return result;
 }
 
+static int lookup_name(struct vfs *vfs, struct inode *parent, const char *name, struct inode **ret_inode) {
+    char stored[NAMES_STORED_MOST + 1];
+    int result = names_encode(name, stored);
+    if (result)
+        return result == -EINVAL ? -ENOENT : result;
+    if (inode_find_unpublished(vfs->inodes, parent, stored, ret_inode)) /* the database does not know it yet */
+        return 0;
+    return lookup_stored(vfs, parent, stored, ret_inode);
+}
+
 int vfs_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct vfs_entry *ret_entry) {
     stats_add(STAT_lookups, 1);
     bool stored = inode_kind(parent) == INODE_STORED && !control_is(vfs, parent, name);
     struct inode *inode;
-    int result = stored ? lookup_stored(vfs, parent, name, &inode) : control_lookup(vfs, parent, name, &inode);
+    int result = stored ? lookup_name(vfs, parent, name, &inode) : control_lookup(vfs, parent, name, &inode);
     if (result)
         return result;
     ret_entry->inode = inode;
@@ -93,9 +121,12 @@ int vfs_attributes(struct vfs *vfs, struct inode *inode, struct stat *ret_attrib
 }
 
 int vfs_readlink(struct vfs *vfs, struct inode *inode, char **ret_target) {
-    char *target = inode_target(vfs->inodes, inode);
-    if (!target)
+    cleanup_free char *stored = inode_target(vfs->inodes, inode);
+    if (!stored)
         return -EINVAL;
+    char *target = names_decode_target(stored);
+    if (!target)
+        return -ENOMEM;
     *ret_target = target;
     return 0;
 }
@@ -118,9 +149,8 @@ static bool is_trusted(struct vfs *vfs, struct inode *inode) {
            clock_now_ms() - inode_checked_ms(vfs->inodes, inode) < vfs->config.trust_ms;
 }
 
-/* The content that is newest now must be the one this inode stands for. */
-static int revalidate(struct vfs *vfs, struct inode *inode) {
-    if (inode_kind(inode) == INODE_BY_ID || is_trusted(vfs, inode))
+int vfs_revalidate(struct vfs *vfs, struct inode *inode) {
+    if (inode_kind(inode) == INODE_BY_ID || inode_is_ours(vfs->inodes, inode) || is_trusted(vfs, inode))
         return 0;
     struct store *store = inode_store(inode);
     cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
@@ -131,6 +161,9 @@ static int revalidate(struct vfs *vfs, struct inode *inode) {
     int result = store->ops->newest(store, path, &newest);
     if (result && result != -ENOENT)
         return result;
+    cleanup_with(revision_unref) struct revision *now = inode_revision(vfs->inodes, inode);
+    if (inode_is_ours(vfs->inodes, inode) || !revision_same_content(mine, now)) /* published here meanwhile */
+        return 0;
     if (result == -ENOENT || !revision_same_content(newest, mine)) {
         stats_add(STAT_stale_opens, 1);
         return -ESTALE;
@@ -154,26 +187,102 @@ static void fetch_siblings(struct vfs *vfs, struct inode *inode) {
         revision_unref(revisions[i]);
 }
 
-static int open_stored(struct vfs *vfs, struct inode *inode, struct handle *handle) {
-    int result = revalidate(vfs, inode);
+int vfs_check_damage(struct vfs *vfs, struct inode *inode) {
+    cleanup_with(revision_unref) struct revision *revision = inode_revision(vfs->inodes, inode);
+    if (!revision || !revision->damage)
+        return 0;
+    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+    log_error("file '%s' cannot be read: %s", path ? path : "?", revision->damage);
+    stats_add(STAT_damaged_chunks, 1);
+    return -EIO;
+}
+
+static int open_for_writing(struct vfs *vfs, struct inode *inode, int flags, const struct vfs_caller *caller,
+                            struct handle *handle) {
+    int result = vfs_may_change(vfs, inode);
     if (result)
         return result;
-    cleanup_with(revision_unref) struct revision *revision = inode_revision(vfs->inodes, inode);
-    if (revision->damage) {
-        cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
-        log_error("file '%s' cannot be read: %s", path ? path : "?", revision->damage);
-        stats_add(STAT_damaged_chunks, 1);
-        return -EIO;
+    handle->writable = true;
+    handle->writers[handle->writer_count++] = caller->pid;
+    inode_writer(vfs->inodes, inode, 1); /* first: the written side goes with the last writer */
+    result = vfs_file(vfs, inode, &handle->file);
+    return result == 0 && flags & O_TRUNC ? vfs_cut(vfs, inode, handle->file, 0) : result;
+}
+
+static uint64_t digest_of(const char *path) {
+    uint64_t digest = UINT64_C(14695981039346656037); /* FNV-1a */
+    for (; *path; path++)
+        digest = (digest ^ (unsigned char)*path) * UINT64_C(1099511628211);
+    return digest;
+}
+
+static void expect_retry(struct vfs *vfs, pid_t thread, uint64_t name) {
+    lock_acquire(&vfs->lock);
+    vfs->retries[vfs->next_retry++ % RETRIES] = (struct retry){thread, name, clock_now_ms()};
+    lock_release(&vfs->lock);
+}
+
+/* Whether this thread's open() was sent to look the name up again, and this inode is what was found since. */
+static bool is_retry(struct vfs *vfs, pid_t thread, uint64_t name, int64_t checked_ms) {
+    bool found = false;
+    lock_acquire(&vfs->lock);
+    for (unsigned i = 0; i < RETRIES && thread; i++) {
+        struct retry *retry = &vfs->retries[i];
+        if (retry->thread != thread || retry->name != name)
+            continue;
+        found |= checked_ms >= retry->at_ms;
+        *retry = (struct retry){0}; /* it is good for one open */
     }
+    lock_release(&vfs->lock);
+    return found;
+}
+
+static int open_newest(struct vfs *vfs, struct inode *inode, const struct vfs_caller *caller) {
+    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+    if (!path)
+        return -ENOMEM;
+    uint64_t name = digest_of(path);
+    if (is_retry(vfs, caller->pid, name, inode_checked_ms(vfs->inodes, inode)))
+        return 0;
+    int result = vfs_revalidate(vfs, inode);
+    if (result == -ESTALE)
+        expect_retry(vfs, caller->pid, name);
+    return result;
+}
+
+static int open_stored(struct vfs *vfs, struct inode *inode, int flags, const struct vfs_caller *caller,
+                       struct handle *handle) {
+    bool writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
+    int result = open_newest(vfs, inode, caller);
+    if (result == 0 && !(flags & O_TRUNC))
+        result = vfs_check_damage(vfs, inode);
+    if (result)
+        return result;
+    handle->stored = true;
+    inode_opened(vfs->inodes, inode);
+    if (writes)
+        return open_for_writing(vfs, inode, flags, caller, handle);
     fetch_siblings(vfs, inode);
-    return inode_open_reader(vfs->inodes, inode, vfs->config.chunks, &handle->reader);
+    return 0;
+}
+
+/* Publishes what a handle leaves behind: pages of an mmap come after the last close. */
+static void close_writer(struct vfs *vfs, const struct handle *handle) {
+    bool left = handle->file && vfs_publish(vfs, handle->inode) != 0;
+    if (left)
+        chores_keep_unsaved(vfs, handle->inode);
+    inode_writer(vfs->inodes, handle->inode, -1);
 }
 
 static void close_parts(struct vfs *vfs, const struct handle *handle) {
-    if (handle->reader)
-        inode_close_reader(vfs->inodes, handle->inode);
+    if (handle->writable)
+        close_writer(vfs, handle);
+    file_unref(handle->file);
+    if (handle->stored)
+        inode_closed(vfs->inodes, handle->inode);
     blob_unref(handle->text);
     directory_free(handle->directory);
+    server_free_names(handle->unpublished);
 }
 
 int vfs_keep_handle(struct vfs *vfs, const struct handle *handle, struct handle **ret_handle) {
@@ -191,12 +300,17 @@ int vfs_keep_handle(struct vfs *vfs, const struct handle *handle, struct handle 
     return 0;
 }
 
-int vfs_open(struct vfs *vfs, struct inode *inode, struct handle **ret_handle, bool *ret_live) {
+int vfs_open(struct vfs *vfs, struct inode *inode, int flags, const struct vfs_caller *caller,
+             struct handle **ret_handle, bool *ret_live) {
     struct handle handle = {.inode = inode};
     bool text = inode_kind(inode) == INODE_STATUS || inode_kind(inode) == INODE_STATUS_JSON;
     stats_add(STAT_opens, 1);
-    int result = text ? open_text(vfs, inode, &handle) : open_stored(vfs, inode, &handle);
-    if (result == 0)
+    if (text && (flags & O_ACCMODE) != O_RDONLY)
+        return -EACCES;
+    int result = text ? open_text(vfs, inode, &handle) : open_stored(vfs, inode, flags, caller, &handle);
+    if (result)
+        close_parts(vfs, &handle);
+    else
         result = vfs_keep_handle(vfs, &handle, ret_handle);
     if (result == 0)
         *ret_live = text;
@@ -213,14 +327,46 @@ static void read_text(const struct handle *handle, int64_t offset, size_t size, 
                                             .size = rest < size ? rest : size};
 }
 
+/* What is written over what is published, in one piece. */
+static int read_staged(struct vfs *vfs, struct file *file, int64_t offset, size_t size, struct reader_view *ret_views,
+                       unsigned *ret_count) {
+    cleanup_with(blob_unref) struct blob *blob = blob_new(chunks_budget(vfs->config.chunks), size);
+    if (!blob)
+        return -ENOMEM;
+    int64_t count = staged_read(file_staged(file), offset, size, blob->bytes);
+    if (count < 0)
+        return (int)count;
+    *ret_count = count > 0;
+    if (count > 0) {
+        const unsigned char *bytes = blob->bytes;
+        ret_views[0] = (struct reader_view){.bytes = bytes, .size = (size_t)count, .blob = steal_ptr(&blob)};
+    }
+    return 0;
+}
+
+static int read_stored(struct vfs *vfs, struct inode *inode, int64_t offset, size_t size,
+                       struct reader_view *ret_views, unsigned *ret_count) {
+    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
+    cleanup_with(published_unref) struct published *published = NULL;
+    if (file && staged_dirty(file_staged(file)))
+        return read_staged(vfs, file, offset, size, ret_views, ret_count);
+    int result = inode_published(vfs->inodes, inode, vfs->config.chunks, &published);
+    if (result == 0)
+        return published_read(published, offset, size, ret_views, ret_count);
+    if (result == -ENOENT) { /* created here, and nothing written yet */
+        *ret_count = 0;
+        return 0;
+    }
+    return result;
+}
+
 int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size, struct reader_view *ret_views,
              unsigned *ret_count) {
-    (void)vfs;
     int result = 0;
     if (handle->text)
         read_text(handle, offset, size, ret_views, ret_count);
     else
-        result = reader_read(handle->reader, offset, size, ret_views, ret_count);
+        result = read_stored(vfs, handle->inode, offset, size, ret_views, ret_count);
     stats_add(STAT_reads, 1);
     for (unsigned i = 0; result == 0 && i < *ret_count; i++)
         stats_add(STAT_bytes_read, ret_views[i].size);

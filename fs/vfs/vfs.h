@@ -1,7 +1,8 @@
 /* The filesystem as plain functions on inodes and handles. No FUSE in it.
  *
  * It promises what a reader sees: one revision per open file, whole or an error; open() of the newest in the modes
- * that ask; directories in a stable order. It is read-only.
+ * that ask; directories in a stable order. And a writer: what vfs_flush() or vfs_sync() answered with 0 is stored for
+ * good and what the next open() anywhere sees; what it answered with an error is kept and tried again.
  *
  * Threads: all functions from any thread; they block as the store does. No lock is held meanwhile.
  * Memory: inodes live by lookup counts (vfs_forget) and handles; handles are the caller's to close, those left over are closed
@@ -24,6 +25,8 @@ struct vfs_config {
     struct server *server;
     const char *bucket; /* "*": all, each a top directory */
     struct chunks *chunks;
+    struct staging *staging; /* NULL: read-only, every change is -EROFS */
+    int64_t max_file_size;   /* bytes; -EFBIG beyond */
     uid_t uid;
     gid_t gid;
     mode_t umask;
@@ -50,8 +53,33 @@ struct vfs_taker {
     void (*take)(void *context, const char *name, const struct vfs_entry *entry, uint64_t next);
 };
 
+/* Who asks. */
+struct vfs_caller {
+    uid_t uid;
+    gid_t gid;
+    pid_t pid; /* 0: unknown, the kernel itself */
+    mode_t umask;
+};
+
+/* What vfs_change() sets, as `set` says. */
+struct vfs_change {
+    enum {
+        VFS_MODE = 1,
+        VFS_UID = 2,
+        VFS_GID = 4,
+        VFS_SIZE = 8,
+        VFS_ATIME = 16,
+        VFS_MTIME = 32,
+    } set;
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+    int64_t size;
+    struct timespec atime, mtime;
+};
+
 int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs);
-/* Takes NULL, returns NULL. */
+/* Publishes what is left first. Takes NULL, returns NULL. */
 struct vfs *vfs_free(struct vfs *vfs);
 struct inode *vfs_root(struct vfs *vfs);
 
@@ -62,8 +90,9 @@ int vfs_attributes(struct vfs *vfs, struct inode *inode, struct stat *ret_attrib
 /* To be freed. */
 int vfs_readlink(struct vfs *vfs, struct inode *inode, char **ret_target);
 
-/* *ret_live: the content is made at each open and has no size yet. */
-int vfs_open(struct vfs *vfs, struct inode *inode, struct handle **ret_handle, bool *ret_live);
+/* `flags` are those of open(2). *ret_live: the content is made at each open and has no size yet. */
+int vfs_open(struct vfs *vfs, struct inode *inode, int flags, const struct vfs_caller *caller,
+             struct handle **ret_handle, bool *ret_live);
 int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size, struct reader_view *ret_views,
              unsigned *ret_count);
 /* Of a file or a directory. */
@@ -73,6 +102,54 @@ int vfs_open_directory(struct vfs *vfs, struct inode *inode, struct handle **ret
 /* Gives entries from `offset` on (0: from the start, with what is there now) until one does not fit. */
 int vfs_read_directory(struct vfs *vfs, struct handle *handle, uint64_t offset, bool with_inodes,
                        const struct vfs_taker *taker);
+
+/* ---- content ---- */
+
+int vfs_write(struct vfs *vfs, struct handle *handle, int64_t offset, const void *bytes, size_t size,
+              const struct vfs_caller *caller);
+/* A descriptor is closed: publishes what is written, unless the closer neither opened the handle nor wrote through it. */
+int vfs_flush(struct vfs *vfs, struct handle *handle, const struct vfs_caller *caller);
+/* Publishes what is written. */
+int vfs_sync(struct vfs *vfs, struct handle *handle);
+/* `mode` as fallocate(2) has it: 0, and FALLOC_FL_KEEP_SIZE, _PUNCH_HOLE, _ZERO_RANGE. */
+int vfs_allocate(struct vfs *vfs, struct handle *handle, int mode, int64_t offset, int64_t size);
+/* SEEK_DATA or SEEK_HOLE: the offset, or -errno. */
+int64_t vfs_seek(struct vfs *vfs, struct handle *handle, int64_t offset, int whence);
+
+/* ---- names and attributes ---- */
+
+/* Sets attributes. A size without `handle` (NULL) is published before this returns. */
+int vfs_change(struct vfs *vfs, struct inode *inode, struct handle *handle, const struct vfs_change *change,
+               struct stat *ret_attributes);
+int vfs_create(struct vfs *vfs, struct inode *parent, const char *name, mode_t mode, int flags,
+               const struct vfs_caller *caller, struct vfs_entry *ret_entry, struct handle **ret_handle);
+/* A regular file, FIFO, socket or device node, as mode says. */
+int vfs_mknod(struct vfs *vfs, struct inode *parent, const char *name, mode_t mode, dev_t device,
+              const struct vfs_caller *caller, struct vfs_entry *ret_entry);
+int vfs_mkdir(struct vfs *vfs, struct inode *parent, const char *name, mode_t mode, const struct vfs_caller *caller,
+              struct vfs_entry *ret_entry);
+int vfs_symlink(struct vfs *vfs, struct inode *parent, const char *name, const char *target,
+                const struct vfs_caller *caller, struct vfs_entry *ret_entry);
+int vfs_link(struct vfs *vfs, struct inode *inode, struct inode *parent, const char *name, struct vfs_entry *ret_entry);
+int vfs_unlink(struct vfs *vfs, struct inode *parent, const char *name);
+int vfs_rmdir(struct vfs *vfs, struct inode *parent, const char *name);
+/* `flags`: 0, RENAME_NOREPLACE or RENAME_EXCHANGE. */
+int vfs_rename(struct vfs *vfs, struct inode *parent, const char *name, struct inode *new_parent, const char *new_name,
+               unsigned flags);
+
+/* Extended attributes: the value's size, and as much of the value as `size` has room for; -ERANGE when it has not but
+ * is not 0. -ENODATA, -EOPNOTSUPP: not in a namespace that is kept. */
+ssize_t vfs_get_xattr(struct vfs *vfs, struct inode *inode, const char *name, void *value, size_t size);
+/* Names, each with its NUL; likewise. */
+ssize_t vfs_list_xattrs(struct vfs *vfs, struct inode *inode, char *names, size_t size);
+/* `flags` as setxattr(2) has them. */
+int vfs_set_xattr(struct vfs *vfs, struct inode *inode, const char *name, const void *value, size_t size, int flags);
+int vfs_remove_xattr(struct vfs *vfs, struct inode *inode, const char *name);
+
+/* To be called once a second, by one thread: sends times of directories, tries again what could not be published. */
+void vfs_tick(struct vfs *vfs);
+/* To be called once a minute: the housekeeping of the stores in use. May take long. */
+void vfs_tidy(struct vfs *vfs);
 
 /* What df shows: a database has no size, so a large one, the same each time. Never blocks. */
 void vfs_statistics(struct vfs *vfs, struct statvfs *ret_statistics);

@@ -3,17 +3,43 @@
 #define FS_VFS_VFS_PRIVATE_H
 
 #include "cache/base/lock.h"
+#include "fs/store/names.h"
 #include "fs/vfs/directory.h"
 #include "fs/vfs/inode.h"
 #include "fs/vfs/vfs.h"
 
+enum { HANDLE_WRITERS = 8 };
+
 /* An open file or directory. */
 struct handle {
     struct inode *inode;
-    struct reader *reader;       /* of a stored file */
+    bool stored;                 /* of a stored file: content is read and written through the inode */
+    bool writable;               /* it is counted among the inode's writers */
+    struct file *file;           /* of a writable one; a reference */
     struct blob *text;           /* of a status file */
     struct directory *directory; /* of a directory */
-    struct handle *prev, *next;  /* in vfs->handles */
+    uint64_t moment;             /* of a directory: when its entries were asked for */
+    char **unpublished;          /* of a directory: files of this mount that it had at the start */
+    pid_t writers[HANDLE_WRITERS]; /* processes that opened it or wrote through it; under vfs->lock */
+    unsigned writer_count;         /* more than HANDLE_WRITERS: too many to tell */
+    struct handle *prev, *next;    /* in vfs->handles */
+};
+
+/* An inode with something to be done about it later. */
+struct chore {
+    struct inode *inode; /* a reference */
+    struct chore *next;
+};
+
+enum { RETRIES = 64 };
+
+/* A thread whose open() was answered ESTALE: within the same call the kernel looks the name up again and opens what
+ * that finds. It found the newest since the call began, so it is not asked for once more: else a file that is replaced
+ * all the time could not be opened. */
+struct retry {
+    pid_t thread;
+    uint64_t name; /* digest of the path */
+    int64_t at_ms;
 };
 
 struct vfs {
@@ -21,6 +47,11 @@ struct vfs {
     struct inodes *inodes;
     struct lock lock;       /* guards the list of handles */
     struct handle *handles; /* open; at unmount some may never have been released */
+    struct retry retries[RETRIES]; /* the latest; a ring */
+    unsigned next_retry;
+    struct chore *touched;  /* directories whose times the database does not have */
+    struct chore *unsaved;  /* files without handles that could not be published */
+    unsigned ticks;         /* of vfs_tick(); its thread only */
     time_t started; /* the time of directories that have none of their own */
 };
 
@@ -32,6 +63,43 @@ void vfs_fill_inode(const struct vfs *vfs, struct inode *inode, struct stat *ret
 
 /* Gives an opened handle to the caller. `handle` is copied. */
 int vfs_keep_handle(struct vfs *vfs, const struct handle *handle, struct handle **ret_handle);
+
+/* What the store knows an inode by. `path` and `revision` are references of the caller's that outlive the object. */
+struct store_object vfs_object(const struct inode *inode, const char *path, const struct revision *revision);
+/* Asks whether the content that is newest now is the one this inode stands for: -ESTALE when it is not. */
+int vfs_revalidate(struct vfs *vfs, struct inode *inode);
+/* -EIO, logged, when what is published cannot be read. */
+int vfs_check_damage(struct vfs *vfs, struct inode *inode);
+/* The written side of an inode that counts its caller as a writer, made when it has none; a reference. */
+int vfs_file(struct vfs *vfs, struct inode *inode, struct file **ret_file);
+/* Publishes what is written, if anything is. */
+int vfs_publish(struct vfs *vfs, struct inode *inode);
+/* Sets attributes: in the database where it has the inode, else with what will be published. */
+int vfs_change_stored(struct vfs *vfs, struct inode *inode, const struct attributes *changes);
+/* An entry of a directory changed now: its times, which go to the database later. */
+void vfs_touch_directory(struct vfs *vfs, struct inode *directory);
+/* Sets the length of a written file. */
+int vfs_cut(struct vfs *vfs, struct inode *inode, struct file *file, int64_t length);
+/* 1 and what is at a name as this mount last saw it, with a reference, or 0; or -errno. `ret_stored`: the stored name. */
+int vfs_known(struct vfs *vfs, struct inode *parent, const char *name, char ret_stored[NAMES_STORED_MOST + 1],
+              struct inode **ret_inode);
+/* For changes of names: a directory that exists only by its files stays without them; -ENOTEMPTY when files that are
+ * not published yet are in a directory; a name of an inode was removed; and one that the database does not know. */
+int vfs_keep_directory(struct vfs *vfs, struct inode *directory);
+int vfs_check_empty(struct vfs *vfs, struct inode *directory);
+void vfs_note_lost_name(struct vfs *vfs, struct inode *inode);
+void vfs_drop_unpublished(struct vfs *vfs, struct inode *inode, struct file *file, struct inode *parent,
+                          const char *stored);
+/* Keeps publications of a file away while its name changes; NULL when nothing is written of it. */
+struct file *vfs_shut(struct vfs *vfs, struct inode *inode);
+void vfs_reopen(struct file *file);
+/* The last handle is gone and content is left over that could not be published. */
+void chores_keep_unsaved(struct vfs *vfs, struct inode *inode);
+/* All that is left over, before the end. */
+void chores_settle(struct vfs *vfs);
+int64_t vfs_now_ns(void);
+/* 0, or why nothing may be changed at or below this inode. */
+int vfs_may_change(const struct vfs *vfs, const struct inode *inode);
 
 /* .gridfs and the directory of all buckets: names that no bucket holds. */
 int control_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct inode **ret_inode);

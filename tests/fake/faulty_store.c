@@ -5,14 +5,24 @@
 
 #include "cache/base/check.h"
 
+/* 0, or the error that is planned for this time. */
+static int follow(struct faulty_plan *plan) {
+    unsigned left = atomic_load(&plan->countdown);
+    while (left && !atomic_compare_exchange_weak(&plan->countdown, &left, left - 1))
+        ;
+    return left == 1 ? atomic_load(&plan->error) : 0;
+}
+
 /* Counts a call, waits at its gate; 0, or the error that it was told. */
 static int pass(struct faulty_store *faulty, enum faulty_call call) {
     atomic_fetch_add(&faulty->calls[call], 1);
     gate_pass(&faulty->gates[call]);
-    unsigned left = atomic_load(&faulty->countdown[call]);
-    while (left && !atomic_compare_exchange_weak(&faulty->countdown[call], &left, left - 1))
-        ;
-    return left == 1 ? atomic_load(&faulty->errors[call]) : 0;
+    return follow(&faulty->before[call]);
+}
+
+/* What is said of a change that was made, or not. */
+static int answer(struct faulty_store *faulty, enum faulty_call call, int result) {
+    return result ? result : follow(&faulty->after[call]);
 }
 
 static struct faulty_store *faulty_of(struct store *store) {
@@ -114,6 +124,132 @@ static int fetch_heads(struct store *store, struct revision *const *revisions, u
                   : faulty->behind->ops->fetch_heads(faulty->behind, revisions, count, budget, ret_blobs, ret_errors);
 }
 
+/* ---- changes ---- */
+
+/* The answer to a change of a file: its revision goes to the caller, or is lost with the answer. */
+static int answer_revision(struct faulty_store *faulty, enum faulty_call call, int result, struct revision *revision,
+                           struct revision **ret_revision) {
+    result = answer(faulty, call, result);
+    adopt(faulty, revision);
+    if (result)
+        revision_unref(revision);
+    else if (revision)
+        *ret_revision = revision;
+    return result;
+}
+
+static int put(struct store *store, const struct store_put *put, struct revision **ret_revision) {
+    struct faulty_store *faulty = faulty_of(store);
+    struct revision *revision = NULL;
+    int result = pass(faulty, FAULTY_PUT);
+    if (result == 0)
+        result = faulty->behind->ops->put(faulty->behind, put, &revision);
+    return answer_revision(faulty, FAULTY_PUT, result, revision, ret_revision);
+}
+
+static int reserve(struct store *store, const char *path, struct store_lease **ret_lease) {
+    struct faulty_store *faulty = faulty_of(store);
+    struct store_lease *lease = NULL;
+    int result = pass(faulty, FAULTY_RESERVE);
+    if (result == 0)
+        result = faulty->behind->ops->reserve(faulty->behind, path, &lease);
+    result = answer(faulty, FAULTY_RESERVE, result);
+    if (result)
+        faulty->behind->ops->release(faulty->behind, lease);
+    else
+        *ret_lease = lease;
+    return result;
+}
+
+static struct store_lease *release(struct store *store, struct store_lease *lease) {
+    struct faulty_store *faulty = faulty_of(store);
+    pass(faulty, FAULTY_RELEASE);
+    return faulty->behind->ops->release(faulty->behind, lease);
+}
+
+static int make(struct store *store, const char *path, const struct store_entry *node) {
+    struct faulty_store *faulty = faulty_of(store);
+    int result = pass(faulty, FAULTY_MAKE);
+    if (result == 0)
+        result = faulty->behind->ops->make(faulty->behind, path, node);
+    return answer(faulty, FAULTY_MAKE, result);
+}
+
+static int keep_directory(struct store *store, const char *path) {
+    struct faulty_store *faulty = faulty_of(store);
+    int result = pass(faulty, FAULTY_KEEP_DIRECTORY);
+    if (result == 0)
+        result = faulty->behind->ops->keep_directory(faulty->behind, path);
+    return answer(faulty, FAULTY_KEEP_DIRECTORY, result);
+}
+
+static int remove_name(struct store *store, const struct store_object *object) {
+    struct faulty_store *faulty = faulty_of(store);
+    int result = pass(faulty, FAULTY_REMOVE);
+    if (result == 0)
+        result = faulty->behind->ops->remove(faulty->behind, object);
+    return answer(faulty, FAULTY_REMOVE, result);
+}
+
+static int remove_directory(struct store *store, const char *path) {
+    struct faulty_store *faulty = faulty_of(store);
+    int result = pass(faulty, FAULTY_REMOVE_DIRECTORY);
+    if (result == 0)
+        result = faulty->behind->ops->remove_directory(faulty->behind, path);
+    return answer(faulty, FAULTY_REMOVE_DIRECTORY, result);
+}
+
+static int rename_name(struct store *store, const struct store_rename *rename) {
+    struct faulty_store *faulty = faulty_of(store);
+    int result = pass(faulty, FAULTY_RENAME);
+    if (result == 0)
+        result = faulty->behind->ops->rename(faulty->behind, rename);
+    return answer(faulty, FAULTY_RENAME, result);
+}
+
+static int link_name(struct store *store, const struct store_object *object, const char *path,
+                     struct revision **ret_revision) {
+    struct faulty_store *faulty = faulty_of(store);
+    struct revision *revision = NULL;
+    int result = pass(faulty, FAULTY_LINK);
+    if (result == 0)
+        result = faulty->behind->ops->link(faulty->behind, object, path, &revision);
+    return answer_revision(faulty, FAULTY_LINK, result, revision, ret_revision);
+}
+
+static int set_attributes(struct store *store, const struct store_object *object, const struct attributes *changes,
+                          struct revision **ret_revision) {
+    struct faulty_store *faulty = faulty_of(store);
+    struct revision *revision = NULL;
+    int result = pass(faulty, FAULTY_SET_ATTRIBUTES);
+    if (result == 0)
+        result = faulty->behind->ops->set_attributes(faulty->behind, object, changes, &revision);
+    return answer_revision(faulty, FAULTY_SET_ATTRIBUTES, result, revision, ret_revision);
+}
+
+static int xattrs(struct store *store, const struct store_object *object, struct store_xattr **ret_first) {
+    struct faulty_store *faulty = faulty_of(store);
+    int result = pass(faulty, FAULTY_XATTRS);
+    return result ? result : faulty->behind->ops->xattrs(faulty->behind, object, ret_first);
+}
+
+static int set_xattr(struct store *store, const struct store_object *object, const char *name, const void *value,
+                     size_t size, enum store_xattr_how how) {
+    struct faulty_store *faulty = faulty_of(store);
+    int result = pass(faulty, FAULTY_SET_XATTR);
+    if (result == 0)
+        result = faulty->behind->ops->set_xattr(faulty->behind, object, name, value, size, how);
+    return answer(faulty, FAULTY_SET_XATTR, result);
+}
+
+static int tidy(struct store *store, struct revision *const *open, uint32_t count) {
+    struct faulty_store *faulty = faulty_of(store);
+    int result = pass(faulty, FAULTY_TIDY);
+    if (result == 0)
+        result = faulty->behind->ops->tidy(faulty->behind, open, count);
+    return answer(faulty, FAULTY_TIDY, result);
+}
+
 static const struct store_ops operations = {
     .lookup = lookup,
     .newest = newest,
@@ -124,6 +260,19 @@ static const struct store_ops operations = {
     .list_close = list_close,
     .fetch = fetch,
     .fetch_heads = fetch_heads,
+    .put = put,
+    .reserve = reserve,
+    .release = release,
+    .make = make,
+    .keep_directory = keep_directory,
+    .remove = remove_name,
+    .remove_directory = remove_directory,
+    .rename = rename_name,
+    .link = link_name,
+    .set_attributes = set_attributes,
+    .xattrs = xattrs,
+    .set_xattr = set_xattr,
+    .tidy = tidy,
 };
 
 void faulty_store_init(struct faulty_store *faulty, struct store *behind) {
@@ -139,8 +288,17 @@ void faulty_store_done(struct faulty_store *faulty) {
         gate_done(&faulty->gates[call]);
 }
 
-void faulty_store_fail(struct faulty_store *faulty, enum faulty_call call, unsigned nth, int error) {
+static void plan(struct faulty_plan *plan, unsigned nth, int error) {
     CHECK(nth > 0 && error < 0);
-    atomic_store(&faulty->errors[call], error);
-    atomic_store(&faulty->countdown[call], nth);
+    atomic_store(&plan->error, error);
+    atomic_store(&plan->countdown, nth);
+}
+
+void faulty_store_fail(struct faulty_store *faulty, enum faulty_call call, unsigned nth, int error) {
+    plan(&faulty->before[call], nth, error);
+}
+
+void faulty_store_lose_answer(struct faulty_store *faulty, enum faulty_call call, unsigned nth, int error) {
+    CHECK(call >= FAULTY_PUT && call != FAULTY_RELEASE && call != FAULTY_XATTRS);
+    plan(&faulty->after[call], nth, error);
 }

@@ -19,7 +19,25 @@ enum faulty_call {
     FAULTY_LIST_NEXT,
     FAULTY_FETCH,
     FAULTY_FETCH_HEADS,
+    FAULTY_PUT,
+    FAULTY_RESERVE,
+    FAULTY_RELEASE, /* cannot fail */
+    FAULTY_MAKE,
+    FAULTY_KEEP_DIRECTORY,
+    FAULTY_REMOVE,
+    FAULTY_REMOVE_DIRECTORY,
+    FAULTY_RENAME,
+    FAULTY_LINK,
+    FAULTY_SET_ATTRIBUTES,
+    FAULTY_XATTRS,
+    FAULTY_SET_XATTR,
+    FAULTY_TIDY,
     FAULTY_CALLS
+};
+
+struct faulty_plan {
+    atomic_uint countdown; /* 1: the next call fails; 0: none */
+    atomic_int error;
 };
 
 struct faulty_store {
@@ -27,13 +45,14 @@ struct faulty_store {
     struct store *behind;
     struct gate gates[FAULTY_CALLS]; /* each call passes its gate */
     atomic_uint calls[FAULTY_CALLS];
-    atomic_uint countdown[FAULTY_CALLS]; /* 1: the next call fails; 0: none */
-    atomic_int errors[FAULTY_CALLS];
+    struct faulty_plan before[FAULTY_CALLS], after[FAULTY_CALLS];
 };
 
 void faulty_store_init(struct faulty_store *faulty, struct store *behind);
 void faulty_store_done(struct faulty_store *faulty);
-/* The nth call from now (1: the next) answers with this -errno. */
+/* The nth call from now (1: the next) answers with this -errno, and does nothing. */
 void faulty_store_fail(struct faulty_store *faulty, enum faulty_call call, unsigned nth, int error);
+/* The nth change from now that succeeds answers with this -errno all the same, as when the server's answer was lost. */
+void faulty_store_lose_answer(struct faulty_store *faulty, enum faulty_call call, unsigned nth, int error);
 
 #endif

@@ -1,8 +1,13 @@
 #include "tests/fake/memory_mount.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cache/base/check.h"
+#include "cache/staging.h"
+
+const struct vfs_caller memory_mount_caller = {.uid = 7, .gid = 8};
 
 static int fetch(void *context, void *handle, uint32_t first, uint32_t count, struct budget *budget,
                  struct blob **ret_blobs, int *ret_errors) {
@@ -34,34 +39,71 @@ static char *status(void *context, bool json) {
     return strdup(json ? "{}" : "state ok");
 }
 
-struct memory_mount *memory_mount_new(const char *bucket, int64_t trust_ms, bool trust_opens) {
+static struct memory_mount *mount_of(struct server *server) {
+    return (struct memory_mount *)server;
+}
+
+static int buckets(struct server *server, char ***ret_names) {
+    struct server *behind = mount_of(server)->server;
+    return behind->ops->buckets(behind, ret_names);
+}
+
+static int bucket(struct server *server, const char *name, struct store **ret_store) {
+    struct memory_mount *mount = mount_of(server);
+    if (strcmp(name, "fs") != 0)
+        return mount->server->ops->bucket(mount->server, name, ret_store);
+    *ret_store = &mount->faulty.store;
+    return 0;
+}
+
+static bool healthy(struct server *server) {
+    (void)server;
+    return true;
+}
+
+struct memory_mount *memory_mount_new(const char *name, int64_t trust_ms, bool trust_opens) {
     static const struct chunk_source source = {
         .fetch = fetch, .fetch_heads = fetch_heads, .ref = ref, .unref = unref};
+    static const struct server_ops front = {.buckets = buckets, .bucket = bucket, .healthy = healthy};
     struct memory_mount *mount = calloc(1, sizeof *mount);
+    mount->front.ops = &front;
     mount->server = memory_server_new();
     mount->memory = memory_server_bucket(mount->server, "fs");
+    faulty_store_init(&mount->faulty, memory_store_store(mount->memory));
     budget_init(&mount->budget, 16 << 20);
     mount->workers = workers_new(2, 8);
     mount->chunks = chunks_new(&mount->budget, &source, mount->workers);
-    struct vfs_config config = {.server = mount->server,
-                                .bucket = bucket,
-                                .chunks = mount->chunks,
-                                .uid = 7,
-                                .gid = 8,
-                                .umask = 022,
-                                .trust_ms = trust_ms,
-                                .trust_opens = trust_opens,
-                                .status = status};
-    CHECK(vfs_new(&config, &mount->vfs) == 0);
+    strcpy(mount->folder, "/tmp/gridmount-unit-XXXXXX");
+    CHECK(mkdtemp(mount->folder) && staging_new(&mount->budget, 1 << 20, mount->folder, &mount->staging) == 0);
+    mount->config = (struct vfs_config){.server = &mount->front,
+                                        .bucket = name,
+                                        .chunks = mount->chunks,
+                                        .staging = mount->staging,
+                                        .max_file_size = 64 << 20,
+                                        .uid = 7,
+                                        .gid = 8,
+                                        .umask = 022,
+                                        .trust_ms = trust_ms,
+                                        .trust_opens = trust_opens,
+                                        .status = status};
+    CHECK(vfs_new(&mount->config, &mount->vfs) == 0);
     return mount;
 }
 
-void memory_mount_done(struct memory_mount *mount) {
+void memory_mount_unmount(struct memory_mount *mount) {
     vfs_check(mount->vfs);
+    mount->vfs = vfs_free(mount->vfs);
+}
+
+void memory_mount_done(struct memory_mount *mount) {
+    if (mount->vfs)
+        memory_mount_unmount(mount);
     workers_free(mount->workers);
-    vfs_free(mount->vfs);
     chunks_free(mount->chunks);
+    staging_free(mount->staging);
+    CHECK(rmdir(mount->folder) == 0);
     CHECK(budget_used(&mount->budget) == 0);
+    faulty_store_done(&mount->faulty);
     mount->server->ops->free(mount->server);
     free(mount);
 }
@@ -92,17 +134,39 @@ int memory_mount_look_up(struct memory_mount *mount, const char *path, struct vf
     return result;
 }
 
-struct vfs_entry  memory_mount_found(struct memory_mount *mount, const char *path) {
+struct vfs_entry memory_mount_found(struct memory_mount *mount, const char *path) {
     struct vfs_entry entry;
     CHECK(memory_mount_look_up(mount, path, &entry) == 0);
     return entry;
 }
 
-struct handle *memory_mount_opened(struct memory_mount *mount, struct inode *inode) {
+struct handle *memory_mount_opened_as(struct memory_mount *mount, struct inode *inode, int flags) {
     struct handle *handle;
     bool live;
-    CHECK(vfs_open(mount->vfs, inode, &handle, &live) == 0);
+    CHECK(vfs_open(mount->vfs, inode, flags, &memory_mount_caller, &handle, &live) == 0);
     return handle;
+}
+
+struct handle *memory_mount_opened(struct memory_mount *mount, struct inode *inode) {
+    return memory_mount_opened_as(mount, inode, O_RDONLY);
+}
+
+struct handle *memory_mount_created(struct memory_mount *mount, struct inode *parent, const char *name, int flags,
+                                    struct vfs_entry *ret_entry) {
+    struct handle *handle;
+    CHECK(vfs_create(mount->vfs, parent, name, 0644, flags, &memory_mount_caller, ret_entry, &handle) == 0);
+    return handle;
+}
+
+void memory_mount_write(struct memory_mount *mount, struct handle *handle, int64_t offset, const char *text) {
+    CHECK(vfs_write(mount->vfs, handle, offset, text, strlen(text), &memory_mount_caller) == 0);
+}
+
+void memory_mount_expect_stored(struct memory_mount *mount, const char *path, const char *expected) {
+    size_t size = 0;
+    const char *content = memory_store_content(mount->memory, path, &size);
+    CHECK(!content == !expected);
+    CHECK(!expected || (size == strlen(expected) && memcmp(content, expected, size) == 0));
 }
 
 int memory_mount_read(struct memory_mount *mount, struct handle *handle, char ret_text[100]) {

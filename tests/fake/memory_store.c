@@ -1,195 +1,127 @@
 #include "tests/fake/memory_store.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cache/base/check.h"
+#include "tests/fake/memory_changes.h"
+#include "tests/fake/memory_records.h"
 
-/* A file or node. `path` of a directory ends in "/", so that plain byte order is the order of keys. */
-struct record {
-    char *path;
-    enum store_kind kind;
-    struct attributes attributes;
-    char *target;
-    unsigned id;
-    int64_t date_ms;
-    uint32_t chunk_size, damaged_chunk;
-    int chunk_error;
-    const char *damage;
-    unsigned char *bytes;
-    size_t size;
-};
-
-struct memory_store {
-    struct store store; /* first */
-    pthread_mutex_t mutex;
-    unsigned last_id;
-    struct record **records; /* sorted by path */
-    size_t count, capacity;
-};
-
-static struct memory_store *memory_of(struct store *store) {
-    return (struct memory_store *)store;
-}
-
-/* ---- records ---- */
-
-/* The first record whose path is not below `path`. */
-static size_t lower_bound(const struct memory_store *memory, const char *path) {
-    size_t low = 0, high = memory->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (strcmp(memory->records[middle]->path, path) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct record *find(struct memory_store *memory, const char *path) {
-    size_t i = lower_bound(memory, path);
-    bool found = i < memory->count && strcmp(memory->records[i]->path, path) == 0;
-    return found ? memory->records[i] : NULL;
-}
-
-static void empty(struct record *record) {
-    free(record->path);
-    free(record->target);
-    free(record->bytes);
-}
-
-/* A zeroed record at `path`, in place of what is there. */
-static struct record *place(struct memory_store *memory, const char *path) {
-    struct record *record = find(memory, path);
-    if (record) {
-        empty(record);
-    } else {
-        if (memory->count == memory->capacity) {
-            memory->capacity = 2 * memory->capacity + 64;
-            memory->records = realloc(memory->records, memory->capacity * sizeof *memory->records);
-            CHECK(memory->records);
-        }
-        record = malloc(sizeof *record);
-        CHECK(record);
-        struct record **at = memory->records + lower_bound(memory, path);
-        memmove(at + 1, at, (size_t)(memory->records + memory->count++ - at) * sizeof *at);
-        *at = record;
-    }
-    *record = (struct record){.path = strdup(path)};
-    return record;
-}
-
-static bool is_prefix(const char *prefix, const char *text) {
-    return strncmp(prefix, text, strlen(prefix)) == 0;
-}
-
-/* The first record below a directory's path ("a/"), or the directory's own; NULL without any. */
-static struct record *below(struct memory_store *memory, const char *directory) {
-    size_t i = lower_bound(memory, directory);
-    return i < memory->count && is_prefix(directory, memory->records[i]->path) ? memory->records[i] : NULL;
-}
+/* ---- what others do ---- */
 
 unsigned memory_store_put(struct memory_store *memory, const char *path, const void *bytes, size_t size,
                           uint32_t chunk_size) {
+    unsigned char *copy = malloc(size + 1);
+    CHECK(copy);
+    memcpy(copy, bytes, size);
     pthread_mutex_lock(&memory->mutex);
-    struct record *record = place(memory, path);
-    record->id = ++memory->last_id;
-    record->date_ms = INT64_C(1700000000000) + record->id;
-    record->chunk_size = chunk_size;
-    record->bytes = malloc(size + 1);
-    CHECK(record->bytes);
-    memcpy(record->bytes, bytes, size);
-    record->size = size;
-    unsigned id = record->id;
+    struct object *object = memory_file_new(memory, copy, size, chunk_size);
+    memory_place(memory, path, object);
     pthread_mutex_unlock(&memory->mutex);
-    return id;
+    return object->id;
 }
 
 void memory_store_node(struct memory_store *memory, const char *path, enum store_kind kind, const char *target) {
-    char full[4096];
+    char full[MEMORY_PATH_MOST];
     snprintf(full, sizeof full, "%s%s", path, kind == STORE_DIRECTORY ? "/" : "");
     pthread_mutex_lock(&memory->mutex);
-    struct record *record = place(memory, full);
-    record->kind = kind;
-    record->target = target ? strdup(target) : NULL;
+    struct object *object = memory_object_new(memory, kind);
+    object->target = target ? strdup(target) : NULL;
+    memory_place(memory, full, object);
     pthread_mutex_unlock(&memory->mutex);
 }
 
 bool memory_store_remove(struct memory_store *memory, const char *path) {
     pthread_mutex_lock(&memory->mutex);
-    struct record *record = find(memory, path);
-    if (record) {
-        struct record **at = memory->records + lower_bound(memory, path);
-        memmove(at, at + 1, (size_t)(memory->records + --memory->count - at) * sizeof *at);
-        empty(record);
-        free(record);
-    }
+    struct object *object = memory_find(memory, path);
+    for (size_t i = memory->count; object && i-- > 0;)
+        if (memory->records[i].object == object)
+            memory_unplace(memory, memory->records[i].path);
+    if (object)
+        memory_delete_chunks(object);
     pthread_mutex_unlock(&memory->mutex);
-    return record != NULL;
+    return object != NULL;
 }
 
 void memory_store_set_attributes(struct memory_store *memory, const char *path, const struct attributes *attributes) {
     pthread_mutex_lock(&memory->mutex);
-    struct record *record = find(memory, path);
-    CHECK(record);
-    record->attributes = *attributes;
+    struct object *object = memory_find(memory, path);
+    CHECK(object);
+    object->attributes = *attributes;
     pthread_mutex_unlock(&memory->mutex);
 }
 
 void memory_store_damage_chunk(struct memory_store *memory, const char *path, uint32_t n, int error) {
     pthread_mutex_lock(&memory->mutex);
-    struct record *record = find(memory, path);
-    CHECK(record);
-    record->damaged_chunk = n;
-    record->chunk_error = error;
+    struct object *object = memory_find(memory, path);
+    CHECK(object);
+    object->damaged_chunk = n;
+    object->chunk_error = error;
     pthread_mutex_unlock(&memory->mutex);
 }
 
 void memory_store_damage_file(struct memory_store *memory, const char *path, const char *damage) {
     pthread_mutex_lock(&memory->mutex);
-    struct record *record = find(memory, path);
-    CHECK(record);
-    record->damage = damage;
+    struct object *object = memory_find(memory, path);
+    CHECK(object);
+    object->damage = damage;
     pthread_mutex_unlock(&memory->mutex);
+}
+
+void memory_store_lose_lease(struct memory_store *memory, const char *path) {
+    pthread_mutex_lock(&memory->mutex);
+    CHECK(memory_is_claimed(memory, path));
+    for (struct store_lease *lease = memory->leases; lease; lease = lease->next)
+        lease->lost |= strcmp(lease->path, path) == 0;
+    pthread_mutex_unlock(&memory->mutex);
+}
+
+void memory_store_end_grace(struct memory_store *memory) {
+    pthread_mutex_lock(&memory->mutex);
+    memory->grace_is_over = true;
+    pthread_mutex_unlock(&memory->mutex);
+}
+
+/* ---- what a test may look at ---- */
+
+const void *memory_store_content(struct memory_store *memory, const char *path, size_t *ret_size) {
+    pthread_mutex_lock(&memory->mutex);
+    const struct object *object = memory_find(memory, path);
+    const void *bytes = object && object->kind == STORE_FILE ? object->bytes : NULL;
+    if (bytes && ret_size)
+        *ret_size = object->size;
+    pthread_mutex_unlock(&memory->mutex);
+    return bytes;
+}
+
+unsigned memory_store_puts(struct memory_store *memory) {
+    pthread_mutex_lock(&memory->mutex);
+    unsigned puts = memory->puts;
+    pthread_mutex_unlock(&memory->mutex);
+    return puts;
 }
 
 /* ---- the operations ---- */
 
-static struct revision *revision_of(struct memory_store *memory, const struct record *record) {
-    struct revision *revision = revision_new(&record->id, sizeof record->id);
-    CHECK(revision);
-    revision->store = &memory->store;
-    memcpy(revision->key, &record->id, sizeof record->id);
-    revision->key[REVISION_KEY - 1] = (unsigned char)memory->store.bucket[0];
-    revision->length = record->damage ? 0 : (int64_t)record->size;
-    revision->chunk_size = record->damage ? 0 : record->chunk_size;
-    revision->damage = record->damage;
-    revision->date_ms = revision->content_date_ms = record->date_ms;
-    revision->attributes = record->attributes;
-    return revision;
-}
-
-static struct store_entry entry_of(struct memory_store *memory, const struct record *record) {
-    struct store_entry entry = {.kind = record->kind, .attributes = record->attributes};
-    if (record->kind == STORE_FILE)
-        entry.revision = revision_of(memory, record);
-    if (record->target)
-        entry.target = strdup(record->target);
+static struct store_entry entry_of(struct memory_store *memory, const struct object *object) {
+    struct store_entry entry = {.kind = object->kind, .attributes = memory_attributes(object)};
+    if (object->kind == STORE_FILE)
+        entry.revision = memory_revision(memory, object);
+    if (object->target)
+        entry.target = strdup(object->target);
     return entry;
 }
 
 /* A directory by its path with "/": its own record, or a file below as the witness. */
 static bool directory_entry(struct memory_store *memory, const char *path, struct store_entry *ret_entry) {
-    const struct record *record = below(memory, path);
+    const struct record *record = memory_below(memory, path);
     if (!record && *path)
         return false;
     bool own = record && strcmp(record->path, path) == 0;
     *ret_entry = (struct store_entry){.kind = STORE_DIRECTORY};
     if (own)
-        ret_entry->attributes = record->attributes;
+        ret_entry->attributes = record->object->attributes;
     else if (record)
         ret_entry->witness = strdup(record->path);
     return true;
@@ -197,16 +129,16 @@ static bool directory_entry(struct memory_store *memory, const char *path, struc
 
 static int lookup(struct store *store, const char *path, const char *witness, struct store_entry *ret_entry) {
     struct memory_store *memory = memory_of(store);
-    char directory[4096];
+    char directory[MEMORY_PATH_MOST];
     (void)witness;
-    snprintf(directory, sizeof directory, "%s%s", path, *path ? "/" : "");
+    memory_directory_path(path, directory);
     pthread_mutex_lock(&memory->mutex);
-    const struct record *record = find(memory, path);
+    const struct object *object = memory_find(memory, path);
     int result = 0;
     if (!directory_entry(memory, directory, ret_entry)) {
-        result = record ? 0 : -ENOENT;
-        if (record)
-            *ret_entry = entry_of(memory, record);
+        result = object ? 0 : -ENOENT;
+        if (object)
+            *ret_entry = entry_of(memory, object);
     }
     pthread_mutex_unlock(&memory->mutex);
     return result;
@@ -215,10 +147,10 @@ static int lookup(struct store *store, const char *path, const char *witness, st
 static int newest(struct store *store, const char *path, struct revision **ret_revision) {
     struct memory_store *memory = memory_of(store);
     pthread_mutex_lock(&memory->mutex);
-    const struct record *record = find(memory, path);
-    bool found = record && record->kind == STORE_FILE;
+    const struct object *object = memory_find(memory, path);
+    bool found = object && object->kind == STORE_FILE;
     if (found)
-        *ret_revision = revision_of(memory, record);
+        *ret_revision = memory_revision(memory, object);
     pthread_mutex_unlock(&memory->mutex);
     return found ? 0 : -ENOENT;
 }
@@ -228,15 +160,14 @@ static int by_id(struct store *store, const char *text, struct revision **ret_re
     unsigned id;
     if (sscanf(text, "id-%u", &id) != 1)
         return -EINVAL;
-    int result = -ENOENT;
     pthread_mutex_lock(&memory->mutex);
-    for (size_t i = 0; result && i < memory->count; i++)
-        if (memory->records[i]->id == id) {
-            *ret_revision = revision_of(memory, memory->records[i]);
-            result = 0;
-        }
+    const struct object *object = memory->objects;
+    while (object && (object->id != id || !object->names))
+        object = object->next;
+    if (object)
+        *ret_revision = memory_revision(memory, object);
     pthread_mutex_unlock(&memory->mutex);
-    return result;
+    return object ? 0 : -ENOENT;
 }
 
 static int survey(struct store *store) {
@@ -261,16 +192,16 @@ static int list_open(struct store *store, const char *path, const char *after, s
 
 /* The first record behind the last key; behind all that is below it when the key is a directory's. */
 static size_t position_of(const struct store_list *list) {
-    char bound[8192];
+    char bound[MEMORY_PATH_MOST];
     size_t size = list->after ? strlen(list->after) : 0;
     snprintf(bound, sizeof bound, "%s%s\x01", list->prefix, size ? list->after : "");
     size_t end = strlen(bound) - 1;
     if (size && list->after[size - 1] == '/')
         bound[end - 1]++; /* the byte behind "/" */
     bound[end] = '\0';
-    size_t i = lower_bound(list->memory, bound);
-    bool same = i < list->memory->count && strcmp(list->memory->records[i]->path, bound) == 0;
-    bool passed = size ? list->after[size - 1] != '/' : *list->prefix; /* the directory's own record is no entry */
+    size_t i = memory_lower_bound(list->memory, bound);
+    bool same = i < list->memory->count && strcmp(list->memory->records[i].path, bound) == 0;
+    bool passed = !size || list->after[size - 1] != '/'; /* the directory's own record is no entry */
     return i + (same && passed);
 }
 
@@ -278,17 +209,17 @@ static int list_next(struct store_list *list, struct store_item *ret_item) {
     struct memory_store *memory = list->memory;
     pthread_mutex_lock(&memory->mutex);
     size_t i = position_of(list);
-    bool found = i < memory->count && is_prefix(list->prefix, memory->records[i]->path);
+    bool found = i < memory->count && strncmp(list->prefix, memory->records[i].path, strlen(list->prefix)) == 0;
     if (found) {
-        const char *rest = memory->records[i]->path + strlen(list->prefix), *slash = strchr(rest, '/');
+        const char *rest = memory->records[i].path + strlen(list->prefix), *slash = strchr(rest, '/');
         size_t size = slash ? (size_t)(slash - rest) + 1 : strlen(rest);
-        char directory[8192];
+        char directory[MEMORY_PATH_MOST];
         snprintf(directory, sizeof directory, "%s%.*s%s", list->prefix, (int)size, rest, slash ? "" : "/");
         free(list->after);
         list->after = strndup(rest, size);
         *ret_item = (struct store_item){.key = strndup(rest, size)};
         if (!directory_entry(memory, directory, &ret_item->entry)) /* a file gives way to a directory of its name */
-            ret_item->entry = entry_of(memory, memory->records[i]);
+            ret_item->entry = entry_of(memory, memory->records[i].object);
     }
     pthread_mutex_unlock(&memory->mutex);
     return found;
@@ -300,27 +231,21 @@ static void list_close(struct store_list *list) {
     free(list);
 }
 
-static struct record *record_of(struct memory_store *memory, const struct revision *revision) {
-    for (size_t i = 0; i < memory->count; i++)
-        if (memory->records[i]->id && memcmp(&memory->records[i]->id, revision->id, revision->id_size) == 0)
-            return memory->records[i];
-    return NULL;
-}
-
 static int fetch(struct store *store, const struct revision *revision, uint32_t first, uint32_t count,
                  struct budget *budget, struct blob **ret_blobs, int *ret_errors) {
     struct memory_store *memory = memory_of(store);
     pthread_mutex_lock(&memory->mutex);
-    const struct record *record = record_of(memory, revision);
-    for (uint32_t i = 0; record && i < count; i++) {
+    const struct object *object = memory_object_of(memory, revision);
+    bool there = object && object->bytes;
+    for (uint32_t i = 0; there && i < count; i++) {
         uint32_t n = first + i;
-        ret_errors[i] = record->chunk_error && record->damaged_chunk == n ? record->chunk_error : 0;
+        ret_errors[i] = object->chunk_error && object->damaged_chunk == n ? object->chunk_error : 0;
         ret_blobs[i] = ret_errors[i] ? NULL : blob_new(budget, revision_chunk_length(revision, n));
         if (ret_blobs[i])
-            memcpy(ret_blobs[i]->bytes, record->bytes + (size_t)n * record->chunk_size, ret_blobs[i]->size);
+            memcpy(ret_blobs[i]->bytes, object->bytes + (size_t)n * object->chunk_size, ret_blobs[i]->size);
     }
     pthread_mutex_unlock(&memory->mutex);
-    return record ? 0 : -ESTALE; /* its chunks went with it */
+    return there ? 0 : -ESTALE; /* its chunks went with it */
 }
 
 static int fetch_heads(struct store *store, struct revision *const *revisions, uint32_t count, struct budget *budget,
@@ -344,22 +269,33 @@ static const struct store_ops operations = {
     .list_close = list_close,
     .fetch = fetch,
     .fetch_heads = fetch_heads,
+    .put = memory_put,
+    .reserve = memory_reserve,
+    .release = memory_release,
+    .make = memory_make,
+    .keep_directory = memory_keep_directory,
+    .remove = memory_remove,
+    .remove_directory = memory_remove_directory,
+    .rename = memory_rename,
+    .link = memory_link,
+    .set_attributes = memory_set_attributes,
+    .xattrs = memory_xattrs,
+    .set_xattr = memory_set_xattr,
+    .tidy = memory_tidy,
 };
 
 struct memory_store *memory_store_new(const char *bucket) {
     struct memory_store *memory = calloc(1, sizeof *memory);
     CHECK(memory);
     pthread_mutex_init(&memory->mutex, NULL);
+    memory->last_date_ms = INT64_C(1700000000000);
     memory->store = (struct store){.ops = &operations, .bucket = strdup(bucket), .oddities = oddities_new()};
     return memory;
 }
 
 struct memory_store *memory_store_free(struct memory_store *memory) {
-    for (size_t i = 0; i < memory->count; i++) {
-        empty(memory->records[i]);
-        free(memory->records[i]);
-    }
-    free(memory->records);
+    CHECK(!memory->leases);
+    memory_free_records(memory);
     oddities_free(memory->store.oddities);
     free(memory->store.bucket);
     pthread_mutex_destroy(&memory->mutex);

@@ -54,7 +54,11 @@ static void defaults_are_those_of_the_help(void **state) {
     assert_int_equal(options.umask, 022);
     assert_int_equal(options.log_level, LOG_LEVEL_INFO);
     assert_false(options.create_indexes || options.allow_other || options.foreground);
-    assert_true(options.read_only);
+    assert_false(options.read_only || options.checksum);
+    assert_null(options.staging_dir);
+    assert_int_equal(options.max_file_size, (int64_t)64 << 30);
+    assert_int_equal(options.trash_max, (int64_t)10 << 30);
+    assert_int_equal(options.revisions, REVISIONS_OWN);
 }
 
 static void several_options_are_separated_by_commas(void **state) {
@@ -158,9 +162,57 @@ static void what_is_unknown_or_loosens_the_mount_is_refused(void **state) {
     (void)state;
     refuse("cachesize=64M", "unknown option 'cachesize'");
     refuse("Bucket=x", "unknown option");
-    refuse("rw", "rw");
     refuse("suid", "suid");
     refuse("dev", "dev");
+}
+
+static void the_last_of_ro_and_rw_holds(void **state) {
+    (void)state;
+    accept("rw"); /* mount(8) says it */
+    assert_false(options.read_only);
+    accept("ro");
+    assert_true(options.read_only);
+    accept("ro,rw");
+    assert_false(options.read_only);
+    refuse("rwx", "unknown option 'rwx'");
+    refuse("ro=1", "takes no value");
+}
+
+static void what_is_written_has_options_of_its_own(void **state) {
+    (void)state;
+    accept("staging_dir=/var/tmp/staging,max_file_size=1G,trash_max=2T");
+    assert_string_equal(options.staging_dir, "/var/tmp/staging");
+    assert_int_equal(options.max_file_size, 1 << 30);
+    assert_int_equal(options.trash_max, (int64_t)2 << 40);
+    refuse("staging_dir=", "staging_dir");
+    refuse("max_file_size=1K", "max_file_size");
+    refuse("trash_max=-1", "trash_max");
+}
+
+static void revisions_are_retired_in_three_ways(void **state) {
+    (void)state;
+    accept("revisions=replace");
+    assert_int_equal(options.revisions, REVISIONS_REPLACE);
+    accept("revisions=keep");
+    assert_int_equal(options.revisions, REVISIONS_KEEP);
+    accept("revisions=own");
+    assert_int_equal(options.revisions, REVISIONS_OWN);
+    static const char *const wrong[] = {"revisions=", "revisions=all", "revisions=Own", "revisions"};
+    for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        refuse(wrong[i], "revisions");
+    assert_int_equal(options.revisions, REVISIONS_OWN);
+}
+
+static void a_switch_is_on_or_off(void **state) {
+    (void)state;
+    accept("checksum=on");
+    assert_true(options.checksum);
+    static const char *const wrong[] = {"checksum=", "checksum=yes", "checksum=1", "checksum"};
+    for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        refuse(wrong[i], "checksum");
+    assert_true(options.checksum);
+    accept("checksum=off");
+    assert_false(options.checksum);
 }
 
 /* Every row of the table: a fitting value is taken, and the help shows it. */
@@ -176,7 +228,8 @@ static void the_table_is_complete(void **state) {
     static const struct {
         const char *kind, *value;
     } samples[] = {{"TEXT", "=x"}, {"FLAG", ""},      {"SIZE", "=64M"},    {"SECONDS", "=5"},
-                   {"NUMBER", "=5"}, {"OCTAL", "=27"}, {"MODE", "=strict"}, {"LEVEL", "=debug"}};
+                   {"NUMBER", "=5"}, {"OCTAL", "=27"}, {"MODE", "=strict"}, {"LEVEL", "=debug"},
+                   {"REVISIONS", "=keep"}, {"SWITCH", "=on"}};
     cleanup_free char *help = NULL;
     size_t size;
     FILE *out = open_memstream(&help, &size);
@@ -318,6 +371,10 @@ int main(void) {
         TEST(consistency_has_four_modes),
         TEST(the_log_has_four_levels),
         TEST(what_is_unknown_or_loosens_the_mount_is_refused),
+        TEST(the_last_of_ro_and_rw_holds),
+        TEST(what_is_written_has_options_of_its_own),
+        TEST(revisions_are_retired_in_three_ways),
+        TEST(a_switch_is_on_or_off),
         TEST(the_table_is_complete),
         TEST(without_a_connection_string_it_is_incomplete),
         TEST(the_environment_fills_in_what_is_missing),

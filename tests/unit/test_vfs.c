@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include "fs/vfs/vfs.h"
 
 #include <errno.h>
@@ -78,7 +79,7 @@ static void a_replaced_file_is_stale_for_its_old_inode_and_new_for_the_name(void
     memory_mount_expect_text(mount, handle, "0123456789");
     memory_mount_put(mount, "file", "01234567890123456789");
     uint64_t stale = stats_get(STAT_stale_opens);
-    assert_int_equal(vfs_open(mount->vfs, old.inode, &again, &live), -ESTALE);
+    assert_int_equal(vfs_open(mount->vfs, old.inode, O_RDONLY, &memory_mount_caller, &again, &live), -ESTALE);
     assert_int_equal(stats_get(STAT_stale_opens), stale + 1);
     struct vfs_entry fresh = memory_mount_found(mount, "file");
     assert_ptr_not_equal(fresh.inode, old.inode);
@@ -102,7 +103,7 @@ static void a_removed_file_is_stale_and_not_found(void **state) {
     struct handle *handle;
     bool live;
     memory_store_remove(mount->memory, "file");
-    assert_int_equal(vfs_open(mount->vfs, entry.inode, &handle, &live), -ESTALE);
+    assert_int_equal(vfs_open(mount->vfs, entry.inode, O_RDONLY, &memory_mount_caller, &handle, &live), -ESTALE);
     assert_int_equal(memory_mount_look_up(mount, "file", &none), -ENOENT);
     vfs_forget(mount->vfs, entry.inode, 1);
     memory_mount_done(mount);
@@ -139,7 +140,7 @@ static void trusted_opens_ask_nobody(void **state) {
     entry = memory_mount_found(mount, "file");
     memory_mount_put(mount, "file", "new content");
     bool live;
-    assert_int_equal(vfs_open(mount->vfs, entry.inode, &handle, &live), -ESTALE);
+    assert_int_equal(vfs_open(mount->vfs, entry.inode, O_RDONLY, &memory_mount_caller, &handle, &live), -ESTALE);
     vfs_forget(mount->vfs, entry.inode, 1);
     memory_mount_done(mount);
 }
@@ -159,7 +160,7 @@ static void damage_is_an_error(void **state) {
     vfs_forget(mount->vfs, entry.inode, 1);
     entry = memory_mount_found(mount, "document");
     bool live;
-    assert_int_equal(vfs_open(mount->vfs, entry.inode, &handle, &live), -EIO);
+    assert_int_equal(vfs_open(mount->vfs, entry.inode, O_RDONLY, &memory_mount_caller, &handle, &live), -EIO);
     vfs_forget(mount->vfs, entry.inode, 1);
     memory_mount_done(mount);
 }

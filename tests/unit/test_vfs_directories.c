@@ -1,4 +1,5 @@
 /* Directories of a vfs, its control directory and its buckets. */
+#include <fcntl.h>
 #include <errno.h>
 #include <string.h>
 
@@ -117,7 +118,7 @@ static void the_status_is_made_at_each_open(void **state) {
     struct handle *handle;
     bool live = false;
     assert_int_equal(entry.attributes.st_mode, S_IFREG | 0400);
-    assert_int_equal(vfs_open(mount->vfs, entry.inode, &handle, &live), 0);
+    assert_int_equal(vfs_open(mount->vfs, entry.inode, O_RDONLY, &memory_mount_caller, &handle, &live), 0);
     assert_true(live);
     struct reader_view views[READER_VIEWS];
     unsigned count;

@@ -1,0 +1,72 @@
+#include "fs/fuse/request.h"
+
+#include <errno.h>
+
+#include "cache/base/stats.h"
+
+struct operations_context *request_context(fuse_req_t request) {
+    return fuse_req_userdata(request);
+}
+
+struct vfs *request_vfs(fuse_req_t request) {
+    return request_context(request)->vfs;
+}
+
+struct inode *request_inode(fuse_req_t request, fuse_ino_t number) {
+    return number == FUSE_ROOT_ID ? vfs_root(request_vfs(request)) : (struct inode *)(uintptr_t)number;
+}
+
+struct handle *request_handle(const struct fuse_file_info *info) {
+    return (struct handle *)(uintptr_t)info->fh;
+}
+
+struct vfs_caller request_caller(fuse_req_t request) {
+    const struct fuse_ctx *context = fuse_req_ctx(request);
+    return (struct vfs_caller){
+        .uid = context->uid, .gid = context->gid, .pid = context->pid, .umask = context->umask};
+}
+
+/* The one place where errors turn to what programs see. */
+void request_fail(fuse_req_t request, int error) {
+    static const struct {
+        int inside, outside;
+    } map[] = {{-ETIME, ETIMEDOUT}, {-EINVAL, EINVAL}};
+    int shown = -error;
+    for (size_t i = 0; i < sizeof map / sizeof *map; i++)
+        if (map[i].inside == error)
+            shown = map[i].outside;
+    if (shown != ENOENT && shown != ESTALE)
+        stats_add(STAT_errors, 1);
+    fuse_reply_err(request, shown);
+}
+
+void request_done(fuse_req_t request, int result) {
+    if (result)
+        request_fail(request, result);
+    else
+        fuse_reply_err(request, 0);
+}
+
+static fuse_ino_t number_of(fuse_req_t request, const struct inode *inode) {
+    return inode == vfs_root(request_vfs(request)) ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)inode;
+}
+
+struct fuse_entry_param request_entry(fuse_req_t request, const struct vfs_entry *found) {
+    double trust = request_context(request)->trust;
+    return (struct fuse_entry_param){
+        .ino = found->inode ? number_of(request, found->inode) : 0,
+        .attr = found->attributes,
+        .attr_timeout = trust,
+        .entry_timeout = trust,
+    };
+}
+
+void request_give_entry(fuse_req_t request, int result, const struct vfs_entry *found) {
+    if (result) {
+        request_fail(request, result);
+        return;
+    }
+    struct fuse_entry_param entry = request_entry(request, found);
+    if (fuse_reply_entry(request, &entry))
+        vfs_forget(request_vfs(request), found->inode, 1);
+}

@@ -1,0 +1,148 @@
+/* What is done later: times of directories, once a second; content that could not be published, until it can. */
+#include <errno.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "cache/base/log.h"
+#include "cache/base/stats.h"
+#include "fs/vfs/vfs_private.h"
+
+enum { RETRY_TICKS = 10 };
+
+/* Puts an inode on a list, once, with a reference. False when it is there, or without memory: then the chore is not
+ * done, and a time is lost, or content as at a crash. */
+static bool put_on(struct vfs *vfs, struct chore **list, struct inode *inode) {
+    struct chore *chore = malloc(sizeof *chore), *other;
+    if (!chore)
+        return false;
+    *chore = (struct chore){.inode = inode};
+    inode_hold(vfs->inodes, inode);
+    lock_acquire(&vfs->lock);
+    LL_FOREACH(*list, other) {
+        if (other->inode == inode)
+            break;
+    }
+    if (!other)
+        LL_PREPEND(*list, chore);
+    lock_release(&vfs->lock);
+    if (!other)
+        return true;
+    free(chore);
+    inode_release(vfs->inodes, inode);
+    return false;
+}
+
+static struct chore *take_all(struct vfs *vfs, struct chore **list) {
+    lock_acquire(&vfs->lock);
+    struct chore *all = steal_ptr(list);
+    lock_release(&vfs->lock);
+    return all;
+}
+
+void vfs_touch_directory(struct vfs *vfs, struct inode *directory) {
+    int64_t now = vfs_now_ns();
+    struct attributes times = {.has = ATTRIBUTES_MTIME | ATTRIBUTES_CTIME, .mtime_ns = now, .ctime_ns = now};
+    (void)inode_change(vfs->inodes, directory, &times);
+    struct attributes known = inode_attributes(vfs->inodes, directory);
+    bool made = known.has & (ATTRIBUTES_MODE | ATTRIBUTES_FILE);
+    if (!made && !inode_is_kept(vfs->inodes, directory))
+        return; /* it shows when its files came, which the database knows */
+    (void)put_on(vfs, &vfs->touched, directory);
+}
+
+static void send_times(struct vfs *vfs, struct inode *directory) {
+    cleanup_free char *path = inode_path(vfs->inodes, directory, NULL);
+    struct attributes times = inode_attributes(vfs->inodes, directory);
+    struct store *store = inode_store(directory);
+    if (!path || inode_is_removed(vfs->inodes, directory))
+        return;
+    times.has &= ATTRIBUTES_MTIME | ATTRIBUTES_CTIME;
+    struct store_object object = vfs_object(directory, path, NULL);
+    (void)store->ops->set_attributes(store, &object, &times, NULL);
+}
+
+static void send_all_times(struct vfs *vfs) {
+    struct chore *chore, *next, *all = take_all(vfs, &vfs->touched);
+    LL_FOREACH_SAFE(all, chore, next) {
+        send_times(vfs, chore->inode);
+        inode_release(vfs->inodes, chore->inode);
+        free(chore);
+    }
+}
+
+/* It stays a writer with an open handle, so that its written side does not go. */
+static void end_keeping(struct vfs *vfs, struct inode *inode) {
+    inode_writer(vfs->inodes, inode, -1);
+    inode_closed(vfs->inodes, inode);
+}
+
+void chores_keep_unsaved(struct vfs *vfs, struct inode *inode) {
+    inode_opened(vfs->inodes, inode);
+    inode_writer(vfs->inodes, inode, 1);
+    if (put_on(vfs, &vfs->unsaved, inode))
+        stats_add(STAT_unsaved_files, 1);
+    else
+        end_keeping(vfs, inode);
+}
+
+/* The number of files that could not be stored. */
+static unsigned retry_unsaved(struct vfs *vfs) {
+    struct chore *chore, *next, *all = take_all(vfs, &vfs->unsaved);
+    unsigned failed = 0;
+    LL_FOREACH_SAFE(all, chore, next) {
+        struct inode *inode = chore->inode;
+        free(chore);
+        stats_subtract(STAT_unsaved_files, 1);
+        if (vfs_publish(vfs, inode)) {
+            failed++;
+            chores_keep_unsaved(vfs, inode);
+        }
+        end_keeping(vfs, inode);
+        inode_release(vfs->inodes, inode);
+    }
+    return failed;
+}
+
+void vfs_tick(struct vfs *vfs) {
+    send_all_times(vfs);
+    if (++vfs->ticks % RETRY_TICKS == 0)
+        retry_unsaved(vfs);
+}
+
+enum { OPEN_MOST = 4096, STORES_MOST = 64 };
+
+void vfs_tidy(struct vfs *vfs) {
+    struct store *stores[STORES_MOST];
+    struct revision **open = malloc(OPEN_MOST * sizeof *open);
+    uint32_t count = open ? inode_stores(vfs->inodes, stores, STORES_MOST) : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t opened = inode_open_revisions(vfs->inodes, stores[i], open, OPEN_MOST);
+        (void)stores[i]->ops->tidy(stores[i], open, opened);
+        for (uint32_t k = 0; k < opened; k++)
+            revision_unref(open[k]);
+    }
+    free(open);
+}
+
+/* What it was created under goes with it. */
+static void give_up_claim(struct vfs *vfs, struct inode *inode) {
+    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
+    struct store *store = inode_store(inode);
+    if (file)
+        store->ops->release(store, file_steal_lease(file));
+}
+
+void chores_settle(struct vfs *vfs) {
+    send_all_times(vfs);
+    unsigned failed = retry_unsaved(vfs);
+    if (failed)
+        log_error("%u files could not be stored before the end", failed);
+    struct chore *chore, *next;
+    LL_FOREACH_SAFE(vfs->unsaved, chore, next) {
+        give_up_claim(vfs, chore->inode);
+        end_keeping(vfs, chore->inode);
+        inode_release(vfs->inodes, chore->inode);
+        free(chore);
+    }
+    vfs->unsaved = NULL;
+}

@@ -1,0 +1,35 @@
+/* The written side of a regular file: its staged content, and the gate between writers and a publication.
+ *
+ *     writers [file_enter .. file_leave] and a publication [file_begin_publishing .. file_end_publishing] exclude each
+ *     other; writers do not exclude writers. So what is published is what was written at one moment.
+ *
+ * What it is not: it neither publishes nor knows its inode (fs/vfs/publish.c does).
+ *
+ * Threads: all functions from any thread. file_enter() blocks while a publication goes on.
+ * Memory: references; the last file_unref() drops what was not published. */
+#ifndef FS_VFS_FILE_H
+#define FS_VFS_FILE_H
+
+#include "cache/staging.h"
+#include "fs/store/store.h"
+
+struct file;
+
+/* Over `base`; `holes` are the base's. NULL without memory. */
+struct file *file_new(struct staging *staging, const struct staged_base *base, const struct hole *holes,
+                      uint32_t hole_count);
+struct file *file_ref(struct file *file);
+/* Takes NULL, returns NULL. */
+struct file *file_unref(struct file *file);
+struct staged *file_staged(struct file *file);
+void file_enter(struct file *file);
+void file_leave(struct file *file);
+void file_begin_publishing(struct file *file);
+void file_end_publishing(struct file *file);
+/* The claim under which the name was created, given to whoever asks first; NULL. */
+void file_set_lease(struct file *file, struct store_lease *lease);
+struct store_lease *file_steal_lease(struct file *file);
+
+DEFINE_CLEANUP(struct file, file_unref)
+
+#endif

@@ -1,0 +1,162 @@
+/* Publication: what is written of a file becomes one new revision when a descriptor is closed or synced. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cache/base/log.h"
+#include "cache/base/stats.h"
+#include "fs/vfs/vfs_private.h"
+
+enum { KEPT_NEAR_MOST = 256 << 10 }; /* bytes */
+
+static int read_content(void *context, int64_t offset, size_t size, void *into) {
+    int64_t count = staged_read(context, offset, size, into);
+    return count < 0 ? (int)count : count == (int64_t)size ? 0 : -EIO;
+}
+
+static bool is_clean(void *context, int64_t offset, size_t size) {
+    return staged_is_clean(context, offset, size);
+}
+
+/* What the files document will say of it: all it has, and what it needs. */
+static struct attributes attributes_to_put(struct vfs *vfs, struct inode *inode) {
+    struct attributes attributes = inode_attributes(vfs->inodes, inode);
+    if (!(attributes.has & ATTRIBUTES_FILE))
+        attributes_new_file(&attributes);
+    return attributes;
+}
+
+/* A directory above a new file was renamed while the file was put under the path of before. */
+static void follow_directory(struct vfs *vfs, struct inode *inode, const char *path, const struct revision *revision) {
+    struct store *store = inode_store(inode);
+    cleanup_free char *now = inode_path(vfs->inodes, inode, NULL);
+    if (!now || strcmp(now, path) == 0)
+        return;
+    struct store_rename rename = {.from = vfs_object(inode, path, revision), .to = now};
+    if (store->ops->rename(store, &rename))
+        log_error("file '%s' was stored as '%s', and could not follow its directory", now, path);
+}
+
+static int put(struct vfs *vfs, struct inode *inode, struct file *file, struct revision **ret_revision) {
+    struct store *store = inode_store(inode);
+    struct staged *staged = file_staged(file);
+    cleanup_with(revision_unref) struct revision *base = inode_revision(vfs->inodes, inode);
+    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+    cleanup_free struct staged_hole *holes = NULL;
+    struct store_content content = {
+        .context = staged, .length = staged_length(staged), .read = read_content, .is_clean = is_clean};
+    int result = path ? staged_holes(staged, REVISION_HOLES_MOST, &holes, &content.hole_count) : -ENOMEM;
+    if (result)
+        return result;
+    content.holes = (const struct hole *)holes;
+    struct attributes attributes = attributes_to_put(vfs, inode);
+    struct store_lease *lease = file_steal_lease(file);
+    struct store_put put = {.path = path,
+                            .base = base,
+                            .follow = base != NULL,
+                            .attributes = &attributes,
+                            .content = &content,
+                            .lease = lease};
+    result = store->ops->put(store, &put, ret_revision);
+    if (result == 0 && !base)
+        follow_directory(vfs, inode, path, *ret_revision);
+    if (result && lease)
+        file_set_lease(file, lease); /* a lost one too: without it the next try would replace what another host made */
+    else
+        store->ops->release(store, lease);
+    return result;
+}
+
+/* What is small is often read soon after it was written, and then costs more to ask for than to keep. */
+static void keep_near(struct vfs *vfs, struct published *published, const struct revision *revision,
+                      struct staged *staged) {
+    int64_t length = revision->length;
+    if (revision->damage || length == 0 || length > KEPT_NEAR_MOST || length > revision->chunk_size)
+        return;
+    cleanup_with(blob_unref) struct blob *content = blob_new(chunks_budget(vfs->config.chunks), (size_t)length);
+    if (content && staged_read(staged, 0, (size_t)length, content->bytes) == length)
+        published_provide(published, content);
+}
+
+/* Under the gate. */
+static int publish_staged(struct vfs *vfs, struct inode *inode, struct file *file) {
+    struct revision *revision = NULL;
+    inode_begin_publishing(vfs->inodes, inode);
+    int result = put(vfs, inode, file, &revision);
+    inode_end_publishing(vfs->inodes, inode, result ? NULL : revision);
+    if (result)
+        return result;
+    /* From here on readers take the published content; what they still read of the old base is the same. */
+    cleanup_with(published_unref) struct published *published = published_new(vfs->config.chunks, revision);
+    if (published)
+        keep_near(vfs, published, revision, file_staged(file));
+    revision_unref(revision);
+    if (!published)
+        return 0; /* it stays staged, and is put once more: wasteful, never wrong */
+    struct staged_base base = published_base(published);
+    staged_rebase(file_staged(file), &base);
+    return 0;
+}
+
+int vfs_publish(struct vfs *vfs, struct inode *inode) {
+    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
+    if (!file)
+        return 0;
+    int result = 0;
+    file_begin_publishing(file);
+    bool wanted = staged_dirty(file_staged(file)) || inode_is_unpublished(vfs->inodes, inode);
+    if (wanted && !inode_is_removed(vfs->inodes, inode))
+        result = publish_staged(vfs, inode, file);
+    file_end_publishing(file);
+    if (result) {
+        cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+        log_error("file '%s' could not be stored: %s; its content is kept", path ? path : "?", strerror(-result));
+        stats_add(STAT_failed_puts, 1);
+    }
+    return result;
+}
+
+/* The process of a thread; 0 when it is gone or cannot be seen. */
+static pid_t process_of(pid_t thread) {
+    char name[64], line[128];
+    long process = 0;
+    snprintf(name, sizeof name, "/proc/%ld/status", (long)thread);
+    FILE *file = fopen(name, "re");
+    while (file && !process && fgets(line, sizeof line, file))
+        if (sscanf(line, "Tgid: %ld", &process) != 1)
+            process = 0;
+    if (file)
+        fclose(file);
+    return (pid_t)process;
+}
+
+/* A child that inherited the descriptor and only exits must not publish what its parent has half written. */
+static bool is_stranger(struct vfs *vfs, struct handle *handle, pid_t pid) {
+    pid_t writers[HANDLE_WRITERS];
+    lock_acquire(&vfs->lock);
+    unsigned count = handle->writer_count;
+    memcpy(writers, handle->writers, sizeof writers);
+    lock_release(&vfs->lock);
+    if (pid == 0 || count > HANDLE_WRITERS)
+        return false;
+    for (unsigned i = 0; i < count; i++)
+        if (writers[i] == pid || writers[i] == 0)
+            return false;
+    pid_t process = process_of(pid);
+    for (unsigned i = 0; i < count; i++) {
+        pid_t writer = process_of(writers[i]);
+        if (!process || !writer || writer == process) /* a thread of it, or nobody to finish what it began */
+            return false;
+    }
+    return true;
+}
+
+int vfs_flush(struct vfs *vfs, struct handle *handle, const struct vfs_caller *caller) {
+    if (!handle->writable || is_stranger(vfs, handle, caller->pid))
+        return 0;
+    return vfs_publish(vfs, handle->inode);
+}
+
+int vfs_sync(struct vfs *vfs, struct handle *handle) {
+    return handle->stored ? vfs_publish(vfs, handle->inode) : 0;
+}

@@ -1,0 +1,91 @@
+#include "fs/vfs/published.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cache/base/check.h"
+
+struct published {
+    atomic_uint references;
+    struct reader *reader; /* NULL: the content is empty, or cannot be read */
+    int64_t length;
+};
+
+struct published *published_new(struct chunks *chunks, struct revision *revision) {
+    struct published *published = calloc(1, sizeof *published);
+    if (!published)
+        return NULL;
+    atomic_init(&published->references, 1);
+    published->length = revision->length;
+    if (revision->damage)
+        return published;
+    bool single = revision->length > 0 && revision->length < revision->chunk_size;
+    struct chunk_file file = {.chunk_size = single ? (uint32_t)revision->length : revision->chunk_size,
+                              .handle = revision};
+    memcpy(file.revision, revision->key, sizeof file.revision);
+    published->reader = reader_new(chunks, &file, revision->length);
+    return published->reader ? published : published_unref(published);
+}
+
+struct published *published_ref(struct published *published) {
+    CHECK(atomic_fetch_add(&published->references, 1) > 0);
+    return published;
+}
+
+struct published *published_unref(struct published *published) {
+    if (published && atomic_fetch_sub(&published->references, 1) == 1) {
+        reader_free(published->reader);
+        free(published);
+    }
+    return NULL;
+}
+
+int published_read(struct published *published, int64_t offset, size_t size, struct reader_view *ret_views,
+                 unsigned *ret_count) {
+    if (published->reader)
+        return reader_read(published->reader, offset, size, ret_views, ret_count);
+    *ret_count = 0;
+    return 0;
+}
+
+void published_provide(struct published *published, struct blob *content) {
+    if (published->reader)
+        reader_provide(published->reader, content);
+}
+
+static int read_base(void *context, int64_t offset, size_t size, void *into) {
+    struct published *published = context;
+    for (unsigned char *to = into; size > 0;) {
+        struct reader_view views[READER_VIEWS];
+        unsigned count;
+        int result = published_read(published, offset, size, views, &count);
+        if (result)
+            return result;
+        size_t before = size;
+        for (unsigned i = 0; i < count; i++) {
+            memcpy(to, views[i].bytes, views[i].size);
+            to += views[i].size;
+            offset += (int64_t)views[i].size;
+            size -= views[i].size;
+        }
+        reader_release(views, count);
+        if (size == before)
+            return -EIO; /* the caller stays inside the length: something is wrong */
+    }
+    return 0;
+}
+
+static void ref_base(void *context) {
+    published_ref(context);
+}
+
+static void unref_base(void *context) {
+    published_unref(context);
+}
+
+struct staged_base published_base(struct published *published) {
+    if (!published)
+        return (struct staged_base){0};
+    return (struct staged_base){
+        .context = published, .length = published->length, .read = read_base, .ref = ref_base, .unref = unref_base};
+}

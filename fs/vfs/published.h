@@ -1,0 +1,28 @@
+/* The content of one revision, open for reading: shared by the handles of an inode, and the base under what is written.
+ *
+ * Threads: reading and references from any thread; reading blocks as the chunk cache does.
+ * Memory: published_new() gives one reference, the last published_unref() frees it. */
+#ifndef FS_VFS_PUBLISHED_H
+#define FS_VFS_PUBLISHED_H
+
+#include "cache/reader.h"
+#include "cache/staging.h"
+#include "fs/store/revision.h"
+
+struct published;
+
+/* NULL without memory. */
+struct published *published_new(struct chunks *chunks, struct revision *revision);
+struct published *published_ref(struct published *content);
+/* Takes NULL, returns NULL. */
+struct published *published_unref(struct published *content);
+int published_read(struct published *content, int64_t offset, size_t size, struct reader_view *ret_views,
+                 unsigned *ret_count);
+/* The whole content, of a revision that is one chunk: it need not be fetched. Takes a reference of its own. */
+void published_provide(struct published *published, struct blob *content);
+/* The same as the base of a staged file, which takes references of its own. NULL: nothing. */
+struct staged_base published_base(struct published *content);
+
+DEFINE_CLEANUP(struct published, published_unref)
+
+#endif

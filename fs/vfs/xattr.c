@@ -1,0 +1,117 @@
+/* Extended attributes: user.* of the database; other namespaces are answered without asking it. */
+#include <errno.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "fs/vfs/vfs_private.h"
+
+static bool is_kept(const char *name) {
+    return strncmp(name, "user.", 5) == 0 && name[5];
+}
+
+static int object_of(struct vfs *vfs, struct inode *inode, char **ret_path, struct revision **ret_revision,
+                     struct store_object *ret_object) {
+    if (inode_is_removed(vfs->inodes, inode))
+        return -ENODATA;
+    *ret_path = inode_path(vfs->inodes, inode, NULL);
+    if (!*ret_path)
+        return -ENOMEM;
+    *ret_revision = inode_revision(vfs->inodes, inode);
+    *ret_object = vfs_object(inode, *ret_path, *ret_revision);
+    return 0;
+}
+
+static bool has_any(const struct inode *inode) {
+    return inode_kind(inode) == INODE_STORED || inode_kind(inode) == INODE_BY_ID;
+}
+
+static int all(struct vfs *vfs, struct inode *inode, struct store_xattr **ret_first) {
+    cleanup_free char *path = NULL;
+    cleanup_with(revision_unref) struct revision *revision = NULL;
+    struct store *store = inode_store(inode);
+    struct store_object object;
+    if (inode_is_unpublished(vfs->inodes, inode) || inode_is_removed(vfs->inodes, inode)) {
+        *ret_first = NULL;
+        return 0;
+    }
+    int result = object_of(vfs, inode, &path, &revision, &object);
+    return result ? result : store->ops->xattrs(store, &object, ret_first);
+}
+
+ssize_t vfs_get_xattr(struct vfs *vfs, struct inode *inode, const char *name, void *value, size_t size) {
+    struct store_xattr *first = NULL;
+    if (!is_kept(name))
+        return -EOPNOTSUPP;
+    int result = has_any(inode) ? all(vfs, inode, &first) : 0;
+    if (result)
+        return result;
+    const struct store_xattr *found = first;
+    while (found && strcmp(found->name, name) != 0)
+        found = found->next;
+    ssize_t needed = found ? (ssize_t)found->size : -ENODATA;
+    if (found && size && size < found->size)
+        needed = -ERANGE;
+    else if (found && size)
+        memcpy(value, found->value, found->size);
+    store_xattrs_free(first);
+    return needed;
+}
+
+ssize_t vfs_list_xattrs(struct vfs *vfs, struct inode *inode, char *names, size_t size) {
+    struct store_xattr *first = NULL;
+    int result = has_any(inode) ? all(vfs, inode, &first) : 0;
+    if (result)
+        return result;
+    size_t needed = 0;
+    for (const struct store_xattr *xattr = first; xattr; xattr = xattr->next) {
+        size_t more = strlen(xattr->name) + 1;
+        if (size && needed + more <= size)
+            memcpy(names + needed, xattr->name, more);
+        needed += more;
+    }
+    store_xattrs_free(first);
+    return size && needed > size ? -ERANGE : (ssize_t)needed;
+}
+
+static int set_stored(struct vfs *vfs, struct inode *inode, const char *name, const void *value, size_t size,
+                      enum store_xattr_how how) {
+    cleanup_free char *path = NULL;
+    cleanup_with(revision_unref) struct revision *revision = NULL;
+    struct store *store = inode_store(inode);
+    struct store_object object;
+    int result = object_of(vfs, inode, &path, &revision, &object);
+    return result ? result : store->ops->set_xattr(store, &object, name, value, size, how);
+}
+
+static int set(struct vfs *vfs, struct inode *inode, const char *name, const void *value, size_t size,
+               enum store_xattr_how how) {
+    int result = vfs_may_change(vfs, inode);
+    if (result == 0 && !is_kept(name))
+        result = -EOPNOTSUPP;
+    if (result == 0) /* the store knows what is published */
+        result = inode_is_unpublished(vfs->inodes, inode) ? vfs_publish(vfs, inode) : 0;
+    if (result)
+        return result;
+    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
+    if (file)
+        file_enter(file); /* a publication would carry those of before */
+    result = set_stored(vfs, inode, name, value, size, how);
+    if (file)
+        file_leave(file);
+    struct attributes now = {.has = ATTRIBUTES_CTIME, .ctime_ns = vfs_now_ns()};
+    return result ? result : inode_change(vfs->inodes, inode, &now);
+}
+
+int vfs_set_xattr(struct vfs *vfs, struct inode *inode, const char *name, const void *value, size_t size, int flags) {
+    enum { MOST = 64 << 10 }; /* XATTR_SIZE_MAX of the kernel */
+    if (size > MOST)
+        return -E2BIG;
+    return set(vfs, inode, name, value, size,
+               flags & XATTR_CREATE    ? STORE_XATTR_CREATE
+               : flags & XATTR_REPLACE ? STORE_XATTR_REPLACE
+                                       : STORE_XATTR_ANY);
+}
+
+int vfs_remove_xattr(struct vfs *vfs, struct inode *inode, const char *name) {
+    return set(vfs, inode, name, NULL, 0, STORE_XATTR_REMOVE);
+}
