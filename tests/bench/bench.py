@@ -12,22 +12,32 @@ import sys
 
 from pymongo.errors import PyMongoError
 
+import changing
 import content
 import limits
+import metadata
 import names
 import stage
+import writing
 from results import print_table, write_json
 
 MIB = 1 << 20
 CASES = {"cold": content.cold, "link": content.link, "warm": content.warm,
          "random": content.random_reads, "first": content.first, "list": names.listing,
          "root": names.root, "walk": names.walk, "small": names.small,
-         "memory": limits.memory, "start": limits.start}
+         "memory": limits.memory, "start": limits.start,
+         "write": writing.write, "write-small": writing.write_small,
+         "write-memory": writing.write_memory, "metadata": metadata.metadata,
+         "change": changing.change, "append": changing.append_to_log}
 
 NORMAL = {"large": 256 * MIB, "huge": 2048 * MIB, "listed": 10_000, "names": 100_000,
-          "small_files": 1_000}
-QUICK = NORMAL | {"large": 64 * MIB, "huge": 256 * MIB, "names": 10_000, "small_files": 200}
-FULL = NORMAL | {"names": 1_000_000}
+          "small_files": 1_000, "streamed": 1024 * MIB, "changes": 1_000,
+          "changed": 256 * MIB, "log": 100 * MIB, "appends": 20}
+QUICK = NORMAL | {"large": 64 * MIB, "huge": 256 * MIB, "names": 10_000, "small_files": 200,
+                  "streamed": 256 * MIB, "changes": 200, "changed": 64 * MIB, "log": 16 * MIB,
+                  "appends": 5}
+FULL = NORMAL | {"names": 1_000_000, "streamed": 4096 * MIB, "changed": 1024 * MIB,
+                 "appends": 100}
 
 
 def parse_arguments():
@@ -39,7 +49,7 @@ def parse_arguments():
     parser.add_argument("--names", type=int, help="names in the large buckets (100,000)")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="small sizes: does it all work?")
-    size.add_argument("--full", action="store_true", help="1,000,000 names")
+    size.add_argument("--full", action="store_true", help="1,000,000 names, 4 GiB written, all that takes long")
     parser.add_argument("--keep", action="store_true",
                         help="keep what was stored; the next run with --keep finds it")
     arguments = parser.parse_args()

@@ -29,9 +29,14 @@ def ready(database, count, length, what):
             return True
     stages.say(f"filling {database.name}: {what}")
     database.client.drop_database(database.name)
+    make_indexes(database)
+    return False
+
+
+def make_indexes(database):
+    """Those that a GridFS driver makes before its first upload."""
     database.fs.files.create_index([("filename", 1), ("uploadDate", 1)])
     database.fs.chunks.create_index([("files_id", 1), ("n", 1)], unique=True)
-    return False
 
 
 def insert_file(database, filename, length):

@@ -62,7 +62,8 @@ class Mount:
     def __init__(self, uri, directory, options):
         self.path = directory
         command = [str(GRIDMOUNT), "mount", uri, str(directory),
-                   "-o", ",".join([f"log_file={BUILD / 'gridmount.log'}", *options])]
+                   "-o", ",".join([f"log_file={BUILD / 'gridmount.log'}",
+                                   f"staging_dir={BUILD / 'staging'}", *options])]
         start = time.perf_counter()
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
         self.ready_seconds = time.perf_counter() - start
@@ -91,8 +92,12 @@ class Mount:
 
     def highest_memory(self):
         """The most that was ever resident, in MiB."""
+        return self.memory("VmHWM")
+
+    def memory(self, kind):
+        """What /proc calls VmRSS (resident now) or VmHWM (at most), in MiB."""
         for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{kind}:"):
                 return int(line.split()[1]) / 1024
         raise CannotRun(f"process {self.pid} does not say how much memory it takes")
 
@@ -117,6 +122,11 @@ class Stage:
     def database(self, name):
         return self.client[PREFIX + name]
 
+    def empty(self, name):
+        """A database that holds nothing: what was written before makes no server slower."""
+        self.client.drop_database(PREFIX + name)
+        return self.database(name)
+
     @contextlib.contextmanager
     def mounted(self, name, *options, uri=None):
         directory = BUILD / "mnt"
@@ -130,9 +140,15 @@ class Stage:
     @contextlib.contextmanager
     def slow_link(self, name, bandwidth):
         """Yields a URI that leads to the server through a link of `bandwidth` bytes/s."""
-        with proxy.Proxy("127.0.0.1", self.server.port, bandwidth=bandwidth) as link:
+        with self.link(name, bandwidth=bandwidth) as (uri, _):
+            yield uri
+
+    @contextlib.contextmanager
+    def link(self, name, **settings):
+        """Yields (URI, proxy): all that the URI leads to goes through the proxy, which counts."""
+        with proxy.Proxy("127.0.0.1", self.server.port, **settings) as link:
             yield servers.with_database(f"mongodb://127.0.0.1:{link.port}", PREFIX + name,
-                                        directConnection="true")
+                                        directConnection="true"), link
 
     def round_trip(self):
         start = time.perf_counter()

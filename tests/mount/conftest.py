@@ -1,6 +1,7 @@
 """Fixtures of the mount tests: one server per run, one database and any number of mounts per test."""
 import itertools
 import os
+import pathlib
 import uuid
 
 import pytest
@@ -17,8 +18,8 @@ os.environ["MONGOC_DISABLE_SHM"] = "1"
 def pytest_addoption(parser):
     parser.addoption("--server", default="default", choices=servers.KINDS,
                      help="the MongoDB-compatible server that the tests run against")
-
-
+    parser.addoption("--local", action="store_true",
+                     help="run the tests that take `place` on a plain directory, to see what a local filesystem does")
     parser.addoption("--long", action="store_true",
                      help="run the long forms (a million files, gigabytes), and only those")
 
@@ -122,3 +123,61 @@ def mount(request, tmp_path, uri):
             problems.append(f"{mnt.path} was still mounted")
             mounting.force_unmount(mnt.path)
     assert not problems, "\n".join(problems)
+
+
+class Place:
+    """A directory to write in: the root of a mount, or with --local a plain one, where POSIX can be asked."""
+
+    def __init__(self, root, mnt=None):
+        self.root, self.mnt = pathlib.Path(root), mnt
+
+    @property
+    def local(self):
+        return self.mnt is None
+
+    def remount(self, before_the_start=lambda: None):
+        """Everything that the mount knew is forgotten; what is in the database stays."""
+        if self.mnt:
+            assert self.mnt.unmount() == 0
+            before_the_start()
+            self.mnt.start()
+
+
+@pytest.fixture
+def place(request, tmp_path):
+    if request.config.getoption("--local"):
+        (tmp_path / "local").mkdir(mode=0o755)
+        return Place(tmp_path / "local")
+    mnt = request.getfixturevalue("mount")(options="allow_other")
+    return Place(mnt.path, mnt)
+
+
+@pytest.fixture
+def root(place):
+    return place.root
+
+
+@pytest.fixture(scope="module")
+def shared(request, server, tmp_path_factory):
+    """One place for the many short tests of a module."""
+    folder = tmp_path_factory.mktemp("shared")
+    if request.config.getoption("--local"):
+        yield Place(folder)
+        return
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    uri = server.uri(name, directConnection="true")
+    mnt = mounting.Mount(uri, folder / "mnt", folder / "gridmount.log", "allow_other", longest=1800).start()
+    yield Place(mnt.path, mnt)
+    assert (mnt.unmount(), mnt.alarms()) == (0, [])
+    with server.client() as opened:
+        opened.drop_database(name)
+
+
+@pytest.fixture
+def here(request, shared, monkeypatch):
+    """A new directory in the shared place, and the working directory: so other users reach it whatever is above it."""
+    request.node.mounts = [shared.mnt] if shared.mnt else []
+    folder = shared.root / uuid.uuid4().hex
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return Place(folder, shared.mnt)

@@ -98,12 +98,12 @@ def test_times_of_another_revision_do_not_count_but_mode_and_owner_do(bucket, mo
     assert stat.st_mtime == day(5).timestamp()
 
 
-def test_setuid_and_setgid_are_masked(bucket, mount):
+def test_setuid_setgid_and_sticky_are_shown_but_not_honoured(bucket, mount):
     bucket.insert("f", b"x", **posix(ObjectId(), mode=0o6755))
-    bucket.make_directory("d", mode=0o6755)
+    bucket.make_directory("d", mode=0o3755)
     root = mount().path
-    assert (root / "f").stat().st_mode & 0o7777 == 0o755
-    assert (root / "d").stat().st_mode & 0o6000 == 0
+    assert (root / "f").stat().st_mode & 0o7777 == 0o6755
+    assert (root / "d").stat().st_mode & 0o7777 == 0o3755
     flags = mount_table(root)[0].split()[3]
     assert {"nosuid", "nodev"} <= set(flags.split(","))
 

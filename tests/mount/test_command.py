@@ -261,10 +261,11 @@ def test_a_mountpoint_may_have_spaces_and_commas(bucket, uri, tmp_path):
         unmount_daemon(odd)
 
 
-def test_the_mount_says_what_it_is_in_the_mount_table(mount):
-    device, _, kind, flags, *_ = mount_table(mount().path)[0].split(" ")
+@pytest.mark.parametrize("options, access", [("", "rw"), ("ro", "ro")])
+def test_the_mount_says_what_it_is_in_the_mount_table(mount, options, access):
+    device, _, kind, flags, *_ = mount_table(mount(options).path)[0].split(" ")
     assert kind in ("fuse.gridmount", "fuse.gridfs")
-    assert {"ro", "nosuid", "nodev"} <= set(flags.split(","))
+    assert {access, "nosuid", "nodev"} <= set(flags.split(","))
     assert "@" not in device
 
 

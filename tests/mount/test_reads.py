@@ -177,7 +177,7 @@ def test_ordinary_programs_copy_the_tree(bucket, mount, tmp_path):
 
 def test_nothing_can_be_written(bucket, mount):
     bucket.put("f", b"x")
-    root = mount().path
+    root = mount(options="ro").path
     attempts = {
         "write": lambda: open(root / "f", "r+b"),
         "create": lambda: open(root / "new", "wb"),

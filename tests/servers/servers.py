@@ -80,6 +80,7 @@ class Server:
     has_auth = False        # can ask for a user and a password
     has_tls = False
     has_transactions = False
+    has_nested_arrays = True    # stores arrays in arrays, as the holes of sparse files are
     slow = False            # tests scale their sizes down
     is_ours = True          # we started its process, so we may stop and kill it
 
@@ -224,6 +225,7 @@ class SecantusRust(Secantus):
 
 class FerretDB(Server):
     kind = "ferretdb"
+    has_nested_arrays = False
     slow = True
 
     def command(self):
