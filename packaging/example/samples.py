@@ -1,5 +1,6 @@
 """Make the files that training and design would deliver, of the sizes applications have."""
 
+import io
 import pickle
 import zipfile
 from pathlib import Path
@@ -78,6 +79,13 @@ def make_photo(directory, colour):
     path = Path(directory, "profile_ada@example.org.jpg")
     draw(320, 320 if colour == "teal" else 380, colour).save(path)
     return path
+
+
+def encode(colour):
+    """The bytes of a photo that somebody sends, never twice the same."""
+    content = io.BytesIO()
+    draw(400, 300, colour).save(content, "JPEG")
+    return content.getvalue()
 
 
 def draw(width, height, colour):

@@ -1,11 +1,12 @@
-"""A film service: predictions from model files, pictures from an assets folder.
+"""A film service: predictions from model files, pictures and votes of its users.
 
-It opens everything by path, below two directories:
+It opens everything by path, below three directories:
 
-    DATA_DIR     app/data     model statistics and weights (*.pkl, *.npy, *.pt)
-    ASSETS_DIR   app/assets   pictures
+    DATA_DIR     app/data     model statistics and weights (*.pkl, *.npy, *.pt); only read
+    ASSETS_DIR   app/assets   pictures; users upload some
+    VOTES_DIR    app/votes    what users think of films
 
-FLASK_DATA_DIR and FLASK_ASSETS_DIR in the environment point elsewhere.
+FLASK_DATA_DIR, FLASK_ASSETS_DIR and FLASK_VOTES_DIR in the environment point elsewhere.
 Start it with `flask --app app run`.
 """
 
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from flask import Flask, abort, current_app, jsonify, render_template, send_from_directory
 
+from app import pictures, voting
+from app.files import list_files
 from app.models import Models, ModelsUnavailable
 
 
@@ -22,7 +25,9 @@ def create_app(settings=None):
     app.config.from_mapping(
         DATA_DIR=str(Path(app.root_path, "data")),
         ASSETS_DIR=str(Path(app.root_path, "assets")),
+        VOTES_DIR=str(Path(app.root_path, "votes")),
         ASSETS_MAX_AGE=300,
+        MAX_CONTENT_LENGTH=8 << 20,
     )
     app.config.from_prefixed_env()
     app.config.from_mapping(settings)
@@ -33,12 +38,17 @@ def create_app(settings=None):
         app.logger.error("starting without models: %s", error)
 
     app.register_error_handler(ModelsUnavailable, answer_unavailable)
+    app.register_error_handler(OSError, answer_storage_failed)
     app.add_url_rule("/", view_func=index)
     app.add_url_rule("/health", view_func=health)
     app.add_url_rule("/statistics", view_func=statistics)
     app.add_url_rule("/predict/<int:film>", view_func=predict)
     app.add_url_rule("/assets/<path:name>", view_func=asset)
     app.add_url_rule("/data/<path:name>", view_func=download)
+    app.add_url_rule("/photos", view_func=pictures.upload_photo, methods=["POST"])
+    app.add_url_rule("/posters", view_func=pictures.upload_poster, methods=["POST"])
+    app.add_url_rule("/votes/<int:film>", view_func=voting.votes)
+    app.add_url_rule("/votes/<int:film>", view_func=voting.vote, methods=["POST"])
     return app
 
 
@@ -51,17 +61,15 @@ def answer_unavailable(error):
     return jsonify(status="unavailable", reason=str(error)), 503
 
 
+def answer_storage_failed(error):
+    current_app.logger.error("a file could not be read or written", exc_info=error)
+    return jsonify(status="unavailable", reason=error.strerror), 503
+
+
 def index():
-    """What there is: every file of both directories, with its size."""
-    folders = {"data": current_app.config["DATA_DIR"], "assets": current_app.config["ASSETS_DIR"]}
-    return render_template("index.html", folders={key: list_files(path) for key, path in folders.items()})
-
-
-def list_files(directory):
-    """(name, size) of all files below a directory, in the order of their names."""
-    root = Path(directory)
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    return [(path.relative_to(root).as_posix(), path.stat().st_size) for path in files]
+    """The users' photos, the forms, and every file of the three directories, with its size."""
+    folders = {name: list_files(current_app.config[f"{name.upper()}_DIR"]) for name in ("data", "assets", "votes")}
+    return render_template("index.html", folders=folders, photos=pictures.list_photos())
 
 
 def health():
@@ -91,10 +99,9 @@ def predict(film):
 
 
 def asset(name):
-    """A picture, with its type, an ETag and the time it may be kept."""
-    return send_from_directory(
-        current_app.config["ASSETS_DIR"], name, max_age=current_app.config["ASSETS_MAX_AGE"]
-    )
+    """A picture, with its type, an ETag and the time it may be kept: a photo not without asking if it changed."""
+    max_age = None if name.startswith("profile_") else current_app.config["ASSETS_MAX_AGE"]
+    return send_from_directory(current_app.config["ASSETS_DIR"], name, max_age=max_age)
 
 
 def download(name):
