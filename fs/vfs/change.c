@@ -84,7 +84,7 @@ static int cut(struct vfs *vfs, struct inode *inode, int64_t size, bool publish)
     if (result == 0 && publish)
         result = vfs_publish(vfs, inode);
     if (result && file && staged_dirty(file_staged(file)))
-        chores_keep_unsaved(vfs, inode);
+        chores_keep_unsaved(vfs, inode, result);
     inode_writer(vfs->inodes, inode, -1);
     inode_closed(vfs->inodes, inode);
     return result;

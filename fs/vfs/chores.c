@@ -76,13 +76,31 @@ static void end_keeping(struct vfs *vfs, struct inode *inode) {
     inode_closed(vfs->inodes, inode);
 }
 
-void chores_keep_unsaved(struct vfs *vfs, struct inode *inode) {
+static void keep_unsaved(struct vfs *vfs, struct inode *inode) {
     inode_opened(vfs->inodes, inode);
     inode_writer(vfs->inodes, inode, 1);
     if (put_on(vfs, &vfs->unsaved, inode))
         stats_add(STAT_unsaved_files, 1);
     else
         end_keeping(vfs, inode);
+}
+
+/* What it was created under goes with it. */
+static void give_up_claim(struct vfs *vfs, struct inode *inode) {
+    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
+    struct store *store = inode_store(inode);
+    if (file)
+        store->ops->release(store, file_steal_lease(file));
+}
+
+void chores_keep_unsaved(struct vfs *vfs, struct inode *inode, int error) {
+    bool refused = error == -EACCES || error == -EROFS;
+    if (!refused) {
+        keep_unsaved(vfs, inode);
+        return;
+    }
+    give_up_claim(vfs, inode);
+    inode_abandon(vfs->inodes, inode);
 }
 
 /* The number of files that could not be stored. */
@@ -93,9 +111,10 @@ static unsigned retry_unsaved(struct vfs *vfs) {
         struct inode *inode = chore->inode;
         free(chore);
         stats_subtract(STAT_unsaved_files, 1);
-        if (vfs_publish(vfs, inode)) {
+        int result = vfs_publish(vfs, inode);
+        if (result) {
             failed++;
-            chores_keep_unsaved(vfs, inode);
+            chores_keep_unsaved(vfs, inode, result);
         }
         end_keeping(vfs, inode);
         inode_release(vfs->inodes, inode);
@@ -122,14 +141,6 @@ void vfs_tidy(struct vfs *vfs) {
             revision_unref(open[k]);
     }
     free(open);
-}
-
-/* What it was created under goes with it. */
-static void give_up_claim(struct vfs *vfs, struct inode *inode) {
-    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
-    struct store *store = inode_store(inode);
-    if (file)
-        store->ops->release(store, file_steal_lease(file));
 }
 
 void chores_settle(struct vfs *vfs) {

@@ -270,3 +270,22 @@ int inode_linked(struct inodes *inodes, struct inode *inode, struct inode *paren
     lock_release(&inodes->lock);
     return added ? 0 : -ENOMEM;
 }
+
+void inode_abandon(struct inodes *inodes, struct inode *inode) {
+    lock_acquire(&inodes->lock);
+    inode->removed = inode->abandoned = true;
+    inode_set_published(inodes, inode);
+    for (struct dentry *dentry = inode->names, *next; dentry; dentry = next) {
+        next = dentry->next;
+        dentry_note_change(inodes, dentry->key.parent, dentry->key.name);
+        dentry_unhash(inodes, dentry);
+    }
+    lock_release(&inodes->lock);
+}
+
+bool inode_is_abandoned(struct inodes *inodes, const struct inode *inode) {
+    lock_acquire(&inodes->lock);
+    bool abandoned = inode->abandoned;
+    lock_release(&inodes->lock);
+    return abandoned;
+}

@@ -151,6 +151,9 @@ struct file *inode_file(struct inodes *inodes, const struct inode *inode);
 struct file *inode_attach_file(struct inodes *inodes, struct inode *inode, struct file *file);
 /* One more handle that may write (1), or less (-1). With the last one a written side that is clean goes. */
 void inode_writer(struct inodes *inodes, struct inode *inode, int change);
+/* What is written of it will never be stored: its names lead to what the database has, and it to nothing new. */
+void inode_abandon(struct inodes *inodes, struct inode *inode);
+bool inode_is_abandoned(struct inodes *inodes, const struct inode *inode);
 /* Whether the database does not have it yet; and whether so, or it is being published or was removed here: whatever
  * the database says now is not about it. */
 bool inode_is_unpublished(struct inodes *inodes, const struct inode *inode);

@@ -29,6 +29,7 @@ struct inode {
     bool unpublished; /* created here, not in the database yet */
     bool publishing;
     bool removed; /* its last name was removed here */
+    bool abandoned; /* removed, because it could not be stored */
     bool kept;    /* a directory of its own */
     bool linked;  /* in the table of hard-linked files */
     uint32_t place;      /* of a file: among its siblings */

@@ -110,7 +110,7 @@ int vfs_publish(struct vfs *vfs, struct inode *inode) {
     file_end_publishing(file);
     if (result) {
         cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
-        log_error("file '%s' could not be stored: %s; its content is kept", path ? path : "?", strerror(-result));
+        log_error("file '%s' could not be stored: %s", path ? path : "?", strerror(-result));
         stats_add(STAT_failed_puts, 1);
     }
     return result;

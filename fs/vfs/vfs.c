@@ -150,6 +150,8 @@ static bool is_trusted(struct vfs *vfs, struct inode *inode) {
 }
 
 int vfs_revalidate(struct vfs *vfs, struct inode *inode) {
+    if (inode_is_abandoned(vfs->inodes, inode))
+        return -ESTALE;
     if (inode_kind(inode) == INODE_BY_ID || inode_is_ours(vfs->inodes, inode) || is_trusted(vfs, inode))
         return 0;
     struct store *store = inode_store(inode);
@@ -268,9 +270,9 @@ static int open_stored(struct vfs *vfs, struct inode *inode, int flags, const st
 
 /* Publishes what a handle leaves behind: pages of an mmap come after the last close. */
 static void close_writer(struct vfs *vfs, const struct handle *handle) {
-    bool left = handle->file && vfs_publish(vfs, handle->inode) != 0;
-    if (left)
-        chores_keep_unsaved(vfs, handle->inode);
+    int result = handle->file ? vfs_publish(vfs, handle->inode) : 0;
+    if (result)
+        chores_keep_unsaved(vfs, handle->inode, result);
     inode_writer(vfs->inodes, handle->inode, -1);
 }
 

@@ -93,8 +93,9 @@ void vfs_drop_unpublished(struct vfs *vfs, struct inode *inode, struct file *fil
 /* Keeps publications of a file away while its name changes; NULL when nothing is written of it. */
 struct file *vfs_shut(struct vfs *vfs, struct inode *inode);
 void vfs_reopen(struct file *file);
-/* The last handle is gone and content is left over that could not be published. */
-void chores_keep_unsaved(struct vfs *vfs, struct inode *inode);
+/* The last handle is gone and content is left over that could not be published, for this reason. It is kept and tried
+ * again; but where the user may not write, and was told so, it goes. */
+void chores_keep_unsaved(struct vfs *vfs, struct inode *inode, int error);
 /* All that is left over, before the end. */
 void chores_settle(struct vfs *vfs);
 int64_t vfs_now_ns(void);

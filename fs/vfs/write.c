@@ -15,6 +15,8 @@ int64_t vfs_now_ns(void) {
 int vfs_may_change(const struct vfs *vfs, const struct inode *inode) {
     if (!vfs->config.staging)
         return -EROFS;
+    if (inode_is_abandoned(vfs->inodes, inode))
+        return -ESTALE; /* the kernel looks its name up again */
     return inode_kind(inode) == INODE_STORED ? 0 : -EPERM;
 }
 

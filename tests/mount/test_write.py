@@ -411,6 +411,52 @@ def test_a_file_over_the_limit_is_efbig(mount, stored):
     assert stored("f") == bytes(MIB)
 
 
+def test_a_user_who_may_only_read_reads_and_is_refused_the_rest(guarded, mount):
+    with guarded.client() as client:
+        database = client["read_only"]
+        gridfs.GridFS(database).put(b"content", filename="f")
+        database.command("createUser", "reader", pwd="secret", roles=[{"role": "read", "db": "read_only"}])
+        before = {name: list(database[name].find()) for name in database.list_collection_names()}
+        mnt = mount(uri=f"mongodb://reader:secret@127.0.0.1:{guarded.port}/read_only?directConnection=true")
+        assert (mnt.path / "f").read_bytes() == b"content"
+        for attempt in (lambda: (mnt.path / "new").write_bytes(b"x"), lambda: (mnt.path / "f").write_bytes(b"x"),
+                        lambda: os.unlink(mnt.path / "f"), lambda: os.mkdir(mnt.path / "d"),
+                        lambda: os.rename(mnt.path / "f", mnt.path / "g"), lambda: os.chmod(mnt.path / "f", 0o600)):
+            with pytest.raises(OSError) as refused:
+                attempt()
+            assert refused.value.errno in (errno.EACCES, errno.EROFS)
+        assert (mnt.path / "f").read_bytes() == b"content"
+        assert {name: list(database[name].find()) for name in database.list_collection_names()} == before
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A directory on a filesystem of its own, of 8 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8M", "none", place], capture_output=True).returncode:
+        pytest.skip("no filesystem can be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_a_full_staging_directory_is_enospc_and_stores_nothing_of_that_write(small_disk, mount, stored):
+    root = mount(options=f"staging_dir={small_disk},cache_size=4M").path
+    (root / "before").write_bytes(b"stays")
+    with open(root / "big", "wb", buffering=0) as file:
+        written = 0
+        with pytest.raises(OSError) as refused:
+            for _ in range(64):
+                written += file.write(content(MIB))
+        assert refused.value.errno == errno.ENOSPC
+        assert stored("big") is None
+        assert os.fstat(file.fileno()).st_size == written
+    assert stored("big") == content(MIB) * (written // MIB) + content(MIB)[:written % MIB]
+    assert (root / "before").read_bytes() == b"stays"
+    (root / "after").write_bytes(content(MIB, 2))  # what was stored has made room
+    assert stored("after") == content(MIB, 2)
+
+
 def test_a_read_only_mount_refuses_all_changes_and_makes_nothing(bucket, database, mount):
     bucket.put("f", b"x")
     before = sorted(database.list_collection_names())
