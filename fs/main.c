@@ -76,8 +76,7 @@ static void tell_ready(void *context) {
     serving->ready_fd = -1;
 }
 
-static int serve(void *context, int ready_fd) {
-    struct options *options = context;
+static int serve_mount(struct options *options, int ready_fd) {
     struct serving serving = {.options = options, .ready_fd = ready_fd};
     struct mount *mount;
     char *error = NULL;
@@ -92,8 +91,13 @@ static int serve(void *context, int ready_fd) {
     result = mount_serve(mount);
     log_info("unmounted from %s", options->mountpoint);
     mount_close(mount);
-    options_done(options);
     return result ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int serve(void *context, int ready_fd) {
+    int status = serve_mount(context, ready_fd);
+    options_done(context);
+    return status;
 }
 
 /* ---- run: COMMAND with the mount around it ---- */
