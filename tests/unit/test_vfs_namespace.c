@@ -6,25 +6,7 @@
 #include <string.h>
 
 #include "cache/base/log.h"
-#include "tests/fake/memory_mount.h"
-#include "tests/unit/unit.h"
-
-static struct memory_mount *mount;
-static struct inode *root;
-
-static int set_up(void **state) {
-    (void)state;
-    mount = memory_mount_new("fs", 1000, false);
-    root = vfs_root(mount->vfs);
-    return 0;
-}
-
-/* Claims that are left, inodes that are held and bytes that are staged fail the test here. */
-static int tear_down(void **state) {
-    (void)state;
-    memory_mount_done(mount);
-    return 0;
-}
+#include "tests/unit/vfs_bench.h"
 
 static struct handle *created_in(struct inode *parent, const char *name, int flags, const char *text,
                                  struct vfs_entry *ret_entry) {
@@ -35,11 +17,6 @@ static struct handle *created_in(struct inode *parent, const char *name, int fla
 
 static struct handle *created(const char *name, int flags, const char *text, struct vfs_entry *ret_entry) {
     return created_in(root, name, flags, text, ret_entry);
-}
-
-static void close_and_forget(struct handle *handle, struct inode *inode) {
-    vfs_close(mount->vfs, handle);
-    vfs_forget(mount->vfs, inode, 1);
 }
 
 static void forget(const struct vfs_entry *entry) {

@@ -9,25 +9,7 @@
 #include <unistd.h>
 
 #include "cache/base/log.h"
-#include "tests/fake/memory_mount.h"
-#include "tests/unit/unit.h"
-
-static struct memory_mount *mount;
-static struct inode *root;
-
-static int set_up(void **state) {
-    (void)state;
-    mount = memory_mount_new("fs", 1000, false);
-    root = vfs_root(mount->vfs);
-    return 0;
-}
-
-/* Claims that are left, inodes that are held and bytes that are staged fail the test here. */
-static int tear_down(void **state) {
-    (void)state;
-    memory_mount_done(mount);
-    return 0;
-}
+#include "tests/unit/vfs_bench.h"
 
 static struct handle *created(const char *name, int flags, struct vfs_entry *ret_entry) {
     return memory_mount_created(mount, root, name, flags, ret_entry);
@@ -36,15 +18,6 @@ static struct handle *created(const char *name, int flags, struct vfs_entry *ret
 static struct handle *opened(const char *path, int flags, struct vfs_entry *ret_entry) {
     *ret_entry = memory_mount_found(mount, path);
     return memory_mount_opened_as(mount, ret_entry->inode, flags);
-}
-
-static int flush(struct handle *handle) {
-    return vfs_flush(mount->vfs, handle, &memory_mount_caller);
-}
-
-static void close_and_forget(struct handle *handle, struct inode *inode) {
-    vfs_close(mount->vfs, handle);
-    vfs_forget(mount->vfs, inode, 1);
 }
 
 static off_t size_of(struct inode *inode) {
