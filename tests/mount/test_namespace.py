@@ -473,3 +473,9 @@ def test_names_cost_few_round_trips(mnt):
         for number in range(20):
             os.unlink(mnt.path / f"g{number}")
     assert spent.round_trips <= 20 * 6, spent.counts
+
+
+def test_a_file_without_a_name_is_said_not_to_be_supported(mount):
+    with pytest.raises(OSError) as refused:
+        os.open(mount().path, os.O_TMPFILE | os.O_RDWR)
+    assert refused.value.errno == errno.EOPNOTSUPP
