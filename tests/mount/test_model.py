@@ -117,6 +117,7 @@ def test_the_model_finds_what_a_remount_lost(tmp_path):
             os.unlink(os.path.join(os.fsencode(tmp_path / "tested"), paths[0]))
 
     with Model(tmp_path / "tested", tmp_path / "reference", seed()) as model:
-        model.run(300)
+        while not files_by_inode(tmp_path / "tested"):
+            model.run(300)
         with pytest.raises(Different, match="the whole tree"):
             model.remount(lose)

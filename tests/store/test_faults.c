@@ -29,6 +29,14 @@ static unsigned put_for_some_time(struct real_store *real, unsigned *ret_next) {
     return acknowledged;
 }
 
+/* A round is bounded in time, and a slow server may need several. */
+static void tidy_all(struct real_store *real) {
+    do
+        assert_int_equal(real->store->ops->tidy(real->store, NULL, 0), 0);
+    while (real_store_count(real, "gridmount.trash", bson_new()) > 0 ||
+           real_store_count(real, "gridmount.intents", real_store_json("{'kind': 'put'}")) > 0);
+}
+
 static void what_was_acknowledged_is_there(void **state) {
     (void)state;
     struct real_store real = real_store_open("faults");
@@ -45,7 +53,7 @@ static void what_was_acknowledged_is_there(void **state) {
 
     real_store_update(&real, "gridmount.intents", bson_new(), real_store_json("{'$set': {'until': {'$date': 1}}}"));
     real_store_update(&real, "gridmount.trash", bson_new(), real_store_json("{'$set': {'due': {'$date': 1}}}"));
-    assert_int_equal(real.store->ops->tidy(real.store, NULL, 0), 0);
+    tidy_all(&real);
     int64_t chunks = 0, files = real_store_count(&real, "files", bson_new());
     mongoc_collection_t *handle = real_store_collection(&real, "files");
     bson_t everything = BSON_INITIALIZER;
