@@ -81,6 +81,7 @@ struct store_put {
     const struct attributes *attributes; /* all of them, with ATTRIBUTES_FILE */
     const struct store_content *content;
     const struct store_lease *lease; /* of an exclusive creation, or NULL */
+    bool unless_replaced; /* -ESTALE when right before the commit the newest is not the base, or there is one without */
 };
 
 struct store_rename {
@@ -133,7 +134,7 @@ struct store_ops {
     /* Publishes content as the newest revision: under `path`, or with `follow` under the name that the base's files
      * document has now, when it still is there. Keeps the fields of others that the base has. Retires what it replaces as
      * the store's configuration says. After 0 the content is stored for good; after an error what was there still is
-     * the newest. -EEXIST: the lease was lost. */
+     * the newest. -EEXIST: the lease was lost. -ESTALE: see unless_replaced. */
     int (*put)(struct store *store, const struct store_put *put, struct revision **ret_revision);
     /* Claims a free name for a creation that a put with this lease will publish. -EEXIST: something is there, or claimed. */
     int (*reserve)(struct store *store, const char *path, struct store_lease **ret_lease);

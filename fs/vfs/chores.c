@@ -1,13 +1,15 @@
 /* What is done later: times of directories, once a second; content that could not be published, until it can. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <utlist.h>
 
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
 #include "fs/vfs/vfs_private.h"
 
-enum { RETRY_TICKS = 10 };
+enum { RETRY_TICKS = 10, RECOVERED_MOST = 100 };
 
 /* Puts an inode on a list, once, with a reference. False when it is there, or without memory: then the chore is not
  * done, and a time is lost, or content as at a crash. */
@@ -103,6 +105,63 @@ void chores_keep_unsaved(struct vfs *vfs, struct inode *inode, int error) {
     inode_abandon(vfs->inodes, inode);
 }
 
+/* A claim that ran out while the server was away, taken again unless somebody else has made the file. */
+static int claim_again(struct vfs *vfs, struct inode *inode) {
+    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
+    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+    struct store *store = inode_store(inode);
+    struct store_lease *lease = NULL;
+    give_up_claim(vfs, inode);
+    int result = file && path ? store->ops->reserve(store, path, &lease) : -ENOMEM;
+    if (result == 0)
+        file_set_lease(file, lease);
+    return result;
+}
+
+/* `path`.recovered-<date>, with a number where that is taken; its last component is cut to what a name may have. */
+static char *recovered_path(const char *path, unsigned number) {
+    const char *slash = strrchr(path, '/');
+    size_t size = strlen(path), folder = slash ? (size_t)(slash + 1 - path) : 0;
+    char suffix[64], date[32], *recovered = NULL;
+    time_t now = time(NULL);
+    struct tm parts;
+    strftime(date, sizeof date, "%Y-%m-%dT%H%M%SZ", gmtime_r(&now, &parts));
+    int length = snprintf(suffix, sizeof suffix, number ? ".recovered-%s-%u" : ".recovered-%s", date, number);
+    size_t most = folder + NAMES_COMPONENT_MOST - (size_t)length;
+    if (size > most)
+        for (size = most; size > folder && ((unsigned char)path[size] & 0xc0) == 0x80;)
+            size--; /* not within a character */
+    return asprintf(&recovered, "%.*s%s", (int)size, path, suffix) < 0 ? NULL : recovered;
+}
+
+/* Somebody else's content is at its name now, and stays: what was not stored in time is kept beside it. */
+static int recover(struct vfs *vfs, struct inode *inode) {
+    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+    int result = path ? -EEXIST : -ENOMEM;
+    for (unsigned number = 0; result == -EEXIST && number < RECOVERED_MOST; number++) {
+        cleanup_free char *recovered = recovered_path(path, number);
+        result = recovered ? vfs_publish_beside(vfs, inode, recovered) : -ENOMEM;
+        if (result == 0) {
+            stats_add(STAT_recovered_files, 1);
+            log_warning("'%s' was replaced or removed by others before its content could be stored: that is in '%s'",
+                        path, recovered);
+        }
+    }
+    if (result == -ENOENT) /* removed here meanwhile */
+        return 0;
+    if (result)
+        log_error("'%s' was replaced or removed by others, and what was written to it cannot be kept beside it yet: %s",
+                  path ? path : "?", strerror(-result));
+    return result;
+}
+
+static int store_again(struct vfs *vfs, struct inode *inode) {
+    int result = vfs_publish_again(vfs, inode);
+    if (result == -EEXIST && (result = claim_again(vfs, inode)) == 0)
+        result = vfs_publish_again(vfs, inode);
+    return result == -EEXIST || result == -ESTALE ? recover(vfs, inode) : result;
+}
+
 /* The number of files that could not be stored. */
 static unsigned retry_unsaved(struct vfs *vfs) {
     struct chore *chore, *next, *all = take_all(vfs, &vfs->unsaved);
@@ -110,8 +169,8 @@ static unsigned retry_unsaved(struct vfs *vfs) {
     LL_FOREACH_SAFE(all, chore, next) {
         struct inode *inode = chore->inode;
         free(chore);
-        stats_subtract(STAT_unsaved_files, 1);
-        int result = vfs_publish(vfs, inode);
+        int result = store_again(vfs, inode);
+        stats_subtract(STAT_unsaved_files, 1); /* when it is stored, or counted anew */
         if (result) {
             failed++;
             chores_keep_unsaved(vfs, inode, result);

@@ -18,11 +18,14 @@ static bool is_clean(void *context, int64_t offset, size_t size) {
     return staged_is_clean(context, offset, size);
 }
 
-/* What the files document will say of it: all it has, and what it needs. */
+/* What the files document will say of it: all it has, and what it needs. Each try says the same, so that one whose
+ * answer was lost is known again. */
 static struct attributes attributes_to_put(struct vfs *vfs, struct inode *inode) {
     struct attributes attributes = inode_attributes(vfs->inodes, inode);
-    if (!(attributes.has & ATTRIBUTES_FILE))
+    if (!(attributes.has & ATTRIBUTES_FILE)) {
         attributes_new_file(&attributes);
+        (void)inode_written(vfs->inodes, inode, &attributes);
+    }
     return attributes;
 }
 
@@ -37,27 +40,35 @@ static void follow_directory(struct vfs *vfs, struct inode *inode, const char *p
         log_error("file '%s' was stored as '%s', and could not follow its directory", now, path);
 }
 
-static int put(struct vfs *vfs, struct inode *inode, struct file *file, struct revision **ret_revision) {
-    struct store *store = inode_store(inode);
+/* Puts the content as it is now. `put` says where to, with what attributes and under which conditions. */
+static int put_content(struct store *store, struct file *file, struct store_put *put, struct revision **ret_revision) {
     struct staged *staged = file_staged(file);
-    cleanup_with(revision_unref) struct revision *base = inode_revision(vfs->inodes, inode);
-    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
     cleanup_free struct staged_hole *holes = NULL;
     struct store_content content = {
         .context = staged, .length = staged_length(staged), .read = read_content, .is_clean = is_clean};
-    int result = path ? staged_holes(staged, REVISION_HOLES_MOST, &holes, &content.hole_count) : -ENOMEM;
+    int result = staged_holes(staged, REVISION_HOLES_MOST, &holes, &content.hole_count);
     if (result)
         return result;
     content.holes = (const struct hole *)holes;
+    put->content = &content;
+    return store->ops->put(store, put, ret_revision);
+}
+
+static int put(struct vfs *vfs, struct inode *inode, struct file *file, bool again, struct revision **ret_revision) {
+    struct store *store = inode_store(inode);
+    cleanup_with(revision_unref) struct revision *base = inode_revision(vfs->inodes, inode);
+    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+    if (!path)
+        return -ENOMEM;
     struct attributes attributes = attributes_to_put(vfs, inode);
     struct store_lease *lease = file_steal_lease(file);
     struct store_put put = {.path = path,
                             .base = base,
                             .follow = base != NULL,
                             .attributes = &attributes,
-                            .content = &content,
-                            .lease = lease};
-    result = store->ops->put(store, &put, ret_revision);
+                            .lease = lease,
+                            .unless_replaced = again};
+    int result = put_content(store, file, &put, ret_revision);
     if (result == 0 && !base)
         follow_directory(vfs, inode, path, *ret_revision);
     if (result && lease)
@@ -79,10 +90,10 @@ static void keep_near(struct vfs *vfs, struct published *published, const struct
 }
 
 /* Under the gate. */
-static int publish_staged(struct vfs *vfs, struct inode *inode, struct file *file) {
+static int publish_staged(struct vfs *vfs, struct inode *inode, struct file *file, bool again) {
     struct revision *revision = NULL;
     inode_begin_publishing(vfs->inodes, inode);
-    int result = put(vfs, inode, file, &revision);
+    int result = put(vfs, inode, file, again, &revision);
     inode_end_publishing(vfs->inodes, inode, result ? NULL : revision);
     if (result)
         return result;
@@ -98,21 +109,61 @@ static int publish_staged(struct vfs *vfs, struct inode *inode, struct file *fil
     return 0;
 }
 
-int vfs_publish(struct vfs *vfs, struct inode *inode) {
+static bool is_to_publish(struct vfs *vfs, struct inode *inode, struct file *file) {
+    bool wanted = staged_dirty(file_staged(file)) || inode_is_unpublished(vfs->inodes, inode);
+    return wanted && !inode_is_removed(vfs->inodes, inode);
+}
+
+/* For who tries again this is an answer, and no failure. */
+static bool is_replaced(int error) {
+    return error == -EEXIST || error == -ESTALE;
+}
+
+static int publish(struct vfs *vfs, struct inode *inode, bool again) {
     cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
     if (!file)
         return 0;
-    int result = 0;
     file_begin_publishing(file);
-    bool wanted = staged_dirty(file_staged(file)) || inode_is_unpublished(vfs->inodes, inode);
-    if (wanted && !inode_is_removed(vfs->inodes, inode))
-        result = publish_staged(vfs, inode, file);
+    int result = is_to_publish(vfs, inode, file) ? publish_staged(vfs, inode, file, again) : 0;
     file_end_publishing(file);
-    if (result) {
+    if (result && !(again && is_replaced(result))) {
         cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
         log_error("file '%s' could not be stored: %s", path ? path : "?", strerror(-result));
         stats_add(STAT_failed_puts, 1);
     }
+    return result;
+}
+
+int vfs_publish(struct vfs *vfs, struct inode *inode) {
+    return publish(vfs, inode, false);
+}
+
+int vfs_publish_again(struct vfs *vfs, struct inode *inode) {
+    return publish(vfs, inode, true);
+}
+
+int vfs_publish_beside(struct vfs *vfs, struct inode *inode, const char *path) {
+    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
+    cleanup_with(revision_unref) struct revision *base = inode_revision(vfs->inodes, inode), *revision = NULL;
+    struct store *store = inode_store(inode);
+    struct store_lease *lease = NULL;
+    if (!file)
+        return 0;
+    struct attributes attributes = inode_attributes(vfs->inodes, inode);
+    attributes_new_file(&attributes);
+    attributes.has &= ~ATTRIBUTES_LINKS;
+    file_begin_publishing(file);
+    int result = is_to_publish(vfs, inode, file) ? store->ops->reserve(store, path, &lease) : -ENOENT;
+    if (result == 0) {
+        struct store_put put = {.path = path, .base = base, .attributes = &attributes, .lease = lease};
+        result = put_content(store, file, &put, &revision);
+        store->ops->release(store, lease);
+    }
+    if (result == 0) {
+        store->ops->release(store, file_steal_lease(file));
+        inode_abandon(vfs->inodes, inode); /* before a writer comes in, who would write what nobody stores */
+    }
+    file_end_publishing(file);
     return result;
 }
 

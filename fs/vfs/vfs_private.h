@@ -74,6 +74,11 @@ int vfs_check_damage(struct vfs *vfs, struct inode *inode);
 int vfs_file(struct vfs *vfs, struct inode *inode, struct file **ret_file);
 /* Publishes what is written, if anything is. */
 int vfs_publish(struct vfs *vfs, struct inode *inode);
+/* The same without anybody's close: -ESTALE or -EEXIST when somebody else replaced or made the file meanwhile. */
+int vfs_publish_again(struct vfs *vfs, struct inode *inode);
+/* Publishes it as a new file at a free path, and lets the inode go: its names are those of whoever replaced it. -EEXIST:
+ * the path is not free; -ENOENT: nothing is to be published any more. */
+int vfs_publish_beside(struct vfs *vfs, struct inode *inode, const char *path);
 /* Sets attributes: in the database where it has the inode, else with what will be published. */
 int vfs_change_stored(struct vfs *vfs, struct inode *inode, const struct attributes *changes);
 /* An entry of a directory changed now: its times, which go to the database later. */

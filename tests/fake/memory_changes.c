@@ -74,6 +74,17 @@ static void publish(struct memory_store *memory, const struct store_put *put, st
             memory_place(memory, memory->records[i].path, object);
 }
 
+/* Not by an earlier try at this put, whose answer was lost. */
+static bool is_replaced(struct memory_store *memory, const struct store_put *put) {
+    const struct object *newest = memory_find(memory, put->path);
+    const struct object *base = put->base ? memory_object_of(memory, put->base) : NULL;
+    if (newest == base || (put->follow && base && base->names))
+        return false;
+    return !newest || !(newest->attributes.has & ATTRIBUTES_FILE) || (int64_t)newest->size != put->content->length ||
+           newest->attributes.mtime_ns != put->attributes->mtime_ns ||
+           memcmp(newest->attributes.file, put->attributes->file, ATTRIBUTES_FILE_SIZE) != 0;
+}
+
 int memory_put(struct store *store, const struct store_put *put, struct revision **ret_revision) {
     struct memory_store *memory = memory_of(store);
     uint32_t chunk_size = put->base && put->base->chunk_size ? put->base->chunk_size : MEMORY_CHUNK_SIZE;
@@ -88,6 +99,8 @@ int memory_put(struct store *store, const struct store_put *put, struct revision
     pthread_mutex_lock(&memory->mutex);
     if (put->lease && put->lease->lost) {
         result = -EEXIST;
+    } else if (put->unless_replaced && is_replaced(memory, put)) {
+        result = -ESTALE;
     } else {
         struct object *object = memory_file_new(memory, steal_ptr(&bytes), size, chunk_size);
         publish(memory, put, object);

@@ -1,4 +1,4 @@
-/* Content that is written through a vfs: when it is published, and what is kept when it cannot be. */
+/* Content that is written through a vfs: when it is published. */
 #include "fs/vfs/vfs.h"
 
 #include <errno.h>
@@ -9,8 +9,6 @@
 
 #include "cache/base/log.h"
 #include "tests/unit/vfs_bench.h"
-
-enum { RETRY_TICKS = 10 }; /* as fs/vfs/chores.c has it */
 
 static struct handle *created(const char *name, int flags, struct vfs_entry *ret_entry) {
     return memory_mount_created(mount, root, name, flags, ret_entry);
@@ -34,11 +32,6 @@ static int truncated(struct inode *inode, struct handle *handle, int64_t size) {
     if (result == 0)
         assert_int_equal(attributes.st_size, size);
     return result;
-}
-
-static void tick(unsigned times) {
-    while (times--)
-        vfs_tick(mount->vfs);
 }
 
 /* ---- when it is published ---- */
@@ -337,114 +330,6 @@ static void a_write_changes_the_times(void **state) {
     close_and_forget(handle, entry.inode);
 }
 
-/* ---- what cannot be stored ---- */
-
-static void what_could_not_be_stored_shows_and_is_stored_by_the_next_flush(void **state) {
-    (void)state;
-    memory_mount_put(mount, "file", "old");
-    struct vfs_entry entry;
-    struct handle *handle = opened("file", O_RDWR, &entry);
-    memory_mount_write(mount, handle, 0, "new");
-    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -ETIMEDOUT);
-    assert_int_equal(flush(handle), -ETIMEDOUT);
-    memory_mount_expect_text(mount, handle, "new");
-    memory_mount_expect_stored(mount, "file", "old");
-    assert_int_equal(flush(handle), 0);
-    memory_mount_expect_stored(mount, "file", "new");
-    close_and_forget(handle, entry.inode);
-}
-
-static void what_could_not_be_stored_at_the_close_is_tried_again(void **state) {
-    (void)state;
-    struct vfs_entry entry;
-    struct handle *handle = created("file", O_EXCL, &entry);
-    memory_mount_write(mount, handle, 0, "kept");
-    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -EIO);
-    close_and_forget(handle, entry.inode);
-    memory_mount_expect_file(mount, "file", "kept"); /* the kernel forgot it; the mount did not */
-    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -EIO);
-    tick(RETRY_TICKS);
-    memory_mount_expect_stored(mount, "file", NULL);
-    memory_mount_expect_file(mount, "file", "kept");
-    tick(RETRY_TICKS);
-    memory_mount_expect_stored(mount, "file", "kept");
-    tick(RETRY_TICKS);
-    assert_int_equal(memory_store_puts(mount->memory), 1);
-}
-
-static void what_is_left_is_tried_once_more_at_the_end(void **state) {
-    (void)state;
-    struct vfs_entry entry;
-    struct handle *handle = created("file", O_EXCL, &entry);
-    memory_mount_write(mount, handle, 0, "kept");
-    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -EIO);
-    close_and_forget(handle, entry.inode);
-    memory_mount_unmount(mount);
-    memory_mount_expect_stored(mount, "file", "kept");
-}
-
-static void what_fails_to_the_end_leaves_no_claim(void **state) {
-    (void)state;
-    struct vfs_entry entry;
-    struct handle *handle = created("file", O_EXCL, &entry);
-    memory_mount_write(mount, handle, 0, "kept");
-    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -EIO);
-    vfs_close(mount->vfs, handle); /* the kernel still holds the inode */
-    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -EIO);
-    memory_mount_unmount(mount);
-    memory_mount_expect_stored(mount, "file", NULL);
-}
-
-static void what_fails_to_the_end_and_was_forgotten_leaves_no_claim(void **state) {
-    (void)state;
-    struct vfs_entry entry;
-    struct handle *handle = created("file", O_EXCL, &entry);
-    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -EIO);
-    close_and_forget(handle, entry.inode);
-    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -EIO);
-    memory_mount_unmount(mount);
-    memory_mount_expect_stored(mount, "file", NULL);
-}
-
-static void a_claim_that_was_lost_is_not_forgotten(void **state) {
-    (void)state;
-    struct vfs_entry entry;
-    struct handle *handle = created("file", O_EXCL, &entry);
-    memory_mount_write(mount, handle, 0, "ours");
-    memory_store_lose_lease(mount->memory, "file"); /* this host slept, and another one was faster */
-    memory_mount_put(mount, "file", "theirs");
-    assert_int_equal(flush(handle), -EEXIST);
-    assert_int_equal(flush(handle), -EEXIST);
-    close_and_forget(handle, entry.inode);
-    tick(RETRY_TICKS);
-    memory_mount_unmount(mount);
-    memory_mount_expect_stored(mount, "file", "theirs");
-}
-
-static void a_put_whose_answer_was_lost_is_put_again(void **state) {
-    (void)state;
-    struct vfs_entry entry;
-    struct handle *handle = created("file", O_EXCL, &entry);
-    memory_mount_write(mount, handle, 0, "content");
-    faulty_store_lose_answer(&mount->faulty, FAULTY_PUT, 1, -ETIMEDOUT);
-    assert_int_equal(flush(handle), -ETIMEDOUT);
-    assert_int_equal(flush(handle), 0);
-    memory_mount_expect_stored(mount, "file", "content");
-    close_and_forget(handle, entry.inode);
-}
-
-static void a_truncation_that_could_not_be_stored_is_tried_again(void **state) {
-    (void)state;
-    memory_mount_put(mount, "file", "0123456789");
-    struct vfs_entry entry = memory_mount_found(mount, "file");
-    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -ETIMEDOUT);
-    assert_int_equal(truncated(entry.inode, NULL, 3), -ETIMEDOUT);
-    vfs_forget(mount->vfs, entry.inode, 1);
-    memory_mount_expect_stored(mount, "file", "0123456789");
-    tick(RETRY_TICKS);
-    memory_mount_expect_stored(mount, "file", "012");
-}
-
 /* ---- a read-only mount ---- */
 
 static void a_read_only_mount_changes_nothing(void **state) {
@@ -535,14 +420,6 @@ int main(void) {
         TEST(holes_are_made_found_and_filled),
         TEST(attributes_changed_while_staged_survive_the_put),
         TEST(a_write_changes_the_times),
-        TEST(what_could_not_be_stored_shows_and_is_stored_by_the_next_flush),
-        TEST(what_could_not_be_stored_at_the_close_is_tried_again),
-        TEST(what_is_left_is_tried_once_more_at_the_end),
-        TEST(what_fails_to_the_end_leaves_no_claim),
-        TEST(what_fails_to_the_end_and_was_forgotten_leaves_no_claim),
-        TEST(a_claim_that_was_lost_is_not_forgotten),
-        TEST(a_put_whose_answer_was_lost_is_put_again),
-        TEST(a_truncation_that_could_not_be_stored_is_tried_again),
         TEST(a_read_only_mount_changes_nothing),
         TEST(a_rename_asks_for_its_new_name_once),
     };

@@ -213,12 +213,34 @@ static int make_and_publish(struct putting *putting, struct revision **ret_revis
     return result;
 }
 
+/* Whether a revision is what an earlier try at this put came to after all, though its answer was lost. */
+static bool is_this_put(const struct store_put *put, const struct revision *revision) {
+    const struct attributes *wanted = put->attributes, *found = &revision->attributes;
+    return revision->posix == POSIX_OWN && revision->length == put->content->length && found->has & ATTRIBUTES_FILE &&
+           memcmp(found->file, wanted->file, ATTRIBUTES_FILE_SIZE) == 0 && found->mtime_ns == wanted->mtime_ns;
+}
+
+static int check_not_replaced(struct putting *putting) {
+    const struct store_put *put = putting->put;
+    const char *name = putting->filename;
+    cleanup_with(revision_unref) struct revision *newest = NULL;
+    int result = bucket_newest(&putting->bucket->store, name + names_skip_spelling(name, strlen(name)), &newest);
+    if (result == -ENOENT)
+        return put->base ? -ESTALE : 0;
+    if (result)
+        return result;
+    bool is_base = put->base && revision_same_content(newest, put->base);
+    return is_base || is_this_put(put, newest) ? 0 : -ESTALE;
+}
+
 static int get_ready(struct putting *putting) {
     int result = intents_keep(putting->bucket, putting->intent);
     if (result == 0)
         result = choose_date(putting);
     if (result == 0 && putting->put->lease)
         result = lease_check(putting->bucket, putting->put->lease);
+    if (result == 0 && putting->put->unless_replaced)
+        result = check_not_replaced(putting);
     return result;
 }
 

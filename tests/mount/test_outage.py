@@ -1,0 +1,69 @@
+"""What is closed while the server is away: an error, then stored by itself, and never over what others did meanwhile."""
+import gridfs
+import pytest
+
+import proxy
+from mounting import names_in, wait_for
+
+TIMEOUT = 2
+
+
+@pytest.fixture
+def link(server):
+    if not server.is_ours:
+        pytest.skip("the server of GRIDMOUNT_TEST_URI cannot be put behind a proxy")
+    with proxy.Proxy("127.0.0.1", server.port) as opened:
+        yield opened
+
+
+def go_away(link):
+    link.set(refusing=True)
+    link.cut()
+
+
+def all_there_is(database):
+    """{name: content}, each name once, as pymongo reads it."""
+    files = gridfs.GridFS(database)
+    names = [file.filename for file in files.find()]
+    assert len(names) == len(set(names))
+    return {name: files.get_last_version(name).read() for name in names}
+
+
+@pytest.mark.timeout(120)
+def test_what_could_not_be_stored_never_replaces_what_others_did(link, bucket, mount, database):
+    files_ids = {name: bucket.put(name, b"before " + name.encode()) for name in ("kept", "replaced", "removed")}
+    mnt = mount(uri=f"mongodb://127.0.0.1:{link.port}/{database.name}?directConnection=true",
+                options=f"timeout={TIMEOUT}")
+    files = {name: open(mnt.path / name, "r+b", buffering=0) for name in ("kept", "replaced", "removed")}
+    files |= {name: open(mnt.path / name, "xb", buffering=0) for name in ("new", "made", "claimed")}
+    for name, file in files.items():
+        assert file.write(b"OURS") == 4
+    files["removed"].truncate(4)    # so that nothing of the content that will be deleted is needed
+    go_away(link)
+    for name, file in files.items():
+        with pytest.raises(OSError):
+            file.close()
+    wait_for(lambda: mnt.counters()["unsaved_files"] == 6, 20, "all kept")
+    assert mnt.status()["state"] == "degraded"
+    assert (mnt.path / "new").read_bytes() == b"OURS", "what is staged can be read meanwhile"
+
+    bucket.delete(files_ids["removed"])
+    for name in ("replaced", "made"):
+        bucket.put(name, b"theirs")
+    assert database["fs.gridmount.locks"].delete_one({"_id": "claimed"}).deleted_count == 1, "as if it had run out"
+    link.set(refusing=False)
+    wait_for(lambda: mnt.counters()["unsaved_files"] == 0, 40, "everything stored")
+
+    for name in ("kept", "replaced"):
+        bucket.delete(files_ids[name])    # what an application put stays as an older revision
+    stored = all_there_is(database)
+    beside = {name.partition(".recovered-")[0]: content for name, content in stored.items() if ".recovered-" in name}
+    plain = {name: content for name, content in stored.items() if ".recovered-" not in name}
+    assert plain == {"kept": b"OURSre kept", "replaced": b"theirs", "new": b"OURS", "claimed": b"OURS",
+                     "made": b"theirs"}
+    assert beside == {"replaced": b"OURSre replaced", "removed": b"OURS", "made": b"OURS"}
+    assert names_in(mnt.path) == sorted(stored) and mnt.counters()["recovered_files"] == 3
+    for name, content in stored.items():
+        assert (mnt.path / name).read_bytes() == content
+    assert "recovered-" in mnt.log()
+
