@@ -241,10 +241,10 @@ def test_sed_in_place(place):
 
 
 def test_vim_writes_a_file(place):
-    needs("vim")
+    needs("vim.tiny")
     path = place.root / "text"
     path.write_text("one\ntwo\n")
-    run("vim", "-u", "NONE", "-es", "-c", "%s/two/three/", "-c", "wq", path)
+    run("vim.tiny", "-u", "NONE", "-es", "-c", "%s/two/three/", "-c", "wq", path)
     place.remount()
     assert path.read_text() == "one\nthree\n" and os.listdir(place.root) == ["text"]
 
