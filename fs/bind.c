@@ -16,6 +16,7 @@
 #include "fs/status_text.h"
 #include "fs/store/mongo/server.h"
 #include "fs/ticker.h"
+#include "fs/trim.h"
 #include "fs/vfs/vfs.h"
 
 enum { FETCHERS = 2, FETCHES_QUEUED = 32 };
@@ -32,7 +33,8 @@ struct mount {
     struct vfs *vfs;
     struct session *session;
     struct ticker *ticker;
-    unsigned ticks;
+    unsigned ticks; /* this and `trim` are its thread's */
+    struct trim trim;
     time_t started;
 };
 
@@ -214,6 +216,9 @@ enum { TIDY_TICKS = 60 };
 
 static void tick(void *context) {
     struct mount *mount = context;
+    trim_tick(&mount->trim, budget_used(&mount->budget));
+    if (!mount->staging)
+        return;
     vfs_tick(mount->vfs);
     if (++mount->ticks % TIDY_TICKS == 0)
         workers_submit(mount->chores, tidy, mount);
@@ -227,7 +232,7 @@ static void prepare_process(void) {
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
     signal(SIGXFSZ, SIG_IGN);
-    mallopt(M_ARENA_MAX, 4); /* content is allocated in one thread and freed in another */
+    mallopt(M_ARENA_MAX, 2); /* content is allocated in one thread and freed in another */
 }
 
 int mount_open(const struct options *options, void (*ready)(void *context), void *context, struct mount **ret_mount,
@@ -243,7 +248,7 @@ int mount_open(const struct options *options, void (*ready)(void *context), void
         result = open_layers(mount, ret_error);
     if (result == 0)
         result = open_session(mount, ready, context, ret_error);
-    if (result == 0 && mount->staging && !(mount->ticker = ticker_new(tick, mount)))
+    if (result == 0 && !(mount->ticker = ticker_new(tick, mount)))
         result = -ENOMEM;
     if (result) {
         mount_close(mount);

@@ -123,3 +123,23 @@ def test_random_readers_and_writers_for_a_minute_see_whole_revisions(bucket, mou
     for reader in readers:
         reader.join()
     assert not wrong
+
+
+def test_pieces_of_all_sizes_leave_no_more_memory_than_promised(mount, scale, peak):
+    """Content that comes and goes in many sizes is what leaves an allocator with holes."""
+    mnt, rng = mount(options="cache_size=64M"), random.Random(1)
+    most, ends = peak(mnt), time.monotonic() + 60
+    while time.monotonic() < ends:
+        path = mnt.path / f"f{rng.randrange(12)}"
+        if not path.exists() or rng.random() < 0.2:
+            path.write_bytes(rng.randbytes(rng.randrange(1, scale(3_000_000))))
+            continue
+        size = path.stat().st_size
+        with open(path, "r+b", buffering=0) as file:
+            for _ in range(rng.randrange(1, 6)):
+                offset, count = rng.randrange(size), rng.randrange(1, 300_000)
+                if rng.random() < 0.5:
+                    os.pwrite(file.fileno(), rng.randbytes(count), offset)
+                else:
+                    os.pread(file.fileno(), count, offset)
+    assert most() <= 128 * MIB

@@ -93,6 +93,7 @@ static int take_reply(struct fetching *fetching, bson_t *reply) {
     for (uint32_t i = 0; i < fetching->count; i++)
         expected += revision_chunk_length(fetching->revision, fetching->first + i);
     if (memory && size >= WORTH && size <= expected + expected / 4) {
+        memory = bson_realloc(memory, size); /* the driver rounds up, to twice as much at the worst */
         fetching->block = blob_block_new(fetching->budget, memory, size, bson_free);
         fetching->memory = memory;
     }
