@@ -34,11 +34,15 @@ def check_stored(database, count, length):
                         f"not {count} of {length}")
 
 
-def copy_to_mount(stage, source, *options):
+def copy_to_mount(stage, source, *options, mount_options=()):
     """The seconds cp takes on a fresh mount of an empty bucket; what it closes is stored."""
     stage.empty("written")
-    with stage.mounted("written") as mount:
+    with stage.mounted("written", *mount_options) as mount:
         return timed(["cp", *options, source, mount.path])
+
+
+def copy_with_checksum(stage, source):
+    return copy_to_mount(stage, source, mount_options=["checksum=on"])
 
 
 def put_large(stage, source):
@@ -69,12 +73,13 @@ def write(stage):
         loops = {f"C insert_many of {count} chunks":
                  lambda count=count: rate(insert_large, count) for count in CHUNKS_PER_INSERT}
         contestants = {"gridmount": lambda: rate(copy_to_mount),
+                       "with checksum=on": lambda: rate(copy_with_checksum),
                        "pymongo put": lambda: rate(put_large), **loops}
         interleave(1, contestants)
         values = interleave(stage.rounds, contestants)
     limit = max(loops, key=lambda name: sorted(values[name])[len(values[name]) // 2])
     stage.empty("written")
-    for reference, target in (("pymongo put", 1.3), (limit, 0.85)):
+    for reference, target in (("pymongo put", 1.3), (limit, 0.85), ("with checksum=on", None)):
         yield Row(f"cp of {size // MIB} MiB", "MiB/s", values["gridmount"], reference,
                   values[reference], at_least=target, more_is_better=True)
 
