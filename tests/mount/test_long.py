@@ -125,6 +125,17 @@ def test_random_readers_and_writers_for_a_minute_see_whole_revisions(bucket, mou
     assert not wrong
 
 
+def test_a_directory_of_a_hundred_thousand_files_is_renamed(bucket, mount, scale):
+    count = scale(100_000)
+    bucket.insert_names(f"old/s{n % 100:02}/f{n:06}" for n in range(count))
+    mnt = mount()
+    os.rename(mnt.path / "old", mnt.path / "new")
+    assert os.listdir(mnt.path) == ["new"]
+    assert bucket.files.count_documents({"filename": {"$gte": "new/", "$lt": "new0"}}) == count
+    assert bucket.files.count_documents({}) == count
+    assert (mnt.path / "new/s07/f000007").read_bytes() == b""
+
+
 def test_pieces_of_all_sizes_leave_no_more_memory_than_promised(mount, scale, peak):
     """Content that comes and goes in many sizes is what leaves an allocator with holes."""
     mnt, rng = mount(options="cache_size=64M"), random.Random(1)
