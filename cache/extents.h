@@ -22,6 +22,7 @@ enum extent_kind {
     EXTENT_BASE,      /* as the base has it */
     EXTENT_BASE_HOLE, /* likewise, where the base has a hole */
     EXTENT_WRITTEN,   /* staged bytes */
+    EXTENT_SENT,      /* staged bytes, not written to since they were last read to be sent */
     EXTENT_ZEROS,     /* zeros that count as data */
     EXTENT_HOLE,      /* zeros that do not */
     EXTENT_KINDS
@@ -29,10 +30,10 @@ enum extent_kind {
 
 /* Sets of kinds. */
 enum {
-    EXTENTS_WRITTEN = 1 << EXTENT_WRITTEN,
+    EXTENTS_WRITTEN = 1 << EXTENT_WRITTEN | 1 << EXTENT_SENT,
     EXTENTS_CLEAN = 1 << EXTENT_BASE | 1 << EXTENT_BASE_HOLE,
     EXTENTS_HOLES = 1 << EXTENT_BASE_HOLE | 1 << EXTENT_HOLE,
-    EXTENTS_DATA = 1 << EXTENT_BASE | 1 << EXTENT_WRITTEN | 1 << EXTENT_ZEROS,
+    EXTENTS_DATA = 1 << EXTENT_BASE | EXTENTS_WRITTEN | 1 << EXTENT_ZEROS,
     EXTENTS_ALL = (1 << EXTENT_KINDS) - 1,
 };
 

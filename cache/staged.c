@@ -13,19 +13,22 @@ enum {
     BASE = EXTENT_BASE,
     BASE_HOLE = EXTENT_BASE_HOLE,
     WRITTEN = EXTENT_WRITTEN,
+    SENT = EXTENT_SENT,
     ZEROS = EXTENT_ZEROS,
     HOLE = EXTENT_HOLE,
 };
 typedef const unsigned char table[EXTENT_KINDS];
-/*                        NONE     BASE       BASE_HOLE  WRITTEN  ZEROS    HOLE */
-static table laid_under = {BASE,    BASE,      BASE_HOLE, WRITTEN, ZEROS,   HOLE};
-static table with_hole  = {NONE,    BASE_HOLE, BASE_HOLE, WRITTEN, ZEROS,   HOLE};
-static table written    = {WRITTEN, WRITTEN,   WRITTEN,   WRITTEN, WRITTEN, WRITTEN};
-static table grown      = {HOLE,    BASE,      BASE_HOLE, WRITTEN, ZEROS,   HOLE};
-static table cut_off    = {NONE,    NONE,      NONE,      NONE,    NONE,    NONE};
-static table punched    = {NONE,    HOLE,      BASE_HOLE, HOLE,    HOLE,    HOLE};
-static table allocated  = {ZEROS,   BASE,      BASE,      WRITTEN, ZEROS,   ZEROS};
-static table published  = {NONE,    BASE,      BASE_HOLE, BASE,    BASE,    BASE_HOLE};
+/*                        NONE     BASE       BASE_HOLE  WRITTEN  SENT     ZEROS    HOLE */
+static table laid_under = {BASE,    BASE,      BASE_HOLE, WRITTEN, SENT,    ZEROS,   HOLE};
+static table with_hole  = {NONE,    BASE_HOLE, BASE_HOLE, WRITTEN, SENT,    ZEROS,   HOLE};
+static table written    = {WRITTEN, WRITTEN,   WRITTEN,   WRITTEN, WRITTEN, WRITTEN, WRITTEN};
+static table sent       = {NONE,    BASE,      BASE_HOLE, SENT,    SENT,    ZEROS,   HOLE};
+static table unsent     = {NONE,    BASE,      BASE_HOLE, WRITTEN, WRITTEN, ZEROS,   HOLE};
+static table grown      = {HOLE,    BASE,      BASE_HOLE, WRITTEN, SENT,    ZEROS,   HOLE};
+static table cut_off    = {NONE,    NONE,      NONE,      NONE,    NONE,    NONE,    NONE};
+static table punched    = {NONE,    HOLE,      BASE_HOLE, HOLE,    HOLE,    HOLE,    HOLE};
+static table allocated  = {ZEROS,   BASE,      BASE,      WRITTEN, SENT,    ZEROS,   ZEROS};
+static table published  = {NONE,    BASE,      BASE_HOLE, BASE,    BASE,    BASE,    BASE_HOLE};
 
 static int64_t lesser(int64_t one, int64_t other) {
     return one < other ? one : other;
@@ -123,6 +126,8 @@ static int write_locked(struct staged *staged, int64_t offset, const void *bytes
         grow_locked(staged, offset);
         change_locked(staged, offset, end, written);
         staged->length = end > staged->length ? end : staged->length;
+    } else {
+        extents_change(&staged->extents, offset, end, unsent); /* some of its bytes may have changed */
     }
     staging_settle(staged);
     return result;
@@ -216,6 +221,28 @@ int64_t staged_read(struct staged *staged, int64_t offset, size_t size, void *in
     }
     free(asked.parts);
     return result ? result : count;
+}
+
+int staged_read_to_send(struct staged *staged, int64_t offset, size_t size, void *into) {
+    int64_t end = offset + (int64_t)size;
+    lock_acquire(&staged->lock);
+    bool there = extents_next(&staged->extents, offset, end, EXTENTS_ALL & ~EXTENTS_WRITTEN) == end;
+    int result = there ? extents_reserve(&staged->extents) : -EAGAIN;
+    if (!result)
+        result = content_read(&staged->content, offset, size, into);
+    if (!result)
+        extents_change(&staged->extents, offset, end, sent);
+    staging_settle(staged);
+    lock_release(&staged->lock);
+    return result;
+}
+
+bool staged_is_sent(struct staged *staged, int64_t offset, size_t size) {
+    int64_t end = offset + (int64_t)size;
+    lock_acquire(&staged->lock);
+    bool is_sent = extents_next(&staged->extents, offset, end, EXTENTS_ALL & ~(1u << EXTENT_SENT)) == end;
+    lock_release(&staged->lock);
+    return is_sent;
 }
 
 /* Changes a range, and lets go of what was staged there when `forgets`. */

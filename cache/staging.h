@@ -66,6 +66,11 @@ bool staged_dirty(struct staged *staged);
 int staged_write(struct staged *staged, int64_t offset, const void *bytes, size_t size);
 /* The number of bytes that are there of [offset, offset + size), filled in; or -errno. */
 int64_t staged_read(struct staged *staged, int64_t offset, size_t size, void *into);
+/* Reads bytes that go to the database before the file is published, and notes that they do. -EAGAIN: not all of them
+ * are staged. */
+int staged_read_to_send(struct staged *staged, int64_t offset, size_t size, void *into);
+/* Whether nothing of it has changed since staged_read_to_send() gave all of it. */
+bool staged_is_sent(struct staged *staged, int64_t offset, size_t size);
 int staged_truncate(struct staged *staged, int64_t length);
 /* Zeros without data, within the length. What is a hole already is not touched: a hole of the base stays clean. */
 int staged_punch(struct staged *staged, int64_t offset, int64_t size);

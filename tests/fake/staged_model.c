@@ -93,11 +93,12 @@ struct staged_model *staged_model_new(struct staging *staging, int64_t most, str
     struct staged_hole holes[HOLES];
     CHECK(model);
     *model = (struct staged_model){.staging = staging, .numbers = numbers, .most = most};
-    model->bytes = calloc((size_t)most, 4);
+    model->bytes = calloc((size_t)most, 5);
     CHECK(model->bytes);
     model->holes = model->bytes + most;
     model->clean = model->holes + most;
-    model->scratch = model->clean + most;
+    model->sending = model->clean + most;
+    model->scratch = model->sending + most;
     model->length = draw(model, 3) ? draw(model, most) : 0;
     fill(model, model->bytes, model->length);
     memset(model->clean, 1, (size_t)model->length);
@@ -125,6 +126,7 @@ static void grow(struct staged_model *model, int64_t length) {
     memset(model->bytes + model->length, 0, size);
     memset(model->holes + model->length, 1, size);
     memset(model->clean + model->length, 0, size);
+    memset(model->sending + model->length, MODEL_NOT_STAGED, size);
     model->length = length;
     model->dirty = true;
 }
@@ -137,6 +139,9 @@ static void do_write(struct staged_model *model) {
     CHECK(result == 0 || result == -ENOSPC);
     if (result) {
         model->refused++;
+        for (int64_t i = range.start; i < range.end && i < model->length; i++)
+            if (model->sending[i] == MODEL_SENT)
+                model->sending[i] = MODEL_DOUBTFUL;
         staged_model_compare(model);
     }
     if (result || !size)
@@ -145,7 +150,22 @@ static void do_write(struct staged_model *model) {
     memcpy(model->bytes + range.start, model->scratch, size);
     memset(model->holes + range.start, 0, size);
     memset(model->clean + range.start, 0, size);
+    memset(model->sending + range.start, MODEL_UNSENT, size);
     model->dirty = true;
+}
+
+static void do_send(struct staged_model *model) {
+    struct range range = draw_range(model, model->length);
+    size_t size = range.start < range.end ? (size_t)(range.end - range.start) : 0;
+    if (!size)
+        return;
+    bool all = !memchr(model->sending + range.start, MODEL_NOT_STAGED, size);
+    int result = staged_read_to_send(model->staged, range.start, size, model->scratch);
+    CHECK(result == (all ? 0 : -EAGAIN));
+    if (!all)
+        return;
+    CHECK(memcmp(model->scratch, model->bytes + range.start, size) == 0);
+    memset(model->sending + range.start, MODEL_SENT, size);
 }
 
 static void do_truncate(struct staged_model *model) {
@@ -167,6 +187,7 @@ static void do_punch(struct staged_model *model) {
         if (model->holes[i])
             continue;
         model->bytes[i] = model->clean[i] = 0;
+        model->sending[i] = MODEL_NOT_STAGED;
         model->holes[i] = 1;
         model->dirty = true;
     }
@@ -193,6 +214,7 @@ static void do_rebase(struct staged_model *model) {
     if (base)
         model_base_unref(base);
     memset(model->clean, 1, (size_t)model->length);
+    memset(model->sending, MODEL_NOT_STAGED, (size_t)model->length);
     model->dirty = false;
 }
 
@@ -209,6 +231,18 @@ static void compare_clean(struct staged_model *model, struct range range) {
         return;
     bool clean = !memchr(model->clean + range.start, 0, (size_t)(range.end - range.start));
     CHECK(staged_is_clean(model->staged, range.start, (size_t)(range.end - range.start)) == clean);
+}
+
+static void compare_sent(struct staged_model *model, struct range range) {
+    range.end = range.end < model->length ? range.end : model->length;
+    bool sent = true;
+    for (int64_t i = range.start; i < range.end; i++) {
+        if (model->sending[i] == MODEL_DOUBTFUL)
+            return;
+        sent &= model->sending[i] == MODEL_SENT;
+    }
+    if (range.start < range.end)
+        CHECK(staged_is_sent(model->staged, range.start, (size_t)(range.end - range.start)) == sent);
 }
 
 static int64_t next(const struct staged_model *model, int64_t offset, unsigned char hole) {
@@ -266,7 +300,7 @@ void staged_model_compare(struct staged_model *model) {
 void staged_model_step(struct staged_model *model) {
     static void (*const steps[])(struct staged_model *model) = {
         do_write,    do_write, do_write,    do_write,  do_write, do_write,
-        do_truncate, do_punch, do_allocate, do_rebase, do_write, do_write,
+        do_truncate, do_punch, do_allocate, do_rebase, do_write, do_send,
     };
     int64_t step = draw(model, sizeof steps / sizeof *steps);
     if (steps[step] != do_rebase || draw(model, 4) == 0) /* rare, so that much is staged at times */
@@ -277,5 +311,6 @@ void staged_model_step(struct staged_model *model) {
     if (range.start < range.end)
         compare_bytes(model, range.start, range.end - range.start);
     compare_clean(model, draw_range(model, model->most));
+    compare_sent(model, draw_range(model, model->most));
     compare_seek(model, draw(model, model->most));
 }

@@ -22,6 +22,9 @@ struct model_numbers {
     uint64_t (*below)(void *context, uint64_t limit); /* 0 < limit */
 };
 
+/* Of a byte: it is not staged, it is, it was sent as it is, or it was sent and a write of it failed. */
+enum model_sending { MODEL_NOT_STAGED, MODEL_UNSENT, MODEL_SENT, MODEL_DOUBTFUL };
+
 struct staged_model {
     struct model_numbers numbers;
     struct staging *staging;
@@ -29,6 +32,7 @@ struct staged_model {
     int64_t length, most; /* bytes */
     bool dirty;
     unsigned char *bytes, *holes, *clean; /* of each position: what it is, and whether it is one */
+    unsigned char *sending; /* of each position: a value of enum model_sending */
     unsigned char *scratch;
     uint64_t refused; /* writes that there was no space for */
 };

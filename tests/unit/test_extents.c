@@ -5,11 +5,11 @@
 #include "cache/base/clock.h"
 #include "tests/unit/unit.h"
 
-#define ALL(kind) {kind, kind, kind, kind, kind, kind}
+#define ALL(kind) {kind, kind, kind, kind, kind, kind, kind}
 static const unsigned char to_base[] = ALL(EXTENT_BASE), to_written[] = ALL(EXTENT_WRITTEN);
 static const unsigned char to_none[] = ALL(EXTENT_NONE);
-static const unsigned char rotated[] = {EXTENT_HOLE, EXTENT_NONE, EXTENT_BASE, EXTENT_BASE_HOLE, EXTENT_WRITTEN,
-                                        EXTENT_ZEROS};
+static const unsigned char rotated[] = {EXTENT_HOLE,    EXTENT_NONE, EXTENT_BASE, EXTENT_BASE_HOLE,
+                                        EXTENT_WRITTEN, EXTENT_SENT, EXTENT_ZEROS};
 
 static bool change(struct extents *extents, int64_t start, int64_t end, const unsigned char *becomes) {
     assert_int_equal(extents_reserve(extents), 0);

@@ -1,5 +1,6 @@
 #include "cache/staging.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -136,6 +137,38 @@ static void clean_is_what_was_not_written_to_the_byte(void **state) {
     assert_true(staged_is_clean(staged, 12, 14));
     assert_true(staged_is_clean(staged, 11, 0));
     assert_true(staged_is_clean(staged, 26, 0));
+    staged_free(staged);
+    model_base_unref(base);
+    bench_done(bench);
+}
+
+static void sent_is_what_was_not_changed_since(void **state) {
+    (void)state;
+    struct bench *bench = bench_new(0);
+    struct model_base *base = letters_new(26);
+    struct staged *staged = file_over(bench, base);
+    char back[16];
+    write_text(staged, 10, "0123456789");
+    assert_int_equal(staged_read_to_send(staged, 9, 5, back), -EAGAIN); /* the base's is there already */
+    assert_false(staged_is_sent(staged, 10, 1));
+    assert_int_equal(staged_read_to_send(staged, 10, 8, back), 0);
+    assert_memory_equal(back, "01234567", 8);
+    assert_true(staged_is_sent(staged, 10, 8));
+    assert_false(staged_is_sent(staged, 10, 9));
+    write_text(staged, 12, "2"); /* also the very same */
+    assert_true(staged_is_sent(staged, 10, 2));
+    assert_false(staged_is_sent(staged, 11, 2));
+    assert_true(staged_is_sent(staged, 13, 5));
+    assert_reads(staged, 9, "j0123456789u");
+    assert_int_equal(staging_used(bench->staging), 10);
+    assert_int_equal(staged_truncate(staged, 15), 0);
+    assert_int_equal(staged_truncate(staged, 20), 0);
+    assert_false(staged_is_sent(staged, 14, 2));
+    atomic_store(&fake_disk.broken, true);
+    assert_int_equal(staged_write(staged, 13, "x", 1), -EIO);
+    atomic_store(&fake_disk.broken, false);
+    assert_false(staged_is_sent(staged, 13, 1)); /* who knows */
+    staged_check(staged);
     staged_free(staged);
     model_base_unref(base);
     bench_done(bench);
@@ -733,6 +766,7 @@ int main(void) {
         cmocka_unit_test(a_new_file_is_its_base),
         cmocka_unit_test(what_is_written_lies_over_the_base),
         cmocka_unit_test(clean_is_what_was_not_written_to_the_byte),
+        cmocka_unit_test(sent_is_what_was_not_changed_since),
         cmocka_unit_test(what_changes_nothing_leaves_a_file_clean),
         cmocka_unit_test(what_was_cut_off_does_not_come_back),
         cmocka_unit_test(holes_come_and_go),
