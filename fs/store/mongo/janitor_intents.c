@@ -22,7 +22,8 @@ static int take_expired(void *context, const bson_t *document) {
     return expired->there;
 }
 
-/* Claims one: its owner, should it live, cannot renew it from here on. */
+/* Claims one: its owner, should it live, cannot renew it from here on. Nor can this mount, if that is the owner: one that
+ * had nothing to say of an upload for long finds out so that it is gone. */
 static int claim_expired(const struct round *round, struct expired *expired) {
     struct bucket *bucket = round->bucket;
     int64_t claimed = 0;
@@ -31,8 +32,10 @@ static int claim_expired(const struct round *round, struct expired *expired) {
     int result = bucket_find(bucket, bucket->intents, filter, options, take_expired, expired);
     bson_destroy(options);
     if (result > 0) {
+        bson_oid_t claimer;
+        bson_oid_init(&claimer, NULL);
         BSON_APPEND_OID(filter, "_id", &expired->first);
-        bson_t *update = BCON_NEW("$set", "{", "owner", BCON_OID(&bucket->puts.owner), "until",
+        bson_t *update = BCON_NEW("$set", "{", "owner", BCON_OID(&claimer), "until",
                                   BCON_DATE_TIME(round->now_ms + INTENT_LEASE_MS), "}");
         result = bucket_update(bucket, bucket->intents, filter, update, false, false, &claimed);
         bson_destroy(update);
