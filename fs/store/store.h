@@ -51,6 +51,7 @@ enum { STORE_FETCH_MOST = 64 }; /* chunks in one fetch */
 struct store;
 struct store_list;
 struct store_lease;
+struct store_upload;
 
 /* ---- changes ---- */
 
@@ -70,8 +71,18 @@ struct store_content {
     int (*read)(void *context, int64_t offset, size_t size, void *into);
     /* Whether [offset, offset + size) is what the base has there. */
     bool (*is_clean)(void *context, int64_t offset, size_t size);
+    /* Of a put with an upload: whether [offset, offset + size) is what the upload's source gave there. */
+    bool (*is_sent)(void *context, int64_t offset, size_t size);
     const struct hole *holes; /* in order, apart, within length */
     uint32_t hole_count;
+};
+
+/* Content that is sent while it is still written. */
+struct store_source {
+    void *context;
+    /* Fills `into` with [offset, offset + size), and notes that it was asked for; or -errno: it is not there any more.
+     * From several threads at once, until upload_end(). */
+    int (*read)(void *context, int64_t offset, size_t size, void *into);
 };
 
 struct store_put {
@@ -82,6 +93,7 @@ struct store_put {
     const struct store_content *content;
     const struct store_lease *lease; /* of an exclusive creation, or NULL */
     bool unless_replaced; /* -ESTALE when right before the commit the newest is not the base, or there is one without */
+    struct store_upload *upload;     /* of this content, in no put before, or NULL */
 };
 
 struct store_rename {
@@ -136,6 +148,17 @@ struct store_ops {
      * the store's configuration says. After 0 the content is stored for good; after an error what was there still is
      * the newest. -EEXIST: the lease was lost. -ESTALE: see unless_replaced. */
     int (*put)(struct store *store, const struct store_put *put, struct revision **ret_revision);
+    /* Begins to send what a put with this base (or NULL) will publish, from `start` on, while it is written. Nobody sees
+     * any of it before the put, which sends what is missing, was changed since or did not arrive. Asks nothing.
+     * -EOPNOTSUPP: all must be sent by the put. */
+    int (*upload_begin)(struct store *store, const struct revision *base, const struct store_source *source,
+                        int64_t start, struct store_upload **ret_upload);
+    /* The source has all of [start, end) by now, which is sent in the background as far as there is room for it. Never
+     * blocks. An error is the put's to find. */
+    void (*upload_offer)(struct store *store, struct store_upload *upload, int64_t end);
+    /* Ends it. What no put has published is deleted afterwards, if need be by the housekeeping of another mount. Waits
+     * for reads of the source, not for the server. Takes NULL, returns NULL. */
+    struct store_upload *(*upload_end)(struct store *store, struct store_upload *upload);
     /* Claims a free name for a creation that a put with this lease will publish. -EEXIST: something is there, or claimed. */
     int (*reserve)(struct store *store, const char *path, struct store_lease **ret_lease);
     /* Ends a claim, used or not. Takes NULL, returns NULL. Does not wait for the server. */

@@ -147,6 +147,24 @@ static int put(struct store *store, const struct store_put *put, struct revision
     return answer_revision(faulty, FAULTY_PUT, result, revision, ret_revision);
 }
 
+static int upload_begin(struct store *store, const struct revision *base, const struct store_source *source,
+                        int64_t start, struct store_upload **ret_upload) {
+    struct faulty_store *faulty = faulty_of(store);
+    int result = pass(faulty, FAULTY_UPLOAD_BEGIN);
+    return result ? result : faulty->behind->ops->upload_begin(faulty->behind, base, source, start, ret_upload);
+}
+
+static void upload_offer(struct store *store, struct store_upload *upload, int64_t end) {
+    struct faulty_store *faulty = faulty_of(store);
+    if (pass(faulty, FAULTY_UPLOAD_OFFER) == 0)
+        faulty->behind->ops->upload_offer(faulty->behind, upload, end);
+}
+
+static struct store_upload *upload_end(struct store *store, struct store_upload *upload) {
+    struct faulty_store *faulty = faulty_of(store);
+    return faulty->behind->ops->upload_end(faulty->behind, upload);
+}
+
 static int reserve(struct store *store, const char *path, struct store_lease **ret_lease) {
     struct faulty_store *faulty = faulty_of(store);
     struct store_lease *lease = NULL;
@@ -261,6 +279,9 @@ static const struct store_ops operations = {
     .fetch = fetch,
     .fetch_heads = fetch_heads,
     .put = put,
+    .upload_begin = upload_begin,
+    .upload_offer = upload_offer,
+    .upload_end = upload_end,
     .reserve = reserve,
     .release = release,
     .make = make,

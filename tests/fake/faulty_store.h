@@ -19,6 +19,8 @@ enum faulty_call {
     FAULTY_LIST_NEXT,
     FAULTY_FETCH,
     FAULTY_FETCH_HEADS,
+    FAULTY_UPLOAD_BEGIN,
+    FAULTY_UPLOAD_OFFER, /* fails in secret */
     FAULTY_PUT,
     FAULTY_RESERVE,
     FAULTY_RELEASE, /* cannot fail */

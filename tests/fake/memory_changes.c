@@ -8,6 +8,10 @@
 
 /* ---- put ---- */
 
+uint32_t memory_chunk_size(const struct revision *base) {
+    return base && base->chunk_size ? base->chunk_size : MEMORY_CHUNK_SIZE;
+}
+
 /* As a copy on the server: what is clean is not read, but taken from the base while its chunks are there. */
 static bool copy_clean(struct memory_store *memory, const struct store_put *put, int64_t offset, size_t size,
                        unsigned char *into) {
@@ -31,7 +35,8 @@ static int gather(struct memory_store *memory, const struct store_put *put, uint
     for (int64_t offset = 0; result == 0 && offset < content->length; offset += chunk_size) {
         int64_t rest = content->length - offset;
         size_t size = rest < chunk_size ? (size_t)rest : chunk_size;
-        if (!copy_clean(memory, put, offset, size, into + offset))
+        if (!memory_take_sent(memory, put, offset, size, into + offset) &&
+            !copy_clean(memory, put, offset, size, into + offset))
             result = content->read(content->context, offset, size, into + offset);
     }
     return result;
@@ -87,7 +92,7 @@ static bool is_replaced(struct memory_store *memory, const struct store_put *put
 
 int memory_put(struct store *store, const struct store_put *put, struct revision **ret_revision) {
     struct memory_store *memory = memory_of(store);
-    uint32_t chunk_size = put->base && put->base->chunk_size ? put->base->chunk_size : MEMORY_CHUNK_SIZE;
+    uint32_t chunk_size = memory_chunk_size(put->base);
     size_t size = (size_t)put->content->length;
     CHECK(put->attributes->has & ATTRIBUTES_FILE && put->content->length >= 0);
     cleanup_free unsigned char *bytes = malloc(size + 1);

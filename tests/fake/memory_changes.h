@@ -15,6 +15,11 @@ int memory_keep_directory(struct store *store, const char *path);
 int memory_remove(struct store *store, const struct store_object *object);
 int memory_remove_directory(struct store *store, const char *path);
 int memory_tidy(struct store *store, struct revision *const *open, uint32_t count);
+/* memory_uploads.c */
+int memory_upload_begin(struct store *store, const struct revision *base, const struct store_source *source,
+                        int64_t start, struct store_upload **ret_upload);
+void memory_upload_offer(struct store *store, struct store_upload *upload, int64_t end);
+struct store_upload *memory_upload_end(struct store *store, struct store_upload *upload);
 /* memory_rename.c */
 int memory_rename(struct store *store, const struct store_rename *rename);
 /* memory_attributes.c */

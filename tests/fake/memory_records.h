@@ -47,6 +47,7 @@ struct memory_store {
     struct store store; /* first */
     pthread_mutex_t mutex;
     unsigned last_id, puts;
+    unsigned uploads, uploads_begun, sent_chunks; /* uploads that go on; in all; chunks that puts took from them */
     int64_t last_date_ms;
     bool grace_is_over;
     struct object *objects;
@@ -64,6 +65,11 @@ struct object *memory_file_new(struct memory_store *memory, unsigned char *bytes
 struct object *memory_object_of(struct memory_store *memory, const struct revision *revision);
 /* As the database shows it, with its count of links. */
 struct attributes memory_attributes(const struct object *object);
+/* Of a put with this base. */
+uint32_t memory_chunk_size(const struct revision *base);
+/* Whether a chunk of a put was sent before, as it is now; then it is filled in. Without the mutex. */
+bool memory_take_sent(struct memory_store *memory, const struct store_put *put, int64_t offset, size_t size,
+                      unsigned char *into);
 struct revision *memory_revision(struct memory_store *memory, const struct object *object);
 void memory_copy_xattrs(struct object *object, const struct object *from);
 void memory_delete_chunks(struct object *object);

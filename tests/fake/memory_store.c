@@ -102,6 +102,13 @@ unsigned memory_store_puts(struct memory_store *memory) {
     return puts;
 }
 
+struct memory_uploads memory_store_uploads(struct memory_store *memory) {
+    pthread_mutex_lock(&memory->mutex);
+    struct memory_uploads uploads = {memory->uploads, memory->uploads_begun, memory->sent_chunks};
+    pthread_mutex_unlock(&memory->mutex);
+    return uploads;
+}
+
 /* ---- the operations ---- */
 
 static struct store_entry entry_of(struct memory_store *memory, const struct object *object) {
@@ -270,6 +277,9 @@ static const struct store_ops operations = {
     .fetch = fetch,
     .fetch_heads = fetch_heads,
     .put = memory_put,
+    .upload_begin = memory_upload_begin,
+    .upload_offer = memory_upload_offer,
+    .upload_end = memory_upload_end,
     .reserve = memory_reserve,
     .release = memory_release,
     .make = memory_make,
@@ -294,7 +304,7 @@ struct memory_store *memory_store_new(const char *bucket) {
 }
 
 struct memory_store *memory_store_free(struct memory_store *memory) {
-    CHECK(!memory->leases);
+    CHECK(!memory->leases && memory->uploads == 0);
     memory_free_records(memory);
     oddities_free(memory->store.oddities);
     free(memory->store.bucket);

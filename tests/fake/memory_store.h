@@ -45,6 +45,11 @@ void memory_store_end_grace(struct memory_store *memory);
 const void *memory_store_content(struct memory_store *memory, const char *path, size_t *ret_size);
 /* How many puts were made through the operation. */
 unsigned memory_store_puts(struct memory_store *memory);
+/* Uploads that go on, those that were begun, and how many of their chunks were as the puts wanted them. */
+struct memory_uploads {
+    unsigned going_on, begun, used_chunks;
+};
+struct memory_uploads memory_store_uploads(struct memory_store *memory);
 
 /* ---- a server ---- */
 

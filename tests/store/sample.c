@@ -17,6 +17,20 @@ static bool is_clean(void *context, int64_t offset, size_t size) {
     return offset + (int64_t)size <= content->dirty_from || offset >= content->dirty_until;
 }
 
+static int read_to_send(void *context, int64_t offset, size_t size, void *into) {
+    struct content *content = context;
+    int result = read_content(content, offset, size, into);
+    for (size_t i = 0; result == 0 && i < size; i++)
+        if (offset + (int64_t)i >= content->stale_from && offset + (int64_t)i < content->stale_until)
+            ((unsigned char *)into)[i] ^= 1;
+    return result;
+}
+
+static bool is_sent(void *context, int64_t offset, size_t size) {
+    struct content *content = context;
+    return offset + (int64_t)size <= content->stale_from || offset >= content->stale_until;
+}
+
 void sample_make(struct content *content, int64_t length, unsigned seed) {
     struct dice dice = {.state = seed * 2 + 1};
     memset(content, 0, sizeof *content);
@@ -29,7 +43,8 @@ void sample_make(struct content *content, int64_t length, unsigned seed) {
     content->dirty_until = length;
     content->fails_at = -1;
     content->content = (struct store_content){
-        .context = content, .length = length, .read = read_content, .is_clean = is_clean};
+        .context = content, .length = length, .read = read_content, .is_clean = is_clean, .is_sent = is_sent};
+    content->source = (struct store_source){.context = content, .read = read_to_send};
 }
 
 void sample_done(struct content *content) {

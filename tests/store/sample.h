@@ -8,6 +8,8 @@ struct content {
     struct store_content content;
     unsigned char *bytes;
     int64_t dirty_from, dirty_until; /* the rest is clean */
+    struct store_source source;      /* the same, sent before the put */
+    int64_t stale_from, stale_until; /* a part that was other bytes when it was sent */
     int64_t fails_at;                /* read() fails for ranges that reach here; -1: never */
     int fails_with;
 };

@@ -403,8 +403,8 @@ static void a_batch_that_is_sent_twice_is_there_once(void **state) {
     cleanup_with(chunk_batch_free) struct chunk_batch *batch = NULL;
     assert_int_equal(chunk_batch_new(&upload, (struct upload_run){0, 3}, &batch), 0);
     assert_int_equal(bucket_begin_changing(real.bucket), 0);
-    assert_int_equal(chunk_batch_send(real.bucket, batch), 0);
-    assert_int_equal(chunk_batch_send(real.bucket, batch), 0);
+    assert_int_equal(chunk_batch_send(real.bucket, batch, NULL), 0);
+    assert_int_equal(chunk_batch_send(real.bucket, batch, NULL), 0);
     assert_int_equal(count(&real, "chunks", "{}"), 3);
     sample_done(&content);
     real_store_close(&real);

@@ -122,14 +122,17 @@ static int insert(struct bucket *bucket, const struct chunk_batch *batch, bool a
     return result;
 }
 
-int chunk_batch_send(struct bucket *bucket, const struct chunk_batch *batch) {
+int chunk_batch_send(struct bucket *bucket, const struct chunk_batch *batch, bool *ret_repeated) {
     int64_t began = clock_now_ms();
     int result = insert(bucket, batch, false);
     /* The driver repeats a batch only where the server has sessions. Once more, if that still ends in time. */
     bool broke_off = result == -ETIMEDOUT && clock_now_ms() - began < bucket->policy.timeout_ms / 2;
-    if (broke_off || result == -EEXIST)
+    bool repeated = broke_off || result == -EEXIST;
+    if (repeated)
         result = insert(bucket, batch, true);
     for (uint32_t i = 0; result == 0 && i < batch->count; i++)
         stats_add(STAT_chunk_bytes_uploaded, batch->sizes[i]);
+    if (result == 0 && ret_repeated)
+        *ret_repeated = repeated;
     return result;
 }

@@ -20,8 +20,9 @@ struct chunk_batch {
 int chunk_batch_new(const struct upload *upload, struct upload_run run, struct chunk_batch **ret_batch);
 /* Takes NULL, returns NULL. */
 struct chunk_batch *chunk_batch_free(struct chunk_batch *batch);
-/* Inserts them. What is there already of an earlier try counts as done. */
-int chunk_batch_send(struct bucket *bucket, const struct chunk_batch *batch);
+/* Inserts them. What is there already of an earlier try counts as done. *ret_repeated, unless NULL: whether there was
+ * one, which may still arrive. */
+int chunk_batch_send(struct bucket *bucket, const struct chunk_batch *batch, bool *ret_repeated);
 
 DEFINE_CLEANUP(struct chunk_batch, chunk_batch_free)
 

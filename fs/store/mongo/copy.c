@@ -29,25 +29,6 @@ struct copying {
 
 /* ---- what is to be copied ---- */
 
-struct runs {
-    struct upload_run *list;
-    uint32_t count;
-    uint32_t room;
-};
-
-static int add_run(struct runs *runs, uint32_t first, uint32_t count) {
-    if (runs->count == runs->room) {
-        uint32_t room = runs->room ? 2 * runs->room : 16;
-        struct upload_run *list = realloc(runs->list, room * sizeof *list);
-        if (!list)
-            return -ENOMEM;
-        runs->list = list;
-        runs->room = room;
-    }
-    runs->list[runs->count++] = (struct upload_run){first, count};
-    return 0;
-}
-
 /* Whether chunk n of the new revision is chunk n of the base. */
 static bool is_clean(const struct upload *upload, const struct revision *base, uint32_t n) {
     const struct store_content *content = upload->content;
@@ -65,7 +46,7 @@ static int find_runs(const struct upload *upload, const struct revision *base, s
         if (n < chunks && is_clean(upload, base, n))
             continue;
         if (n - first >= least)
-            result = add_run(runs, first, n - first);
+            result = runs_add(runs, first, n - first);
         first = n + 1;
     }
     return result;
@@ -163,7 +144,7 @@ static int check_count(struct copying *copying, int64_t expected) {
     bson_destroy(&reply);
     bson_destroy(command);
     if (result == 0 && count != expected)
-        return log_error("of %lld clean chunks in bucket %s only %lld could be copied: the file they belong to is "
+        return log_error("of %lld chunks in bucket %s only %lld are there after copying: the file they are from is "
                          "damaged or deleted",
                          (long long)expected, copying->bucket->store.bucket, (long long)count),
                -EIO;
@@ -188,29 +169,18 @@ static bool may_copy(const struct bucket *bucket, const struct upload *upload, c
 }
 
 int copy_clean_chunks(struct bucket *bucket, const struct upload *upload, const struct revision *base,
-                      struct upload_run **ret_runs, uint32_t *ret_count) {
+                      struct runs *copied) {
     struct copying copying = {.bucket = bucket, .upload = upload, .base = base, .piece = PIECE_FIRST};
-    struct runs runs = {0};
-    int64_t chunks = 0;
-    int result = may_copy(bucket, upload, base) ? find_runs(upload, base, &runs) : 0;
-    for (uint32_t i = 0; result == 0 && i < runs.count; i++) {
-        result = copy_run(&copying, runs.list[i]);
-        chunks += runs.list[i].count;
-    }
-    if (result == 0 && runs.count > 0)
-        result = check_count(&copying, chunks);
-    if (result == -EOPNOTSUPP) {
+    int result = may_copy(bucket, upload, base) ? find_runs(upload, base, copied) : 0;
+    for (uint32_t i = 0; result == 0 && i < copied->count; i++)
+        result = copy_run(&copying, copied->list[i]);
+    if (result == 0 && copied->count > 0)
+        result = check_count(&copying, runs_chunks(copied) + (upload->skip ? runs_chunks(upload->skip) : 0));
+    if (result == -EOPNOTSUPP)
         atomic_store(&bucket->copies_refused_until_ms, clock_now_ms() + REFUSED_MS);
-        runs.count = 0;
-        result = 0;
-    }
-    if (result) {
-        free(runs.list);
-        return result;
-    }
-    if (runs.count > 0)
-        stats_add(STAT_chunk_bytes_copied, bytes_in(upload, &runs));
-    *ret_runs = runs.list;
-    *ret_count = runs.count;
-    return 0;
+    if (result == 0 && copied->count > 0)
+        stats_add(STAT_chunk_bytes_copied, bytes_in(upload, copied));
+    if (result)
+        runs_done(copied);
+    return result == -EOPNOTSUPP ? 0 : result;
 }

@@ -1,7 +1,7 @@
 /* Put, the only commit: all chunks, then the files document, then what it replaces is retired.
  *
  *     reserve an _id [intents] -> chunks [copy, upload] -> files document -> newest? lift; retire [supersede]
- *                                                          ^ from here on the new content exists
+ *     or one is there, with chunks [write_behind]          ^ from here on the new content exists
  *
  * Before that moment a failure leaves what was there, and chunks that are deleted at once or by the janitor; after it
  * nothing can fail any more but housekeeping. */
@@ -22,9 +22,10 @@
 #include "fs/store/mongo/ordered.h"
 #include "fs/store/mongo/retire.h"
 #include "fs/store/mongo/supersede.h"
+#include "fs/store/mongo/write_behind.h"
 #include "fs/store/names.h"
 
-enum { CHUNK_DEFAULT = 255 << 10, CHUNK_LEAST = 64 << 10, SMALL_MOST = 64 << 10 };
+enum { SMALL_MOST = 64 << 10 };
 
 struct putting {
     struct bucket *bucket;
@@ -33,6 +34,7 @@ struct putting {
     bool base_is_there;
     bson_oid_t id;
     struct intent *intent;
+    struct runs sent; /* chunks that were sent before the put */
     char *filename;
     unsigned char sha256[32];
     struct files_document parts;
@@ -114,14 +116,6 @@ static int choose_filename(struct putting *putting) {
     return putting->filename ? 0 : -ENOMEM;
 }
 
-static uint32_t choose_chunk_size(const struct revision *base) {
-    if (!base || base->damage)
-        return CHUNK_DEFAULT;
-    if (base->chunk_size < CHUNK_LEAST)
-        return CHUNK_LEAST;
-    return base->chunk_size < UPLOAD_CHUNK_MOST ? base->chunk_size : UPLOAD_CHUNK_MOST;
-}
-
 /* ---- the chunks ---- */
 
 static int store_chunks(struct putting *putting) {
@@ -129,13 +123,17 @@ static int store_chunks(struct putting *putting) {
     struct upload upload = {.id = &putting->id,
                             .content = putting->put->content,
                             .chunk_size = putting->parts.chunk_size,
+                            .skip = &putting->sent,
                             .intent = putting->intent,
                             .sha256 = checksum ? putting->sha256 : NULL};
-    cleanup_free struct upload_run *runs = NULL;
-    int result = copy_clean_chunks(putting->bucket, &upload, putting->put->base, &runs, &upload.skip_count);
-    upload.skip = runs;
+    struct runs there = {0}; /* copied or sent before */
+    int result = copy_clean_chunks(putting->bucket, &upload, putting->put->base, &there);
+    if (result == 0)
+        result = runs_add_all(&there, &putting->sent);
+    upload.skip = &there;
     if (result == 0)
         result = upload_chunks(putting->bucket, &upload);
+    runs_done(&there);
     if (checksum)
         putting->parts.sha256 = putting->sha256;
     return result;
@@ -292,14 +290,14 @@ static int store_small(struct putting *putting, struct revision **ret_revision) 
         .id = &putting->id, .content = content, .chunk_size = putting->parts.chunk_size, .intent = putting->intent};
     cleanup_with(chunk_batch_free) struct chunk_batch *batch = NULL;
     if (content->length == 0 || content->length > SMALL_MOST || content->length > upload.chunk_size ||
-        putting->bucket->policy.checksum || !ordered_possible(putting->bucket))
+        putting->sent.count || putting->bucket->policy.checksum || !ordered_possible(putting->bucket))
         return 1;
     int result = get_ready(putting);
     if (result == 0)
         result = chunk_batch_new(&upload, (struct upload_run){0, 1}, &batch);
     if (result == 0)
         result = send_small(putting, batch, ret_revision);
-    if (result > 0 && (result = chunk_batch_send(putting->bucket, batch)) == 0)
+    if (result > 0 && (result = chunk_batch_send(putting->bucket, batch, NULL)) == 0)
         result = commit_ready(putting, ret_revision);
     return result;
 }
@@ -355,13 +353,23 @@ static void replace_others(struct putting *putting, struct revision **revision) 
 
 /* ---- the whole ---- */
 
+/* An _id: that of what was sent before, if it is of use. */
+static int take_id(struct putting *putting, uint32_t chunk_size) {
+    const struct store_put *put = putting->put;
+    int result = 1;
+    if (put->upload)
+        result = write_behind_take(put->upload, put->content, chunk_size, &putting->id, &putting->intent,
+                                   &putting->sent);
+    return result > 0 ? intents_take(putting->bucket, &putting->id, &putting->intent) : result;
+}
+
 static int prepare(struct putting *putting) {
     const struct store_put *put = putting->put;
     if (!names_is_path(put->path, strlen(put->path)) || names_skip_spelling(put->path, strlen(put->path))) {
         log_error("GridFS cannot hold a file named '%s'", put->path);
         return -EINVAL;
     }
-    uint32_t chunk_size = choose_chunk_size(put->base);
+    uint32_t chunk_size = upload_chunk_size(put->base);
     if (put->content->length / chunk_size >= INT32_MAX)
         return -EFBIG;
     int result = bucket_begin_changing(putting->bucket);
@@ -370,7 +378,7 @@ static int prepare(struct putting *putting) {
     if (result == 0)
         result = choose_filename(putting);
     if (result == 0)
-        result = intents_take(putting->bucket, &putting->id, &putting->intent);
+        result = take_id(putting, chunk_size);
     if (result == 0)
         putting->parts = (struct files_document){.base = putting->base,
                                                  .id = &putting->id,
@@ -410,6 +418,7 @@ int bucket_put(struct store *store, const struct store_put *put, struct revision
         *ret_revision = revision;
     }
     bson_destroy(putting.base);
+    runs_done(&putting.sent);
     free(putting.filename);
     return result;
 }

@@ -8,7 +8,7 @@
 
 enum { CHUNKS_AT_ONCE = 2048 };
 
-static int delete_range(struct bucket *bucket, const bson_t *id, int64_t first, int64_t until) {
+int retire_chunk_range(struct bucket *bucket, const bson_t *id, int64_t first, int64_t until) {
     bson_t filter = BSON_INITIALIZER, range;
     bucket_match_id(&filter, "files_id", id);
     bson_append_document_begin(&filter, "n", -1, &range);
@@ -23,7 +23,7 @@ static int delete_range(struct bucket *bucket, const bson_t *id, int64_t first, 
 int retire_chunks(struct bucket *bucket, const bson_t *id, int64_t count) {
     int result = 0;
     for (int64_t first = 0; result == 0 && count - first > CHUNKS_AT_ONCE; first += CHUNKS_AT_ONCE)
-        result = delete_range(bucket, id, first, first + CHUNKS_AT_ONCE);
+        result = retire_chunk_range(bucket, id, first, first + CHUNKS_AT_ONCE);
     if (result)
         return result;
     bson_t filter = BSON_INITIALIZER;

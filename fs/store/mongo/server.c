@@ -115,12 +115,12 @@ static struct server *mongo_free(struct server *server) {
     if (!mongo)
         return NULL;
     struct known_bucket *known, *next;
+    uploaders_free(mongo->uploaders); /* what they still clean up is in a bucket */
     HASH_ITER(hh, mongo->table, known, next) {
         HASH_DEL(mongo->table, known);
         bucket_free(known->bucket);
         free(known);
     }
-    uploaders_free(mongo->uploaders);
     connection_free(mongo->connection);
     lock_done(&mongo->lock);
     free(server->address);

@@ -8,12 +8,11 @@
 #include "cache/base/cleanup.h"
 #include "cache/base/lock.h"
 #include "cache/base/stats.h"
-#include "cache/base/workers.h"
 #include "fs/store/mongo/change.h"
 #include "fs/store/mongo/chunk_batch.h"
 #include "fs/store/mongo/intents.h"
 
-enum { THREADS = 3, QUEUED = 64, HELPERS = 2 };
+enum { THREADS = 3, QUEUED = 64, HELPERS = 2, CHUNK_DEFAULT = 255 << 10, CHUNK_LEAST = 64 << 10 };
 
 /* ---- what all uploads of a server share ---- */
 
@@ -45,8 +44,11 @@ struct uploaders *uploaders_free(struct uploaders *uploaders) {
     return NULL;
 }
 
-/* Waits for others if it must: each batch under way ends within the connection's timeout. */
-static void take_room(struct uploaders *uploaders, size_t bytes) {
+bool uploaders_submit(struct uploaders *uploaders, workers_task *task, void *argument) {
+    return workers_submit(uploaders->workers, task, argument);
+}
+
+void uploaders_take_room(struct uploaders *uploaders, size_t bytes) {
     lock_acquire(&uploaders->lock);
     while (uploaders->used + bytes > UPLOAD_ROOM)
         condition_wait(&uploaders->freed, &uploaders->lock);
@@ -54,7 +56,7 @@ static void take_room(struct uploaders *uploaders, size_t bytes) {
     lock_release(&uploaders->lock);
 }
 
-static void give_room(struct uploaders *uploaders, size_t bytes) {
+void uploaders_give_room(struct uploaders *uploaders, size_t bytes) {
     lock_acquire(&uploaders->lock);
     uploaders->used -= bytes;
     condition_broadcast(&uploaders->freed);
@@ -82,12 +84,11 @@ struct work {
 
 /* The next batch, or a count of 0. */
 static struct upload_run claim_locked(struct work *work) {
-    const struct upload *upload = work->upload;
-    while (work->skipped < upload->skip_count && upload->skip[work->skipped].first == work->next) {
-        work->next += upload->skip[work->skipped].count;
-        work->skipped++;
-    }
-    uint32_t until = work->skipped < upload->skip_count ? upload->skip[work->skipped].first : work->chunks;
+    static const struct runs nothing;
+    const struct runs *skip = work->upload->skip ? work->upload->skip : &nothing;
+    while (work->skipped < skip->count && skip->list[work->skipped].first == work->next)
+        work->next += skip->list[work->skipped++].count;
+    uint32_t until = work->skipped < skip->count ? skip->list[work->skipped].first : work->chunks;
     uint32_t left = until - work->next;
     struct upload_run batch = {work->next, left < work->per_batch ? left : work->per_batch};
     work->next += batch.count;
@@ -130,7 +131,7 @@ static int send_batch(struct work *work, struct upload_run run) {
     if (result == 0)
         result = add_to_checksum(work, run, batch);
     if (result == 0)
-        result = chunk_batch_send(work->bucket, batch);
+        result = chunk_batch_send(work->bucket, batch, NULL);
     return result;
 }
 
@@ -148,10 +149,10 @@ static void send_batches(struct work *work) {
     if (room > (size_t)work->upload->content->length)
         room = (size_t)work->upload->content->length;
     for (;;) {
-        take_room(work->bucket->uploaders, room);
+        uploaders_take_room(work->bucket->uploaders, room);
         struct upload_run run = claim(work);
         int result = run.count ? send_batch(work, run) : 0;
-        give_room(work->bucket->uploaders, room);
+        uploaders_give_room(work->bucket->uploaders, room);
         if (result)
             fail(work, result);
         if (result || !run.count)
@@ -193,7 +194,7 @@ static void ask_for_help(struct work *work) {
         lock_acquire(&work->lock);
         work->references++;
         lock_release(&work->lock);
-        if (!workers_submit(work->bucket->uploaders->workers, help, work)) {
+        if (!uploaders_submit(work->bucket->uploaders, help, work)) {
             work_unref(work);
             return;
         }
@@ -210,6 +211,18 @@ static int wait_for_helpers(struct work *work) {
     return result;
 }
 
+uint32_t upload_chunk_size(const struct revision *base) {
+    if (!base || base->damage)
+        return CHUNK_DEFAULT;
+    if (base->chunk_size < CHUNK_LEAST)
+        return CHUNK_LEAST;
+    return base->chunk_size < UPLOAD_CHUNK_MOST ? base->chunk_size : UPLOAD_CHUNK_MOST;
+}
+
+uint32_t upload_batch_chunks(uint32_t chunk_size) {
+    return (UPLOAD_BATCH + chunk_size - 1) / chunk_size;
+}
+
 static struct work *work_new(struct bucket *bucket, const struct upload *upload, uint32_t chunks) {
     struct work *work = calloc(1, sizeof *work);
     if (!work)
@@ -217,7 +230,7 @@ static struct work *work_new(struct bucket *bucket, const struct upload *upload,
     work->bucket = bucket;
     work->upload = upload;
     work->chunks = chunks;
-    work->per_batch = (UPLOAD_BATCH + upload->chunk_size - 1) / upload->chunk_size;
+    work->per_batch = upload_batch_chunks(upload->chunk_size);
     work->references = 1;
     lock_init(&work->lock, LOCK_UPLOADS);
     condition_init(&work->changed);
@@ -230,7 +243,7 @@ static struct work *work_new(struct bucket *bucket, const struct upload *upload,
 int upload_chunks(struct bucket *bucket, const struct upload *upload) {
     int64_t chunks = (upload->content->length + upload->chunk_size - 1) / upload->chunk_size;
     CHECK(chunks < INT32_MAX && upload->chunk_size <= UPLOAD_CHUNK_MOST);
-    CHECK(!upload->sha256 || upload->skip_count == 0);
+    CHECK(!upload->sha256 || !upload->skip || upload->skip->count == 0);
     struct work *work = work_new(bucket, upload, (uint32_t)chunks);
     if (!work)
         return -ENOMEM;

@@ -11,7 +11,9 @@
 #ifndef FS_STORE_MONGO_UPLOAD_H
 #define FS_STORE_MONGO_UPLOAD_H
 
+#include "cache/base/workers.h"
 #include "fs/store/mongo/bucket.h"
+#include "fs/store/mongo/runs.h"
 
 enum { UPLOAD_ROOM = 32 << 20, UPLOAD_BATCH = 4 << 20, UPLOAD_CHUNK_MOST = 8 << 20 };
 
@@ -20,22 +22,25 @@ struct uploaders;
 struct uploaders *uploaders_new(void);
 /* Takes NULL, returns NULL. No upload may be under way. */
 struct uploaders *uploaders_free(struct uploaders *uploaders);
-
-/* Chunks that need no upload, as they are there already. */
-struct upload_run {
-    uint32_t first, count;
-};
+/* Runs a task in one of the threads; false: too much is to be done already. */
+bool uploaders_submit(struct uploaders *uploaders, workers_task *task, void *argument);
+/* Room for the bytes of a batch. Waits for others if it must: each batch under way ends within the connection's
+ * timeout. */
+void uploaders_take_room(struct uploaders *uploaders, size_t bytes);
+void uploaders_give_room(struct uploaders *uploaders, size_t bytes);
 
 struct upload {
     const bson_oid_t *id; /* of the file */
     const struct store_content *content;
     uint32_t chunk_size;
-    const struct upload_run *skip; /* in order, apart */
-    uint32_t skip_count;
+    const struct runs *skip; /* what is there already, or NULL */
     struct intent *intent;  /* kept while this lasts */
     unsigned char *sha256;  /* 32 bytes to be filled, or NULL; then nothing may be skipped */
 };
 
+/* The size of the chunks of a revision made from this base, or from nothing; and how many a batch has. */
+uint32_t upload_chunk_size(const struct revision *base);
+uint32_t upload_batch_chunks(uint32_t chunk_size);
 int upload_chunks(struct bucket *bucket, const struct upload *upload);
 
 #endif
