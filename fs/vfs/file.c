@@ -6,6 +6,7 @@
 struct file {
     atomic_uint references;
     struct staged *staged;
+    struct ahead ahead;
     struct lock lock; /* guards what follows */
     struct condition changed;
     unsigned writers;
@@ -22,6 +23,7 @@ struct file *file_new(struct staging *staging, const struct staged_base *base, c
         return NULL;
     atomic_init(&file->references, 1);
     lock_init(&file->lock, LOCK_FILE);
+    ahead_init(&file->ahead);
     condition_init(&file->changed);
     file->staged = staged_new(staging, base, (const struct staged_hole *)holes, hole_count);
     return file->staged ? file : file_unref(file);
@@ -36,6 +38,7 @@ struct file *file_unref(struct file *file) {
     if (!file || atomic_fetch_sub(&file->references, 1) != 1)
         return NULL;
     CHECK(!file->writers && !file->publishing && !file->lease);
+    ahead_done(&file->ahead);
     staged_free(file->staged);
     condition_done(&file->changed);
     lock_done(&file->lock);
@@ -45,6 +48,10 @@ struct file *file_unref(struct file *file) {
 
 struct staged *file_staged(struct file *file) {
     return file->staged;
+}
+
+struct ahead *file_ahead(struct file *file) {
+    return &file->ahead;
 }
 
 void file_enter(struct file *file) {

@@ -12,6 +12,7 @@
 
 #include "cache/staging.h"
 #include "fs/store/store.h"
+#include "fs/vfs/ahead.h"
 
 struct file;
 
@@ -22,6 +23,7 @@ struct file *file_ref(struct file *file);
 /* Takes NULL, returns NULL. */
 struct file *file_unref(struct file *file);
 struct staged *file_staged(struct file *file);
+struct ahead *file_ahead(struct file *file);
 void file_enter(struct file *file);
 void file_leave(struct file *file);
 void file_begin_publishing(struct file *file);

@@ -18,6 +18,10 @@ static bool is_clean(void *context, int64_t offset, size_t size) {
     return staged_is_clean(context, offset, size);
 }
 
+static bool is_sent(void *context, int64_t offset, size_t size) {
+    return staged_is_sent(context, offset, size);
+}
+
 /* What the files document will say of it: all it has, and what it needs. Each try says the same, so that one whose
  * answer was lost is known again. */
 static struct attributes attributes_to_put(struct vfs *vfs, struct inode *inode) {
@@ -44,13 +48,17 @@ static void follow_directory(struct vfs *vfs, struct inode *inode, const char *p
 static int put_content(struct store *store, struct file *file, struct store_put *put, struct revision **ret_revision) {
     struct staged *staged = file_staged(file);
     cleanup_free struct staged_hole *holes = NULL;
-    struct store_content content = {
-        .context = staged, .length = staged_length(staged), .read = read_content, .is_clean = is_clean};
+    struct store_content content = {.context = staged,
+                                    .length = staged_length(staged),
+                                    .read = read_content,
+                                    .is_clean = is_clean,
+                                    .is_sent = is_sent};
     int result = staged_holes(staged, REVISION_HOLES_MOST, &holes, &content.hole_count);
     if (result)
         return result;
     content.holes = (const struct hole *)holes;
     put->content = &content;
+    put->upload = ahead_upload(file_ahead(file));
     return store->ops->put(store, put, ret_revision);
 }
 
@@ -125,6 +133,7 @@ static int publish(struct vfs *vfs, struct inode *inode, bool again) {
         return 0;
     file_begin_publishing(file);
     int result = is_to_publish(vfs, inode, file) ? publish_staged(vfs, inode, file, again) : 0;
+    ahead_end(file_ahead(file)); /* it was for one put; what is written from here on is another's */
     file_end_publishing(file);
     if (result && !(again && is_replaced(result))) {
         cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
@@ -163,6 +172,7 @@ int vfs_publish_beside(struct vfs *vfs, struct inode *inode, const char *path) {
         store->ops->release(store, file_steal_lease(file));
         inode_abandon(vfs->inodes, inode); /* before a writer comes in, who would write what nobody stores */
     }
+    ahead_end(file_ahead(file));
     file_end_publishing(file);
     return result;
 }

@@ -78,6 +78,13 @@ static void note_writer(struct vfs *vfs, struct handle *handle, pid_t pid) {
     lock_release(&vfs->lock);
 }
 
+/* What has no name any more will not be published. */
+static void send_ahead(struct vfs *vfs, const struct handle *handle) {
+    cleanup_with(revision_unref) struct revision *base = inode_revision(vfs->inodes, handle->inode);
+    if (!inode_is_removed(vfs->inodes, handle->inode))
+        ahead_begin(file_ahead(handle->file), inode_store(handle->inode), base, file_staged(handle->file));
+}
+
 int vfs_write(struct vfs *vfs, struct handle *handle, int64_t offset, const void *bytes, size_t size,
               const struct vfs_caller *caller) {
     if (!handle->writable)
@@ -88,6 +95,8 @@ int vfs_write(struct vfs *vfs, struct handle *handle, int64_t offset, const void
     int result = staged_write(file_staged(handle->file), offset, bytes, size);
     if (result == 0 && size)
         result = touch(vfs, handle->inode, handle->file);
+    if (result == 0 && ahead_wrote(file_ahead(handle->file), offset, size))
+        send_ahead(vfs, handle);
     file_leave(handle->file);
     if (result == 0)
         stats_add(STAT_bytes_written, size);
