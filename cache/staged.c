@@ -95,36 +95,34 @@ bool staged_dirty(struct staged *staged) {
     return dirty;
 }
 
-/* The changes that follow will not fail. */
-static int prepare_locked(struct staged *staged) {
+int staged_prepare_locked(struct staged *staged) {
     int result = staging_admit(staged->staging);
     return result ? result : extents_reserve(&staged->extents);
 }
 
-static void change_locked(struct staged *staged, int64_t start, int64_t end, const unsigned char *becomes) {
+void staged_change_locked(struct staged *staged, int64_t start, int64_t end, const unsigned char becomes[EXTENT_KINDS]) {
     staged->dirty |= extents_change(&staged->extents, start, end, becomes);
 }
 
-/* To at least `length`, with a hole. */
-static void grow_locked(struct staged *staged, int64_t length) {
+void staged_grow_locked(struct staged *staged, int64_t length) {
     if (length <= staged->length)
         return;
-    change_locked(staged, staged->length, length, grown);
+    staged_change_locked(staged, staged->length, length, grown);
     staged->length = length;
 }
 
 /* -EAGAIN: there is no room in memory. */
 static int write_locked(struct staged *staged, int64_t offset, const void *bytes, size_t size) {
     int64_t end = offset + (int64_t)size;
-    int result = prepare_locked(staged);
+    int result = staged_prepare_locked(staged);
     if (result)
         return result;
     if (!staging_take(staged, content_wants(&staged->content, offset, end)))
         return -EAGAIN;
     result = content_write(&staged->content, &staged->extents, offset, bytes, size);
     if (!result) {
-        grow_locked(staged, offset);
-        change_locked(staged, offset, end, written);
+        staged_grow_locked(staged, offset);
+        staged_change_locked(staged, offset, end, written);
         staged->length = end > staged->length ? end : staged->length;
     } else {
         extents_change(&staged->extents, offset, end, unsent); /* some of its bytes may have changed */
@@ -252,7 +250,7 @@ static int change_range_locked(struct staged *staged, int64_t start, int64_t end
     if (result)
         return result;
     bool staged_bytes = extents_next(&staged->extents, start, end, EXTENTS_WRITTEN) < end;
-    change_locked(staged, start, end, becomes);
+    staged_change_locked(staged, start, end, becomes);
     if (staged_bytes && forgets)
         content_forget(&staged->content, &staged->extents, start, end);
     return 0;
@@ -288,10 +286,10 @@ int staged_allocate(struct staged *staged, int64_t offset, int64_t size, bool ke
     CHECK(offset >= 0 && size >= 0 && size <= INT64_MAX - offset);
     lock_acquire(&staged->lock);
     int64_t end = keep_length ? lesser(offset + size, staged->length) : offset + size;
-    int result = size && offset < end ? prepare_locked(staged) : 0;
+    int result = size && offset < end ? staged_prepare_locked(staged) : 0;
     if (!result && size && offset < end) {
-        grow_locked(staged, offset);
-        change_locked(staged, offset, end, allocated);
+        staged_grow_locked(staged, offset);
+        staged_change_locked(staged, offset, end, allocated);
         staged->length = end > staged->length ? end : staged->length;
     }
     staging_settle(staged);
@@ -367,6 +365,15 @@ int staged_holes(struct staged *staged, uint32_t most, struct staged_hole **ret_
     *ret_count = (uint32_t)count;
     *ret_holes = steal_ptr(&holes);
     return 0;
+}
+
+struct staged_base staged_under(struct staged *staged) {
+    lock_acquire(&staged->lock);
+    struct staged_base base = staged->base;
+    if (base.context)
+        base.ref(base.context);
+    lock_release(&staged->lock);
+    return base;
 }
 
 void staged_rebase(struct staged *staged, const struct staged_base *base) {

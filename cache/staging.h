@@ -1,7 +1,7 @@
 /* The staging buffer: content that is written but not yet published.
  *
  * A staged file is an overlay on a base (the revision it was opened with, or nothing): what was written, what was
- * punched out, and a length; everything else is the base's. Written bytes are in memory up to the area's share of the
+ * punched out, and a length; everything else is the base's. A copy of another file lies over that file's base. Written bytes are in memory up to the area's share of the
  * memory budget, beyond it in a sparse file without a name in the staging directory. To make room, the file that was
  * not written to for longest goes to disk first.
  *
@@ -17,8 +17,8 @@
  * Errors: 0 or -errno, and then nothing was changed: -ENOSPC (staging directory full), -EFBIG (more than a file there
  *         may have), -EIO (it cannot be read or written), -ENOMEM, those of the base. A write that fails with -EIO may
  *         have changed bytes that were staged in its range before.
- * Facts (staged_check): ranges are in order, apart and within the length; the base shows only below the least length it
- *         was ever cut to; a clean file is all base. */
+ * Facts (staged_check): ranges are in order, apart and within the length; the base shows only within its own length, and
+ *         where that was cut off, no more; a clean file is all base. */
 #ifndef CACHE_STAGING_H
 #define CACHE_STAGING_H
 
@@ -77,6 +77,13 @@ int staged_punch(struct staged *staged, int64_t offset, int64_t size);
 /* Makes holes in [offset, offset + size) data (zeros), as fallocate does; grows the file unless `keep_length`. A base's
  * hole stays clean, since its bytes stay the same; the file is dirty. */
 int staged_allocate(struct staged *staged, int64_t offset, int64_t size, bool keep_length);
+/* Copies [offset, offset + size) of `from` to `to_offset`: how many bytes, or -errno when none. They may be one file, and
+ * ranges that do not overlap. Less than `size` at the end of `from`, and where much of it has to be moved: programs may
+ * be interrupted, and come again. What shows the base of `from` in the same place becomes that base's in `to` as well and
+ * is not read, so long as no other base shows in `to`: its base is another one from then on. The file is dirty. */
+int64_t staged_copy(struct staged *to, int64_t to_offset, struct staged *from, int64_t offset, int64_t size);
+/* The base that lies under it now, with a reference. */
+struct staged_base staged_under(struct staged *staged);
 /* Whether [offset, offset + size), within the length, is what the base has there. */
 bool staged_is_clean(struct staged *staged, int64_t offset, size_t size);
 /* Where from `offset` on data begins, or a hole (the end is one): lseek's SEEK_DATA and SEEK_HOLE. -ENXIO. */

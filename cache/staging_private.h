@@ -1,4 +1,4 @@
-/* What staging.c (an area and the memory in it) and staged.c (one file) share. */
+/* What staging.c (an area and the memory in it), staged.c (one file) and staged_copy.c (between two) share. */
 #ifndef CACHE_STAGING_PRIVATE_H
 #define CACHE_STAGING_PRIVATE_H
 
@@ -28,6 +28,15 @@ struct staged {
     int64_t length;
     bool dirty;
 };
+
+/* Under the file's lock, which is held by their caller: */
+
+/* The two changes that follow will not fail, or -errno. */
+int staged_prepare_locked(struct staged *staged);
+/* To at least `length`, with a hole. */
+void staged_grow_locked(struct staged *staged, int64_t length);
+/* In a range, each kind becomes another; the file is dirty if any did. */
+void staged_change_locked(struct staged *staged, int64_t start, int64_t end, const unsigned char becomes[EXTENT_KINDS]);
 
 /* Whether the area has room for what a file's extents may grow by: 0 or -ENOSPC. */
 int staging_admit(struct staging *staging);

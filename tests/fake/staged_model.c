@@ -218,6 +218,88 @@ static void do_rebase(struct staged_model *model) {
     model->dirty = false;
 }
 
+/* ---- copies of another file, which lies over a base of its own ---- */
+
+enum { OF_BASE, OF_BASE_HOLE, OF_WRITTEN };
+
+struct other {
+    struct staged *staged;
+    int64_t length;
+    unsigned char *bytes, *kinds; /* of each position */
+};
+
+static struct other other_new(struct staged_model *model) {
+    struct other other = {.length = 1 + draw(model, model->most)};
+    other.bytes = calloc((size_t)other.length, 2);
+    CHECK(other.bytes);
+    other.kinds = other.bytes + other.length;
+    fill(model, other.bytes, other.length);
+    struct range hole = draw_range(model, other.length), written = draw_range(model, other.length);
+    struct staged_hole holes[1] = {{.offset = hole.start, .length = hole.end - hole.start}};
+    for (int64_t i = hole.start; i < hole.end; i++)
+        other.bytes[i] = 0, other.kinds[i] = OF_BASE_HOLE;
+    struct model_base *base = model_base_new(other.bytes, other.length);
+    struct staged_base as_base = model_base_of(base);
+    other.staged = staged_new(model->staging, &as_base, holes, 1);
+    CHECK(other.staged);
+    model_base_unref(base);
+    if (written.start >= written.end)
+        return other;
+    unsigned char *bytes = other.bytes + written.start;
+    fill(model, bytes, written.end - written.start);
+    if (staged_write(other.staged, written.start, bytes, (size_t)(written.end - written.start)) == 0)
+        memset(other.kinds + written.start, OF_WRITTEN, (size_t)(written.end - written.start));
+    else
+        CHECK(staged_read(other.staged, written.start, (size_t)(written.end - written.start), bytes) > 0);
+    return other;
+}
+
+static void other_done(struct other *other) {
+    staged_free(other->staged);
+    free(other->bytes);
+}
+
+static bool shows_base(const struct staged_model *model, int64_t start, int64_t end) {
+    return start < end && memchr(model->clean + start, 1, (size_t)(end - start));
+}
+
+/* [start, end) of the other is of one kind, and came `shift` further on. Whether its base lies under the file now. */
+static bool take_piece(struct staged_model *model, const struct other *other, struct range piece, int64_t shift,
+                       bool is_base) {
+    unsigned char kind = other->kinds[piece.start];
+    bool shared = kind != OF_WRITTEN && !shift &&
+                  (is_base || !(shows_base(model, 0, piece.start < model->length ? piece.start : model->length) ||
+                                shows_base(model, piece.end, model->length)));
+    size_t size = (size_t)(piece.end - piece.start);
+    grow(model, piece.end + shift);
+    memcpy(model->bytes + piece.start + shift, other->bytes + piece.start, size);
+    memset(model->holes + piece.start + shift, shared && kind == OF_BASE_HOLE, size);
+    memset(model->clean + piece.start + shift, shared, size);
+    model->dirty = true;
+    return is_base || shared;
+}
+
+static void do_copy(struct staged_model *model) {
+    struct other other = other_new(model);
+    struct range range = draw_range(model, other.length + 10);
+    int64_t shift = draw(model, 3) ? 0 : draw(model, model->most) - range.start;
+    int64_t rest = (shift > 0 ? model->most - shift : model->most) - range.start;
+    int64_t size = range.end - range.start < rest ? range.end - range.start : rest;
+    if (size > 0) {
+        int64_t count = staged_copy(model->staged, range.start + shift, other.staged, range.start, size);
+        int64_t inside = other.length - range.start, end = range.start + count;
+        int64_t most = inside < 0 ? 0 : inside < size ? inside : size;
+        CHECK(count == most || count == -ENOSPC || (0 < count && count < most)); /* of what there was space for */
+        bool is_base = false;
+        for (int64_t at = range.start, stop; at < end; at = stop) {
+            for (stop = at + 1; stop < end && other.kinds[stop] == other.kinds[at];)
+                stop++;
+            is_base = take_piece(model, &other, (struct range){at, stop}, shift, is_base);
+        }
+    }
+    other_done(&other);
+}
+
 static void compare_bytes(struct staged_model *model, int64_t offset, int64_t size) {
     int64_t rest = offset < model->length ? model->length - offset : 0, count = size < rest ? size : rest;
     CHECK(size <= model->most);
@@ -300,7 +382,7 @@ void staged_model_compare(struct staged_model *model) {
 void staged_model_step(struct staged_model *model) {
     static void (*const steps[])(struct staged_model *model) = {
         do_write,    do_write, do_write,    do_write,  do_write, do_write,
-        do_truncate, do_punch, do_allocate, do_rebase, do_write, do_send,
+        do_truncate, do_punch, do_allocate, do_rebase, do_copy,  do_send,
     };
     int64_t step = draw(model, sizeof steps / sizeof *steps);
     if (steps[step] != do_rebase || draw(model, 4) == 0) /* rare, so that much is staged at times */
