@@ -100,7 +100,8 @@ int staged_prepare_locked(struct staged *staged) {
     return result ? result : extents_reserve(&staged->extents);
 }
 
-void staged_change_locked(struct staged *staged, int64_t start, int64_t end, const unsigned char becomes[EXTENT_KINDS]) {
+void staged_change_locked(struct staged *staged, int64_t start, int64_t end,
+                          const unsigned char becomes[EXTENT_KINDS]) {
     staged->dirty |= extents_change(&staged->extents, start, end, becomes);
 }
 

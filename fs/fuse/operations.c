@@ -186,6 +186,7 @@ const struct fuse_lowlevel_ops operations = {
     .releasedir = do_release,
     .statfs = do_statfs,
     .write = do_write,
+    .copy_file_range = do_copy_file_range,
     .flush = do_flush,
     .fsync = do_fsync,
     .fallocate = do_fallocate,

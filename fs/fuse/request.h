@@ -21,6 +21,8 @@ void request_give_entry(fuse_req_t request, int result, const struct vfs_entry *
 /* The operations that change something, in changes.c; the others are in operations.c. */
 void do_write(fuse_req_t request, fuse_ino_t number, const char *bytes, size_t size, off_t offset,
               struct fuse_file_info *info);
+void do_copy_file_range(fuse_req_t request, fuse_ino_t from_number, off_t offset, struct fuse_file_info *from,
+                        fuse_ino_t to_number, off_t to_offset, struct fuse_file_info *to, size_t size, int flags);
 void do_flush(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info);
 void do_fsync(fuse_req_t request, fuse_ino_t number, int only_data, struct fuse_file_info *info);
 void do_fallocate(fuse_req_t request, fuse_ino_t number, int mode, off_t offset, off_t size,

@@ -69,7 +69,9 @@ struct store_content {
     /* Fills `into` with [offset, offset + size), inside length, or returns -errno, which ends the put. From several
      * threads at once. */
     int (*read)(void *context, int64_t offset, size_t size, void *into);
-    /* Whether [offset, offset + size) is what the base has there. */
+    /* What it was made from, or NULL: nothing. Of the base, or of another file that this is a copy of. */
+    const struct revision *source;
+    /* Whether [offset, offset + size) is what the source has there. */
     bool (*is_clean)(void *context, int64_t offset, size_t size);
     /* Of a put with an upload: whether [offset, offset + size) is what the upload's source gave there. */
     bool (*is_sent)(void *context, int64_t offset, size_t size);
@@ -87,7 +89,7 @@ struct store_source {
 
 struct store_put {
     const char *path;            /* where the revision goes: see put() */
-    const struct revision *base; /* what the content was made from, or NULL: nothing */
+    const struct revision *base; /* what it replaces, or NULL: nothing */
     bool follow;                 /* the base may have been renamed meanwhile by others */
     const struct attributes *attributes; /* all of them, with ATTRIBUTES_FILE */
     const struct store_content *content;
@@ -144,14 +146,16 @@ struct store_ops {
      * been made. ---- */
 
     /* Publishes content as the newest revision: under `path`, or with `follow` under the name that the base's files
-     * document has now, when it still is there. Keeps the fields of others that the base has. Retires what it replaces as
-     * the store's configuration says. After 0 the content is stored for good; after an error what was there still is
-     * the newest. -EEXIST: the lease was lost. -ESTALE: see unless_replaced. */
+     * document has now, when it still is there. Keeps the fields of others that the base has; without a base, it takes
+     * the source's chunk size. Retires what it replaces as the store's configuration says. After 0 the content is stored
+     * for good; after an error what was there still is the newest. -EEXIST: the lease was lost. -ESTALE: see
+     * unless_replaced. -EIO: of the source, which must not be deleted meanwhile, something that is clean is missing or
+     * damaged. */
     int (*put)(struct store *store, const struct store_put *put, struct revision **ret_revision);
-    /* Begins to send what a put with this base (or NULL) will publish, from `start` on, while it is written. Nobody sees
-     * any of it before the put, which sends what is missing, was changed since or did not arrive. Asks nothing.
-     * -EOPNOTSUPP: all must be sent by the put. */
-    int (*upload_begin)(struct store *store, const struct revision *base, const struct store_source *source,
+    /* Begins to send what a put will publish, from `start` on, while it is written. Its chunks will be as large as those
+     * of `model`, that is its base, or without one its source; or NULL. Nobody sees any of it before the put, which sends
+     * what is missing, was changed since or did not arrive. Asks nothing. -EOPNOTSUPP: all must be sent by the put. */
+    int (*upload_begin)(struct store *store, const struct revision *model, const struct store_source *source,
                         int64_t start, struct store_upload **ret_upload);
     /* The source has all of [start, end) by now, which is sent in the background as far as there is room for it. Never
      * blocks. An error is the put's to find. */

@@ -32,14 +32,14 @@ static int read_staged(void *context, int64_t offset, size_t size, void *into) {
     return staged_read_to_send(context, offset, size, into);
 }
 
-void ahead_begin(struct ahead *ahead, struct store *store, const struct revision *base, struct staged *staged) {
+void ahead_begin(struct ahead *ahead, struct store *store, const struct revision *model, struct staged *staged) {
     struct store_source source = {.context = staged, .read = read_staged};
     struct store_upload *upload;
     lock_acquire(&ahead->lock);
     CHECK(ahead->begun && !ahead->upload);
     int64_t start = ahead->start;
     lock_release(&ahead->lock);
-    if (store->ops->upload_begin(store, base, &source, start, &upload))
+    if (store->ops->upload_begin(store, model, &source, start, &upload))
         return;
     lock_acquire(&ahead->lock);
     ahead->store = store;

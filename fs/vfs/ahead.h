@@ -31,8 +31,8 @@ void ahead_init(struct ahead *ahead);
 void ahead_done(struct ahead *ahead);
 /* Something was written. Returns whether an upload is to be begun. */
 bool ahead_wrote(struct ahead *ahead, int64_t offset, size_t size);
-/* Begins it: of a file that is staged over `base` (or NULL). Where it cannot be, the close sends all. */
-void ahead_begin(struct ahead *ahead, struct store *store, const struct revision *base, struct staged *staged);
+/* Begins it; `model` as the store has it. Where it cannot be, the close sends all. */
+void ahead_begin(struct ahead *ahead, struct store *store, const struct revision *model, struct staged *staged);
 /* What was sent of the file, for a put; or NULL. It goes with ahead_end(). */
 struct store_upload *ahead_upload(struct ahead *ahead);
 void ahead_end(struct ahead *ahead);

@@ -317,17 +317,34 @@ uint32_t inode_stores(struct inodes *inodes, struct store **ret_stores, uint32_t
     return count;
 }
 
+/* Those that are looked at in turn. */
+struct opened {
+    const struct store *store;
+    struct revision **revisions;
+    uint32_t count, most;
+};
+
+static void add_opened(struct opened *opened, struct revision *revision) {
+    if (revision && revision->store == opened->store && opened->count < opened->most)
+        opened->revisions[opened->count++] = revision_ref(revision);
+}
+
 uint32_t inode_open_revisions(struct inodes *inodes, const struct store *store, struct revision **ret_revisions,
                               uint32_t most) {
+    struct opened opened = {.store = store, .revisions = ret_revisions, .most = most};
     struct inode *inode;
-    uint32_t count = 0;
     lock_acquire(&inodes->lock);
     DL_FOREACH(inodes->all, inode) {
-        if (inode->store == store && inode->revision && (inode->opens || inode->file) && count < most)
-            ret_revisions[count++] = revision_ref(inode->revision);
+        cleanup_with(revision_unref) struct revision *under = NULL;
+        if (inode->opens || inode->file)
+            add_opened(&opened, inode->revision);
+        if (inode->file)
+            under = published_under(file_staged(inode->file));
+        if (under && !(inode->revision && revision_same_content(under, inode->revision)))
+            add_opened(&opened, under);
     }
     lock_release(&inodes->lock);
-    return count;
+    return opened.count;
 }
 
 int inode_unpublished_in(struct inodes *inodes, const struct inode *directory, char ***ret_names) {

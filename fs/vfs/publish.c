@@ -47,10 +47,12 @@ static void follow_directory(struct vfs *vfs, struct inode *inode, const char *p
 /* Puts the content as it is now. `put` says where to, with what attributes and under which conditions. */
 static int put_content(struct store *store, struct file *file, struct store_put *put, struct revision **ret_revision) {
     struct staged *staged = file_staged(file);
+    cleanup_with(revision_unref) struct revision *source = published_under(staged);
     cleanup_free struct staged_hole *holes = NULL;
     struct store_content content = {.context = staged,
                                     .length = staged_length(staged),
                                     .read = read_content,
+                                    .source = source,
                                     .is_clean = is_clean,
                                     .is_sent = is_sent};
     int result = staged_holes(staged, REVISION_HOLES_MOST, &holes, &content.hole_count);

@@ -8,7 +8,7 @@
 struct published {
     atomic_uint references;
     struct reader *reader; /* NULL: the content is empty, or cannot be read */
-    int64_t length;
+    struct revision *revision;
 };
 
 struct published *published_new(struct chunks *chunks, struct revision *revision) {
@@ -16,7 +16,7 @@ struct published *published_new(struct chunks *chunks, struct revision *revision
     if (!published)
         return NULL;
     atomic_init(&published->references, 1);
-    published->length = revision->length;
+    published->revision = revision_ref(revision);
     if (revision->damage)
         return published;
     bool single = revision->length > 0 && revision->length < revision->chunk_size;
@@ -35,6 +35,7 @@ struct published *published_ref(struct published *published) {
 struct published *published_unref(struct published *published) {
     if (published && atomic_fetch_sub(&published->references, 1) == 1) {
         reader_free(published->reader);
+        revision_unref(published->revision);
         free(published);
     }
     return NULL;
@@ -83,9 +84,25 @@ static void unref_base(void *context) {
     published_unref(context);
 }
 
+struct revision *published_revision(const struct published *published) {
+    return published->revision;
+}
+
 struct staged_base published_base(struct published *published) {
     if (!published)
         return (struct staged_base){0};
     return (struct staged_base){
-        .context = published, .length = published->length, .read = read_base, .ref = ref_base, .unref = unref_base};
+        .context = published,
+        .length = published->revision->length,
+        .read = read_base,
+        .ref = ref_base,
+        .unref = unref_base,
+    };
+}
+
+struct revision *published_under(struct staged *staged) {
+    struct published *published = staged_under(staged).context;
+    struct revision *revision = published ? revision_ref(published->revision) : NULL;
+    published_unref(published);
+    return revision;
 }

@@ -11,7 +11,7 @@
 
 struct published;
 
-/* NULL without memory. */
+/* NULL without memory. Takes a reference to the revision. */
 struct published *published_new(struct chunks *chunks, struct revision *revision);
 struct published *published_ref(struct published *content);
 /* Takes NULL, returns NULL. */
@@ -20,8 +20,12 @@ int published_read(struct published *content, int64_t offset, size_t size, struc
                  unsigned *ret_count);
 /* The whole content, of a revision that is one chunk: it need not be fetched. Takes a reference of its own. */
 void published_provide(struct published *published, struct blob *content);
+/* What it is the content of; lent. */
+struct revision *published_revision(const struct published *content);
 /* The same as the base of a staged file, which takes references of its own. NULL: nothing. */
 struct staged_base published_base(struct published *content);
+/* The revision of the base that is under a staged file now, a reference; NULL: nothing is. */
+struct revision *published_under(struct staged *staged);
 
 DEFINE_CLEANUP(struct published, published_unref)
 

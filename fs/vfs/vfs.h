@@ -107,6 +107,11 @@ int vfs_read_directory(struct vfs *vfs, struct handle *handle, uint64_t offset, 
 
 int vfs_write(struct vfs *vfs, struct handle *handle, int64_t offset, const void *bytes, size_t size,
               const struct vfs_caller *caller);
+/* Copies a range between two open files, which may be one: the number of bytes, or -errno. It may be less than `size`:
+ * 0 at the end of `from`. What can be is copied by the database when `to` is published. -EINVAL: the ranges overlap.
+ * -EOPNOTSUPP: `from` is to be read. */
+int64_t vfs_copy(struct vfs *vfs, struct handle *from, int64_t offset, struct handle *to, int64_t to_offset,
+                 int64_t size, const struct vfs_caller *caller);
 /* A descriptor is closed: publishes what is written, unless the closer neither opened the handle nor wrote through it. */
 int vfs_flush(struct vfs *vfs, struct handle *handle, const struct vfs_caller *caller);
 /* Publishes what is written. */

@@ -72,6 +72,13 @@ int vfs_revalidate(struct vfs *vfs, struct inode *inode);
 int vfs_check_damage(struct vfs *vfs, struct inode *inode);
 /* The written side of an inode that counts its caller as a writer, made when it has none; a reference. */
 int vfs_file(struct vfs *vfs, struct inode *inode, struct file **ret_file);
+/* A written side that is no inode's, clean over what is published. NULL without memory. */
+struct file *vfs_file_over(struct vfs *vfs, struct published *published);
+/* Its content was changed: times that are to be published go with it; where nothing was changed after all, they are
+ * told at once. Between file_enter() and file_leave(). */
+int vfs_touch(struct vfs *vfs, struct inode *inode, struct file *file);
+/* A process writes through a handle. */
+void vfs_note_writer(struct vfs *vfs, struct handle *handle, pid_t pid);
 /* Publishes what is written, if anything is. */
 int vfs_publish(struct vfs *vfs, struct inode *inode);
 /* The same without anybody's close: -ESTALE or -EEXIST when somebody else replaced or made the file meanwhile. */

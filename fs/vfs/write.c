@@ -24,18 +24,21 @@ struct store_object vfs_object(const struct inode *inode, const char *path, cons
     return (struct store_object){.path = path, .kind = inode_type(inode), .revision = revision};
 }
 
+struct file *vfs_file_over(struct vfs *vfs, struct published *published) {
+    const struct revision *revision = published_revision(published);
+    struct staged_base base = published_base(published);
+    return file_new(vfs->config.staging, &base, revision->holes, revision->hole_count);
+}
+
 int vfs_file(struct vfs *vfs, struct inode *inode, struct file **ret_file) {
     *ret_file = inode_file(vfs->inodes, inode);
     if (*ret_file)
         return 0;
     cleanup_with(published_unref) struct published *published = NULL;
-    cleanup_with(revision_unref) struct revision *revision = inode_revision(vfs->inodes, inode);
     int result = inode_published(vfs->inodes, inode, vfs->config.chunks, &published);
     if (result)
         return result;
-    struct staged_base base = published_base(published);
-    struct file *file = file_new(vfs->config.staging, &base, revision ? revision->holes : NULL,
-                                 revision ? revision->hole_count : 0);
+    struct file *file = vfs_file_over(vfs, published);
     if (!file)
         return -ENOMEM;
     *ret_file = inode_attach_file(vfs->inodes, inode, file);
@@ -43,8 +46,7 @@ int vfs_file(struct vfs *vfs, struct inode *inode, struct file **ret_file) {
     return 0;
 }
 
-/* Times of content that is to be published go with it; where nothing was changed after all, they are told at once. */
-static int touch(struct vfs *vfs, struct inode *inode, struct file *file) {
+int vfs_touch(struct vfs *vfs, struct inode *inode, struct file *file) {
     int64_t now = vfs_now_ns();
     struct attributes times = {.has = ATTRIBUTES_MTIME | ATTRIBUTES_CTIME, .mtime_ns = now, .ctime_ns = now};
     if (staged_dirty(file_staged(file)))
@@ -58,12 +60,12 @@ int vfs_cut(struct vfs *vfs, struct inode *inode, struct file *file, int64_t len
     file_enter(file);
     int result = staged_truncate(file_staged(file), length);
     if (result == 0)
-        result = touch(vfs, inode, file);
+        result = vfs_touch(vfs, inode, file);
     file_leave(file);
     return result;
 }
 
-static void note_writer(struct vfs *vfs, struct handle *handle, pid_t pid) {
+void vfs_note_writer(struct vfs *vfs, struct handle *handle, pid_t pid) {
     if (pid == 0 || handle->writers[0] == pid)
         return;
     lock_acquire(&vfs->lock);
@@ -80,9 +82,12 @@ static void note_writer(struct vfs *vfs, struct handle *handle, pid_t pid) {
 
 /* What has no name any more will not be published. */
 static void send_ahead(struct vfs *vfs, const struct handle *handle) {
-    cleanup_with(revision_unref) struct revision *base = inode_revision(vfs->inodes, handle->inode);
+    struct staged *staged = file_staged(handle->file);
+    cleanup_with(revision_unref) struct revision *model = inode_revision(vfs->inodes, handle->inode);
+    if (!model)
+        model = published_under(staged); /* as the put will have it */
     if (!inode_is_removed(vfs->inodes, handle->inode))
-        ahead_begin(file_ahead(handle->file), inode_store(handle->inode), base, file_staged(handle->file));
+        ahead_begin(file_ahead(handle->file), inode_store(handle->inode), model, staged);
 }
 
 int vfs_write(struct vfs *vfs, struct handle *handle, int64_t offset, const void *bytes, size_t size,
@@ -94,13 +99,13 @@ int vfs_write(struct vfs *vfs, struct handle *handle, int64_t offset, const void
     file_enter(handle->file);
     int result = staged_write(file_staged(handle->file), offset, bytes, size);
     if (result == 0 && size)
-        result = touch(vfs, handle->inode, handle->file);
+        result = vfs_touch(vfs, handle->inode, handle->file);
     if (result == 0 && ahead_wrote(file_ahead(handle->file), offset, size))
         send_ahead(vfs, handle);
     file_leave(handle->file);
     if (result == 0)
         stats_add(STAT_bytes_written, size);
-    note_writer(vfs, handle, caller->pid);
+    vfs_note_writer(vfs, handle, caller->pid);
     return result;
 }
 
@@ -122,7 +127,7 @@ int vfs_allocate(struct vfs *vfs, struct handle *handle, int mode, int64_t offse
     if (result == 0 && !(mode & FALLOC_FL_PUNCH_HOLE))
         result = staged_allocate(staged, offset, size, keep);
     if (result == 0 && size)
-        result = touch(vfs, handle->inode, handle->file);
+        result = vfs_touch(vfs, handle->inode, handle->file);
     file_leave(handle->file);
     return result;
 }

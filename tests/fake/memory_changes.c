@@ -12,15 +12,16 @@ uint32_t memory_chunk_size(const struct revision *base) {
     return base && base->chunk_size ? base->chunk_size : MEMORY_CHUNK_SIZE;
 }
 
-/* As a copy on the server: what is clean is not read, but taken from the base while its chunks are there. */
+/* As a copy on the server: what is clean is not read, but taken from the source while its chunks are there. */
 static bool copy_clean(struct memory_store *memory, const struct store_put *put, int64_t offset, size_t size,
                        unsigned char *into) {
     const struct store_content *content = put->content;
-    const struct revision *base = put->base;
-    if (!base || offset + (int64_t)size > base->length || !content->is_clean(content->context, offset, size))
+    const struct revision *source = content->source;
+    if (!source || strcmp(source->store->bucket, memory->store.bucket) != 0 ||
+        offset + (int64_t)size > source->length || !content->is_clean(content->context, offset, size))
         return false;
     pthread_mutex_lock(&memory->mutex);
-    const struct object *object = memory_object_of(memory, base);
+    const struct object *object = memory_object_of(memory, source);
     bool there = object && object->bytes;
     if (there)
         memcpy(into, object->bytes + offset, size);
@@ -92,7 +93,7 @@ static bool is_replaced(struct memory_store *memory, const struct store_put *put
 
 int memory_put(struct store *store, const struct store_put *put, struct revision **ret_revision) {
     struct memory_store *memory = memory_of(store);
-    uint32_t chunk_size = memory_chunk_size(put->base);
+    uint32_t chunk_size = memory_chunk_size(put->base ? put->base : put->content->source);
     size_t size = (size_t)put->content->length;
     CHECK(put->attributes->has & ATTRIBUTES_FILE && put->content->length >= 0);
     cleanup_free unsigned char *bytes = malloc(size + 1);

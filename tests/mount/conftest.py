@@ -4,6 +4,7 @@ import os
 import pathlib
 import uuid
 
+import gridfs
 import pytest
 
 import buckets
@@ -80,6 +81,24 @@ def database(client):
 def bucket(database):
     """The default bucket with the spec's indexes."""
     return buckets.Bucket(database)
+
+
+@pytest.fixture
+def stored(bucket):
+    """stored(name): what pymongo reads, after a look at the document and its chunks; None when there is no such file."""
+    def look(name):
+        found = list(bucket.files.find({"filename": name}).sort([("uploadDate", -1), ("_id", -1)]))
+        if not found:
+            return None
+        newest = found[0]
+        chunks = list(bucket.chunks.find({"files_id": newest["_id"]}).sort("n", 1))
+        size, length = newest["chunkSize"], newest["length"]
+        assert [chunk["n"] for chunk in chunks] == list(range(-(-length // size)))
+        assert all(len(chunk["data"]) == min(size, length - chunk["n"] * size) for chunk in chunks)
+        data = gridfs.GridFS(bucket.database).get(newest["_id"]).read()
+        assert data == b"".join(chunk["data"] for chunk in chunks)
+        return data
+    return look
 
 
 @pytest.fixture

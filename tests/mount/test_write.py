@@ -25,24 +25,6 @@ def content(size, seed=1):
 
 
 @pytest.fixture
-def stored(bucket):
-    """stored(name): what pymongo reads, after a look at the document and its chunks; None when there is no such file."""
-    def look(name):
-        found = list(bucket.files.find({"filename": name}).sort([("uploadDate", -1), ("_id", -1)]))
-        if not found:
-            return None
-        newest = found[0]
-        chunks = list(bucket.chunks.find({"files_id": newest["_id"]}).sort("n", 1))
-        size, length = newest["chunkSize"], newest["length"]
-        assert [chunk["n"] for chunk in chunks] == list(range(-(-length // size)))
-        assert all(len(chunk["data"]) == min(size, length - chunk["n"] * size) for chunk in chunks)
-        data = gridfs.GridFS(bucket.database).get(newest["_id"]).read()
-        assert data == b"".join(chunk["data"] for chunk in chunks)
-        return data
-    return look
-
-
-@pytest.fixture
 def mnt(mount):
     return mount()
 
@@ -485,18 +467,6 @@ def test_a_staging_directory_that_cannot_be_used_is_refused(mount, tmp_path):
     (tmp_path / "file").write_text("no directory")
     with pytest.raises(MountFailed, match="staging"):
         mount(options=f"staging_dir={tmp_path / 'file'}")
-
-
-def test_copy_file_range_copies_within_the_mount(bucket, mnt, stored):
-    data = content(3 * CHUNK + 10)
-    bucket.put("source", data)
-    with open(mnt.path / "source", "rb") as source, open(mnt.path / "target", "wb") as target:
-        done = 0
-        while done < len(data):
-            copied = os.copy_file_range(source.fileno(), target.fileno(), len(data) - done)
-            assert copied
-            done += copied
-    assert stored("target") == data
 
 
 # What it costs

@@ -440,6 +440,7 @@ static void clean_chunks_need_not_be_sent(void **state) {
     uint64_t sent = stats_get(STAT_chunk_bytes_uploaded), copied = stats_get(STAT_chunk_bytes_copied);
     content.dirty_from = 12 * CHUNK + 5;
     content.dirty_until = 12 * CHUNK + 10;
+    content.content.source = base;
     memset(content.bytes + content.dirty_from, 1, 5);
     assert_int_equal(put(&real, "f", base, false, &content, &revision), 0);
     sample_expect(&content, &real, revision);
@@ -453,17 +454,41 @@ static void clean_chunks_need_not_be_sent(void **state) {
     real_store_close(&real);
 }
 
-static void a_base_that_lacks_chunks_is_not_copied_as_whole(void **state) {
+static void a_copy_of_another_file_need_not_be_sent(void **state) {
     (void)state;
-    struct real_store real = real_store_open("lacking");
+    struct real_store real = real_store_open("copy_of_another");
+    struct content content;
+    struct revision *revision = NULL, *newest = NULL;
+    sample_make(&content, 12 * CHUNK + 77, 1);
+    cleanup_with(revision_unref) struct revision *source = put_bytes(&real, "f", NULL, 12 * CHUNK + 77, 1);
+    uint64_t sent = stats_get(STAT_chunk_bytes_uploaded);
+    content.dirty_from = content.dirty_until = 0;
+    content.content.source = source;
+    assert_int_equal(put(&real, "g", NULL, false, &content, &revision), 0);
+    sample_expect(&content, &real, revision);
+    if (!atomic_load(&real.bucket->copies_refused_until_ms))
+        assert_int_equal(stats_get(STAT_chunk_bytes_uploaded), sent);
+    assert_int_equal(real.store->ops->newest(real.store, "f", &newest), 0); /* it is none that was replaced */
+    assert_true(revision_same_content(newest, source));
+    revision_unref(newest);
+    revision_unref(revision);
+    sample_done(&content);
+    real_store_close(&real);
+}
+
+static void expect_no_copy_of_what_is_not_whole(const char *name, const char *damage) {
+    struct real_store real = real_store_open(name);
     struct content content;
     struct revision *revision = NULL, *newest = NULL;
     sample_make(&content, 12 * CHUNK, 1);
     cleanup_with(revision_unref) struct revision *base = put_bytes(&real, "f", NULL, 12 * CHUNK, 1);
-    bson_t *filter = real_store_json("{'n': 7}");
-    assert_int_equal(bucket_delete(real.bucket, real.bucket->chunks, filter, true, NULL), 0);
+    bson_t *filter = real_store_json("{'n': 7}"), *update = damage ? real_store_json("%s", damage) : NULL;
+    assert_int_equal(update ? bucket_update(real.bucket, real.bucket->chunks, filter, update, false, false, NULL)
+                            : bucket_delete(real.bucket, real.bucket->chunks, filter, true, NULL), 0);
+    bson_destroy(update);
     bson_destroy(filter);
     content.dirty_from = content.dirty_until = 0;
+    content.content.source = base;
     int result = put(&real, "f", base, false, &content, &revision);
     if (atomic_load(&real.bucket->copies_refused_until_ms)) { /* sent from here, where it was read sound */
         assert_int_equal(result, 0);
@@ -472,12 +497,24 @@ static void a_base_that_lacks_chunks_is_not_copied_as_whole(void **state) {
         assert_int_equal(result, -EIO);
         assert_int_equal(real.store->ops->newest(real.store, "f", &newest), 0);
         assert_true(revision_same_content(newest, base));
-        assert_int_equal(count(&real, "chunks", "{}"), 11);
+        assert_int_equal(count(&real, "chunks", "{}"), damage ? 12 : 11);
     }
     revision_unref(newest);
     revision_unref(revision);
     sample_done(&content);
     real_store_close(&real);
+}
+
+static void a_source_that_lacks_chunks_is_not_copied_as_whole(void **state) {
+    (void)state;
+    expect_no_copy_of_what_is_not_whole("lacking", NULL);
+}
+
+static void a_source_that_is_damaged_is_not_copied(void **state) {
+    (void)state;
+    expect_no_copy_of_what_is_not_whole(
+        "short", "{'$set': {'data': {'$binary': {'base64': 'eHl6', 'subType': '00'}}}}");
+    expect_no_copy_of_what_is_not_whole("no_data", "{'$set': {'data': 'text'}}");
 }
 
 /* ---- many at once ---- */
@@ -545,7 +582,9 @@ int main(void) {
         cmocka_unit_test(a_batch_that_is_sent_twice_is_there_once),
         cmocka_unit_test(a_base_that_was_put_again_is_another_file),
         cmocka_unit_test(clean_chunks_need_not_be_sent),
-        cmocka_unit_test(a_base_that_lacks_chunks_is_not_copied_as_whole),
+        cmocka_unit_test(a_copy_of_another_file_need_not_be_sent),
+        cmocka_unit_test(a_source_that_lacks_chunks_is_not_copied_as_whole),
+        cmocka_unit_test(a_source_that_is_damaged_is_not_copied),
         cmocka_unit_test(of_many_puts_at_once_one_is_whole_and_newest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,7 +59,7 @@ int bucket_xattrs(struct store *store, const struct store_object *object, struct
 int bucket_set_xattr(struct store *store, const struct store_object *object, const char *name, const void *value,
                      size_t size, enum store_xattr_how how);
 int bucket_put(struct store *store, const struct store_put *put, struct revision **ret_revision);
-int bucket_upload_begin(struct store *store, const struct revision *base, const struct store_source *source,
+int bucket_upload_begin(struct store *store, const struct revision *model, const struct store_source *source,
                         int64_t start, struct store_upload **ret_upload);
 void bucket_upload_offer(struct store *store, struct store_upload *upload, int64_t end);
 struct store_upload *bucket_upload_end(struct store *store, struct store_upload *upload);

@@ -23,27 +23,27 @@ enum {
 struct copying {
     struct bucket *bucket;
     const struct upload *upload;
-    const struct revision *base;
+    const struct revision *source;
     int64_t piece; /* bytes of the next command */
 };
 
 /* ---- what is to be copied ---- */
 
-/* Whether chunk n of the new revision is chunk n of the base. */
-static bool is_clean(const struct upload *upload, const struct revision *base, uint32_t n) {
+/* Whether chunk n of the new revision is chunk n of the source. */
+static bool is_clean(const struct upload *upload, uint32_t n) {
     const struct store_content *content = upload->content;
     int64_t offset = (int64_t)n * upload->chunk_size, rest = content->length - offset;
     uint32_t size = rest < upload->chunk_size ? (uint32_t)rest : upload->chunk_size;
-    return n < revision_chunks(base) && revision_chunk_length(base, n) == size &&
+    return n < revision_chunks(content->source) && revision_chunk_length(content->source, n) == size &&
            content->is_clean(content->context, offset, size);
 }
 
-static int find_runs(const struct upload *upload, const struct revision *base, struct runs *runs) {
+static int find_runs(const struct upload *upload, struct runs *runs) {
     uint32_t chunks = (uint32_t)((upload->content->length + upload->chunk_size - 1) / upload->chunk_size);
     uint32_t least = (RUN_LEAST + upload->chunk_size - 1) / upload->chunk_size, first = 0;
     int result = 0;
     for (uint32_t n = 0; result == 0 && n <= chunks; n++) {
-        if (n < chunks && is_clean(upload, base, n))
+        if (n < chunks && is_clean(upload, n))
             continue;
         if (n - first >= least)
             result = runs_add(runs, first, n - first);
@@ -54,9 +54,18 @@ static int find_runs(const struct upload *upload, const struct revision *base, s
 
 /* ---- copying ---- */
 
+/* Those that have the size they must have: damage is not copied. */
+static bson_t *sound_ones(const struct revision *source) {
+    uint32_t last = revision_chunks(source) - 1;
+    return BCON_NEW("data", "{", "$type", BCON_INT32(BSON_TYPE_BINARY), "}", "$expr", "{", "$eq", "[", "{",
+                    "$binarySize", BCON_UTF8("$data"), "}", "{", "$cond", "[", "{", "$eq", "[", BCON_UTF8("$n"),
+                    BCON_INT64(last), "]", "}", BCON_INT64(revision_chunk_length(source, last)),
+                    BCON_INT64(source->chunk_size), "]", "}", "]", "}");
+}
+
 static bson_t *copy_command(const struct copying *copying, struct upload_run run) {
-    bson_t id, filter = BSON_INITIALIZER, range;
-    CHECK(bson_init_static(&id, copying->base->id, copying->base->id_size));
+    bson_t id, filter = BSON_INITIALIZER, range, *sound = sound_ones(copying->source);
+    CHECK(bson_init_static(&id, copying->source->id, copying->source->id_size));
     bucket_match_id(&filter, "files_id", &id);
     bson_append_document_begin(&filter, "n", -1, &range);
     BSON_APPEND_INT64(&range, "$gte", run.first);
@@ -65,10 +74,11 @@ static bson_t *copy_command(const struct copying *copying, struct upload_run run
     /* By files_id and n, so that a command may be repeated; the server makes the _ids. */
     bson_t *command = BCON_NEW(
         "aggregate", BCON_UTF8(copying->bucket->chunks), "pipeline", "[", "{", "$match", BCON_DOCUMENT(&filter), "}",
-        "{", "$project", "{", "_id", BCON_INT32(0), "files_id", "{", "$literal", BCON_OID(copying->upload->id), "}",
-        "n", BCON_INT32(1), "data", BCON_INT32(1), "}", "}", "{", "$merge", "{", "into",
+        "{", "$match", BCON_DOCUMENT(sound), "}", "{", "$project", "{", "_id", BCON_INT32(0), "files_id", "{",
+        "$literal", BCON_OID(copying->upload->id), "}", "n", BCON_INT32(1), "data", BCON_INT32(1), "}", "}", "{", "$merge", "{", "into",
         BCON_UTF8(copying->bucket->chunks), "on", "[", BCON_UTF8("files_id"), BCON_UTF8("n"), "]", "whenMatched",
         BCON_UTF8("keepExisting"), "whenNotMatched", BCON_UTF8("insert"), "}", "}", "]", "cursor", "{", "}");
+    bson_destroy(sound);
     bson_destroy(&filter);
     return command;
 }
@@ -127,7 +137,7 @@ static int copy_run(struct copying *copying, struct upload_run run) {
     return result;
 }
 
-/* Whether as many chunks are there as were to be copied: what the base lacks cannot have been. */
+/* Whether as many chunks are there as were to be copied: what the source lacks cannot have been. */
 static int check_count(struct copying *copying, int64_t expected) {
     bson_t *command = BCON_NEW("aggregate", BCON_UTF8(copying->bucket->chunks), "pipeline", "[", "{", "$match", "{",
                                "files_id", BCON_OID(copying->upload->id), "}", "}", "{", "$group", "{", "_id",
@@ -161,17 +171,18 @@ static uint64_t bytes_in(const struct upload *upload, const struct runs *runs) {
     return (uint64_t)bytes;
 }
 
-static bool may_copy(const struct bucket *bucket, const struct upload *upload, const struct revision *base) {
+static bool may_copy(const struct bucket *bucket, const struct upload *upload) {
+    const struct revision *source = upload->content->source;
     bool refused = clock_now_ms() < atomic_load(&bucket->copies_refused_until_ms);
-    return !upload->sha256 && !refused && base && !base->damage && base->chunk_size == upload->chunk_size &&
-           base->store == &bucket->store &&
-           !bucket_may_reuse_id(base); /* chunks of such an _id can be another content's: readers check that */
+    return !upload->sha256 && !refused && source && !source->damage && source->chunk_size == upload->chunk_size &&
+           source->store == &bucket->store &&
+           !bucket_may_reuse_id(source); /* chunks of such an _id can be another content's: readers check that */
 }
 
-int copy_clean_chunks(struct bucket *bucket, const struct upload *upload, const struct revision *base,
-                      struct runs *copied) {
-    struct copying copying = {.bucket = bucket, .upload = upload, .base = base, .piece = PIECE_FIRST};
-    int result = may_copy(bucket, upload, base) ? find_runs(upload, base, copied) : 0;
+int copy_clean_chunks(struct bucket *bucket, const struct upload *upload, struct runs *copied) {
+    struct copying copying = {
+        .bucket = bucket, .upload = upload, .source = upload->content->source, .piece = PIECE_FIRST};
+    int result = may_copy(bucket, upload) ? find_runs(upload, copied) : 0;
     for (uint32_t i = 0; result == 0 && i < copied->count; i++)
         result = copy_run(&copying, copied->list[i]);
     if (result == 0 && copied->count > 0)

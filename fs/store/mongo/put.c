@@ -40,7 +40,7 @@ struct putting {
     struct files_document parts;
 };
 
-/* ---- what it was made from ---- */
+/* ---- its base ---- */
 
 static int take_copy(void *context, const bson_t *document) {
     bson_t **copy = context;
@@ -116,6 +116,11 @@ static int choose_filename(struct putting *putting) {
     return putting->filename ? 0 : -ENOMEM;
 }
 
+/* What says the size of the chunks: what it replaces, or what it is a copy of. */
+static const struct revision *chunk_model(const struct store_put *put) {
+    return put->base ? put->base : put->content->source;
+}
+
 /* ---- the chunks ---- */
 
 static int store_chunks(struct putting *putting) {
@@ -127,7 +132,7 @@ static int store_chunks(struct putting *putting) {
                             .intent = putting->intent,
                             .sha256 = checksum ? putting->sha256 : NULL};
     struct runs there = {0}; /* copied or sent before */
-    int result = copy_clean_chunks(putting->bucket, &upload, putting->put->base, &there);
+    int result = copy_clean_chunks(putting->bucket, &upload, &there);
     if (result == 0)
         result = runs_add_all(&there, &putting->sent);
     upload.skip = &there;
@@ -369,7 +374,7 @@ static int prepare(struct putting *putting) {
         log_error("GridFS cannot hold a file named '%s'", put->path);
         return -EINVAL;
     }
-    uint32_t chunk_size = upload_chunk_size(put->base);
+    uint32_t chunk_size = upload_chunk_size(chunk_model(put));
     if (put->content->length / chunk_size >= INT32_MAX)
         return -EFBIG;
     int result = bucket_begin_changing(putting->bucket);

@@ -211,12 +211,12 @@ static int wait_for_helpers(struct work *work) {
     return result;
 }
 
-uint32_t upload_chunk_size(const struct revision *base) {
-    if (!base || base->damage)
+uint32_t upload_chunk_size(const struct revision *model) {
+    if (!model || model->damage)
         return CHUNK_DEFAULT;
-    if (base->chunk_size < CHUNK_LEAST)
+    if (model->chunk_size < CHUNK_LEAST)
         return CHUNK_LEAST;
-    return base->chunk_size < UPLOAD_CHUNK_MOST ? base->chunk_size : UPLOAD_CHUNK_MOST;
+    return model->chunk_size < UPLOAD_CHUNK_MOST ? model->chunk_size : UPLOAD_CHUNK_MOST;
 }
 
 uint32_t upload_batch_chunks(uint32_t chunk_size) {

@@ -38,8 +38,8 @@ struct upload {
     unsigned char *sha256;  /* 32 bytes to be filled, or NULL; then nothing may be skipped */
 };
 
-/* The size of the chunks of a revision made from this base, or from nothing; and how many a batch has. */
-uint32_t upload_chunk_size(const struct revision *base);
+/* The size of the chunks of a revision made after this one, or after none; and how many a batch has. */
+uint32_t upload_chunk_size(const struct revision *model);
 uint32_t upload_batch_chunks(uint32_t chunk_size);
 int upload_chunks(struct bucket *bucket, const struct upload *upload);
 

@@ -198,10 +198,10 @@ static void send_next(void *argument) {
     unref(upload);
 }
 
-int bucket_upload_begin(struct store *store, const struct revision *base, const struct store_source *source,
+int bucket_upload_begin(struct store *store, const struct revision *model, const struct store_source *source,
                         int64_t start, struct store_upload **ret_upload) {
     struct bucket *bucket = (struct bucket *)store;
-    uint32_t chunk_size = upload_chunk_size(base);
+    uint32_t chunk_size = upload_chunk_size(model);
     if (bucket->policy.checksum) /* it is made of all content in order */
         return -EOPNOTSUPP;
     int64_t first = (start + chunk_size - 1) / chunk_size;
