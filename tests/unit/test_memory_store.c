@@ -39,17 +39,24 @@ static void an_overwrite_is_a_new_revision_and_the_old_one_stays_readable(void *
     assert_int_equal(bench->ops->by_id(bench->store, "id-2", &found), -ENOENT);
 }
 
-static void clean_chunks_are_the_base_s_and_are_not_read(void **state) {
+static void clean_chunks_are_the_sources_and_are_not_read(void **state) {
     struct bench *bench = *state;
     memory_store_put(bench->memory, "f", "abcdefghij", 10, 4);
-    cleanup_with(revision_unref) struct revision *base = newest(bench, "f"), *new = NULL;
-    struct text text = {.text = "....EFGH...."}; /* the base ends within the last chunk */
+    cleanup_with(revision_unref) struct revision *source = newest(bench, "f"), *new = NULL, *copy = NULL;
+    struct text text = {.text = "....EFGH...."}; /* the source ends within the last chunk */
     struct store_content content = content_of(&text);
     struct attributes attributes = a_file(1);
-    struct store_put put = {.path = "f", .base = base, .attributes = &attributes, .content = &content};
+    struct store_put put = {.path = "copy", .attributes = &attributes, .content = &content};
+    content.source = source;
+    assert_int_equal(bench->ops->put(bench->store, &put, &copy), 0);
+    expect_content(bench, "copy", "abcdEFGH....");
+    assert_int_equal(copy->chunk_size, 4);
+    assert_int_equal(text.reads, 2);
+    put.path = "f";
+    put.base = source;
     assert_int_equal(bench->ops->put(bench->store, &put, &new), 0);
     expect_content(bench, "f", "abcdEFGH....");
-    assert_int_equal(text.reads, 2);
+    assert_int_equal(text.reads, 4);
 }
 
 static void a_put_whose_content_fails_changes_nothing(void **state) {
@@ -247,7 +254,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         MEMORY_TEST(a_put_creates_a_file_with_its_attributes),
         MEMORY_TEST(an_overwrite_is_a_new_revision_and_the_old_one_stays_readable),
-        MEMORY_TEST(clean_chunks_are_the_base_s_and_are_not_read),
+        MEMORY_TEST(clean_chunks_are_the_sources_and_are_not_read),
         MEMORY_TEST(a_put_whose_content_fails_changes_nothing),
         MEMORY_TEST(holes_come_back_with_the_revision),
         MEMORY_TEST(a_put_that_follows_goes_where_its_base_has_gone),
