@@ -31,6 +31,7 @@ static int tear_down(void **state) {
 
 static struct revision *revision_of(unsigned char content) {
     struct revision *revision = revision_new(&content, 1);
+    revision->store = &bucket;
     revision->key[0] = content;
     revision->length = content;
     revision->chunk_size = 10;
