@@ -255,6 +255,28 @@ def test_another_clients_delete_takes_the_further_names_too(bucket, mnt):
     fails(errno.ENOENT, (mnt.path / "b").read_bytes)
 
 
+@pytest.mark.parametrize("change", ["none", "unlink", "rename", "write"])
+def test_what_an_application_puts_over_a_hard_link_is_the_content_of_all_names(bucket, mnt, mount, change):
+    (mnt.path / "a").write_bytes(b"content")
+    os.link(mnt.path / "a", mnt.path / "b")
+    assert (mnt.path / "b").read_bytes() == b"content"
+    bucket.put("a", b"of the application")
+    assert (mnt.path / "b").read_bytes() == (mnt.path / "a").read_bytes() == b"of the application"
+    expected = {"a": b"of the application", "b": b"of the application"}
+    if change == "unlink":
+        os.unlink(mnt.path / "a")
+        del expected["a"]
+    elif change == "rename":
+        os.rename(mnt.path / "a", mnt.path / "z")
+        expected["z"] = expected.pop("a")
+    elif change == "write":
+        with open(mnt.path / "a", "ab") as file:
+            file.write(b", changed")
+        expected = dict.fromkeys(expected, b"of the application, changed")
+    for root in (mnt.path, mount().path):
+        assert {name: (root / name).read_bytes() for name in names_in(root)} == expected
+
+
 def test_special_files_work_and_are_no_gridfs_files(mnt, filenames):
     os.mkfifo(mnt.path / "fifo")
     os.symlink("fifo", mnt.path / "link")

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cache/base/stats.h"
+#include "fs/store/mongo/change.h"
 #include "tests/store/sample.h"
 
 static void put(struct real_store *real, int id, const char *name) {
@@ -139,6 +140,127 @@ static void what_is_put_is_seen_by_all_names(void **state) {
     bson_destroy(document);
     assert_at(&real, "a", 2, 2);
     assert_at(&real, "b", 2, 2);
+    real_store_close(&real);
+}
+
+/* ---- what an application puts over it, which knows of no identity ---- */
+
+/* "a" with the further name "b", of one revision 1; then 2 is put over it. */
+static struct real_store linked_and_put_over(const char *name) {
+    struct real_store real = real_store_open(name);
+    put(&real, 1, "a");
+    assert_int_equal(link_to(&real, "a", "b"), 0);
+    put(&real, 2, "a");
+    return real;
+}
+
+static void what_an_application_puts_is_seen_by_all_names(void **state) {
+    (void)state;
+    struct real_store real = linked_and_put_over("links_application");
+    assert_int_equal(link_to(&real, "b", "d/c"), 0);
+    put(&real, 3, "a");
+    assert_at(&real, "a", 3, 0);
+    assert_at(&real, "b", 3, 0);
+    assert_at(&real, "d/c", 3, 0);
+    put(&real, 4, "/a");
+    assert_at(&real, "a", 4, 0);
+    assert_at(&real, "b", 4, 0);
+    real_store_close(&real);
+}
+
+static void what_is_deleted_and_put_again_is_another_file(void **state) {
+    (void)state;
+    struct real_store real = linked_and_put_over("links_again");
+    bson_t *all = bson_new();
+    assert_int_equal(bucket_delete(real.bucket, real.bucket->files, all, true, NULL), 0);
+    bson_destroy(all);
+    put(&real, 3, "a");
+    assert_at(&real, "a", 3, 0);
+    assert_at(&real, "b", 0, 0);
+    real_store_close(&real);
+}
+
+static void names_outlive_the_removal_of_what_was_put_over(void **state) {
+    (void)state;
+    struct real_store real = linked_and_put_over("links_put_remove");
+    struct store_object object = object_of(&real, "a");
+    assert_int_equal(real.store->ops->remove(real.store, &object), 0);
+    assert_at(&real, "a", 0, 0);
+    assert_at(&real, "b", 2, 1);
+    done(&object);
+    real_store_close(&real);
+    real = linked_and_put_over("links_put_remove_further");
+    object = object_of(&real, "b");
+    assert_int_equal(real.store->ops->remove(real.store, &object), 0);
+    assert_at(&real, "a", 2, 1);
+    assert_at(&real, "b", 0, 0);
+    done(&object);
+    real_store_close(&real);
+}
+
+static void rename_of(struct real_store *real, const char *from, const char *to) {
+    struct store_entry entry;
+    struct store_object target = {.path = to};
+    int found = real->store->ops->lookup(real->store, to, NULL, &entry);
+    if (found == 0) {
+        target.kind = entry.kind;
+        target.revision = entry.revision;
+    }
+    struct store_rename rename = {.from = object_of(real, from), .to = to, .target = found == 0 ? &target : NULL};
+    assert_int_equal(real->store->ops->rename(real->store, &rename), 0);
+    done(&rename.from);
+    if (found == 0)
+        store_entry_done(&entry);
+}
+
+static void names_follow_renames_of_what_was_put_over(void **state) {
+    (void)state;
+    struct real_store real = linked_and_put_over("links_put_rename");
+    rename_of(&real, "a", "z");
+    assert_at(&real, "z", 2, 2);
+    assert_at(&real, "b", 2, 2);
+    put(&real, 3, "z");
+    rename_of(&real, "b", "y");
+    assert_at(&real, "z", 3, 2);
+    assert_at(&real, "y", 3, 2);
+    assert_at(&real, "b", 0, 0);
+    put(&real, 4, "z");
+    put(&real, 9, "other"); /* of no identity either */
+    rename_of(&real, "other", "z");
+    assert_at(&real, "z", 9, 0);
+    assert_at(&real, "y", 4, 1);
+    real_store_close(&real);
+}
+
+static void a_name_more_is_one_of_what_was_put_over(void **state) {
+    (void)state;
+    struct real_store real = linked_and_put_over("links_put_link");
+    assert_int_equal(link_to(&real, "a", "c"), 0);
+    assert_at(&real, "a", 2, 3);
+    assert_at(&real, "b", 2, 3);
+    assert_at(&real, "c", 2, 3);
+    real_store_close(&real);
+}
+
+static void a_put_over_what_was_put_over_keeps_the_names(void **state) {
+    (void)state;
+    struct real_store real = linked_and_put_over("links_put_put");
+    struct store_object object = object_of(&real, "a");
+    struct attributes attributes = {.has = 0};
+    struct content content;
+    struct revision *published = NULL, *linked = NULL;
+    attributes_new_file(&attributes);
+    sample_make(&content, 10, 1);
+    struct store_put asked = {
+        .path = "a", .base = object.revision, .attributes = &attributes, .content = &content.content};
+    assert_int_equal(real.store->ops->put(real.store, &asked, &published), 0);
+    assert_int_equal(published->attributes.links, 2);
+    assert_int_equal(real.store->ops->newest(real.store, "b", &linked), 0);
+    assert_true(revision_same_content(linked, published));
+    sample_done(&content);
+    revision_unref(linked);
+    revision_unref(published);
+    done(&object);
     real_store_close(&real);
 }
 
@@ -493,6 +615,12 @@ int main(void) {
         cmocka_unit_test(a_file_gets_further_names),
         cmocka_unit_test(a_name_that_is_taken_is_refused),
         cmocka_unit_test(what_is_put_is_seen_by_all_names),
+        cmocka_unit_test(what_an_application_puts_is_seen_by_all_names),
+        cmocka_unit_test(what_is_deleted_and_put_again_is_another_file),
+        cmocka_unit_test(names_outlive_the_removal_of_what_was_put_over),
+        cmocka_unit_test(names_follow_renames_of_what_was_put_over),
+        cmocka_unit_test(a_name_more_is_one_of_what_was_put_over),
+        cmocka_unit_test(a_put_over_what_was_put_over_keeps_the_names),
         cmocka_unit_test(a_put_that_knows_of_no_link_keeps_it),
         cmocka_unit_test(a_further_name_goes_without_the_file),
         cmocka_unit_test(a_further_name_becomes_its_own),

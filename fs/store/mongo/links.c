@@ -134,6 +134,9 @@ static int next_count(const struct attributes *attributes, int by, struct attrib
 
 int links_count_file(struct bucket *bucket, const struct revision *revision, int by, struct revision **ret_revision) {
     cleanup_with(revision_unref) struct revision *read = NULL;
+    int adopted = links_adopt(bucket, revision, &read);
+    if (adopted < 0)
+        return adopted;
     for (int i = 0; i < POSIX_TRIES; i++) {
         struct attributes changes;
         const struct revision *seen = read ? read : revision;

@@ -3,7 +3,10 @@
  * that name is a node's}. metadata.posix.links (of a node: links) counts all names; absent, there is one.
  *
  * Facts:
- * 1. A further name never stands for another file: it counts only while what is `at` (or `was`) has its `file`.
+ * 1. A further name never stands for another file: it counts only while a revision `at` that name (or `was`) has its
+ *    `file`. It stands for the newest of them, or for one of no identity that is newer still: that was put over the file
+ *    by an application, which knows names and no links, so all names show it. The first change of such a revision by a
+ *    mount gives it the file's identity (links_adopt). What was deleted and put again is another file.
  * 2. The count may be wrong after a crash, or on a server whose updates are not atomic; no name is lost by that: once a
  *    bucket had hard links, which {_id: "", hard_links: true} says, further names are asked for whatever the count.
  * 3. Where there is a file or a directory of the same name, the further name counts as absent: it is dead. Dead ones
@@ -29,7 +32,12 @@ int links_follow(struct bucket *bucket, const struct document_link *link, struct
 /* The path of the node itself that is called `path`, to be freed: another one when it is a further name. -ENOENT. */
 int links_node(struct bucket *bucket, const char *path, char **ret_path);
 
-/* ---- for those who remove and rename names ---- */
+/* ---- for those who change files ---- */
+
+/* Before a change that may cost a file its older revisions: where this one, which has no identity, was put over a file
+ * with further names, it gets the file's. 1 and the same revision with its identity; or 0: it has none and needs none. Asks
+ * nothing for what has one, nor in a bucket without hard links. */
+int links_adopt(struct bucket *bucket, const struct revision *revision, struct revision **ret_revision);
 
 /* Takes away one of several names. 1: done; the file or node lives on under another name. 0: this is its only name,
  * and nothing was done. Of a file, `object` has the newest revision as read just now, not one remembered. Asks

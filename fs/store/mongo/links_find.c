@@ -4,6 +4,7 @@
 
 #include "cache/base/stats.h"
 #include "fs/store/mongo/links_private.h"
+#include "fs/store/names.h"
 
 enum { RESOLVED_AT_ONCE = 100 }; /* names in one $in */
 
@@ -33,12 +34,16 @@ struct resolving {
     struct store_entry *entries;
     size_t count;
     bool nodes;
+    bool by_was[RESOLVED_AT_ONCE]; /* the revision found has the name of before */
 };
+
+static bool is_named(const char *expected, const char *name, size_t size) {
+    return expected && strlen(expected) == size && memcmp(expected, name, size) == 0;
+}
 
 static bool stands_for(const struct document_link *link, const char *name, size_t size,
                        const struct attributes *attributes) {
-    bool named = (strlen(link->at) == size && memcmp(link->at, name, size) == 0) ||
-                 (link->was && strlen(link->was) == size && memcmp(link->was, name, size) == 0);
+    bool named = is_named(link->at, name, size) || is_named(link->was, name, size);
     return named && attributes->has & ATTRIBUTES_FILE && memcmp(attributes->file, link->file, sizeof link->file) == 0;
 }
 
@@ -55,6 +60,35 @@ static int take_file(void *context, const bson_t *document) {
         struct revision **found = &resolving->entries[i].revision;
         if (resolving->links[i]->node || !stands_for(resolving->links[i], name, size, &revision->attributes) ||
             (*found && !document_is_newer(revision, *found)))
+            continue;
+        revision_unref(*found);
+        *found = revision_ref(revision);
+        resolving->by_was[i] = !is_named(resolving->links[i]->at, name, size);
+    }
+    return 0;
+}
+
+/* The path of the file that a further name was found to stand for; NULL: none. */
+static const char *path_found(const struct resolving *resolving, size_t i) {
+    const struct document_link *link = resolving->links[i];
+    const char *name = resolving->by_was[i] ? link->was : link->at;
+    return resolving->entries[i].revision ? name + names_skip_spelling(name, strlen(name)) : NULL;
+}
+
+/* What has the name of a file and no identity is its next revision. */
+static int take_newer(void *context, const bson_t *document) {
+    struct resolving *resolving = context;
+    cleanup_with(revision_unref) struct revision *revision = NULL;
+    size_t size;
+    const char *name = document_filename(document, &size);
+    stats_add(STAT_documents_fetched, 1);
+    int result = name ? document_revision(document, &resolving->bucket->store, &revision) : -EINVAL;
+    if (result)
+        return result == -EINVAL ? 0 : result;
+    size_t skip = names_skip_spelling(name, size);
+    for (size_t i = 0; i < resolving->count && !(revision->attributes.has & ATTRIBUTES_FILE); i++) {
+        struct revision **found = &resolving->entries[i].revision;
+        if (!is_named(path_found(resolving, i), name + skip, size - skip) || !document_is_newer(revision, *found))
             continue;
         revision_unref(*found);
         *found = revision_ref(revision);
@@ -137,6 +171,48 @@ static int ask(struct resolving *resolving, bool nodes) {
     return result;
 }
 
+/* Those without identity that may be newer than what was found; NULL when nothing was. */
+static bson_t *filter_of_newer(const struct resolving *resolving) {
+    bson_t *filter = bson_new(), in, array;
+    char index[16];
+    uint32_t names = 0;
+    int64_t oldest_ms = INT64_MAX;
+    bson_append_document_begin(filter, "filename", -1, &in);
+    bson_append_array_begin(&in, "$in", -1, &array);
+    for (size_t i = 0; i < resolving->count; i++) {
+        const char *path = path_found(resolving, i);
+        for (unsigned k = 0; path && k < NAMES_SPELLINGS; k++) {
+            cleanup_free char *name = NULL;
+            if (asprintf(&name, "%s%s", names_spellings[k], path) < 0)
+                continue;
+            snprintf(index, sizeof index, "%u", names++);
+            bson_append_utf8(&array, index, -1, name, -1);
+        }
+        if (path && resolving->entries[i].revision->date_ms < oldest_ms)
+            oldest_ms = resolving->entries[i].revision->date_ms;
+    }
+    bson_append_array_end(&in, &array);
+    bson_append_document_end(filter, &in);
+    BCON_APPEND(filter, "metadata.posix.file", "{", "$not", "{", "$type", "objectId", "}", "}");
+    if (oldest_ms > INT64_MIN)
+        BCON_APPEND(filter, "uploadDate", "{", "$gte", BCON_DATE_TIME(oldest_ms), "}");
+    if (names)
+        return filter;
+    bson_destroy(filter);
+    return NULL;
+}
+
+static int ask_newer(struct resolving *resolving) {
+    bson_t *filter = filter_of_newer(resolving);
+    if (!filter)
+        return 0;
+    bson_t *options = BCON_NEW(DOCUMENT_FILE_FIELDS);
+    int result = bucket_find(resolving->bucket, resolving->bucket->files, filter, options, take_newer, resolving);
+    bson_destroy(options);
+    bson_destroy(filter);
+    return result;
+}
+
 int links_resolve(struct bucket *bucket, const struct document_link *const *links, size_t count,
                   struct store_entry *ret_entries) {
     memset(ret_entries, 0, count * sizeof *ret_entries);
@@ -146,6 +222,8 @@ int links_resolve(struct bucket *bucket, const struct document_link *const *link
         struct resolving resolving = {
             .bucket = bucket, .links = links + done, .entries = ret_entries + done, .count = some};
         result = ask(&resolving, false);
+        if (result == 0)
+            result = ask_newer(&resolving);
         if (result == 0)
             result = ask(&resolving, true);
     }

@@ -196,19 +196,25 @@ static int remove_node(struct bucket *bucket, const char *path) {
     return result;
 }
 
-int links_remove(struct bucket *bucket, const struct store_object *object) {
-    if (!object->revision)
-        return object->kind == STORE_DIRECTORY ? 0 : remove_node(bucket, object->path);
+static int remove_file(struct bucket *bucket, const char *path, const struct revision *revision) {
     struct document_link link = {0};
-    int result = links_any(bucket, &object->revision->attributes);
+    int result = links_any(bucket, &revision->attributes);
     if (result <= 0)
         return result;
-    result = links_at(bucket, object->path, &link);
+    result = links_at(bucket, path, &link);
     if (result < 0)
         return result;
     /* Another file's further name may be there, hidden by this file until it has gone. */
-    bool further = result > 0 && links_is_of(&link, object->revision);
-    result = further ? remove_further(bucket, object->path, &link) : give_file_over(bucket, object->revision);
+    bool further = result > 0 && links_is_of(&link, revision);
+    result = further ? remove_further(bucket, path, &link) : give_file_over(bucket, revision);
     document_link_done(&link);
     return result;
+}
+
+int links_remove(struct bucket *bucket, const struct store_object *object) {
+    if (!object->revision)
+        return object->kind == STORE_DIRECTORY ? 0 : remove_node(bucket, object->path);
+    cleanup_with(revision_unref) struct revision *adopted = NULL;
+    int result = links_adopt(bucket, object->revision, &adopted);
+    return result < 0 ? result : remove_file(bucket, object->path, adopted ? adopted : object->revision);
 }

@@ -24,18 +24,21 @@ static int rename_further(struct bucket *bucket, const char *path, const struct 
     return result < 0 ? result : 1;
 }
 
-static int rename_file(struct bucket *bucket, const struct store_object *object, const char *to) {
+static int rename_file(struct bucket *bucket, const char *path, const struct revision *revision, const char *to) {
     cleanup_with(revision_unref) struct revision *now = NULL;
     cleanup_free char *filename = NULL;
     struct document_link link = {0};
-    int result = links_at(bucket, object->path, &link);
-    bool further = result > 0 && links_is_of(&link, object->revision);
+    int result = links_any(bucket, &revision->attributes);
+    if (result <= 0)
+        return result;
+    result = links_at(bucket, path, &link);
+    bool further = result > 0 && links_is_of(&link, revision);
     if (further)
-        result = rename_further(bucket, object->path, &link, to);
+        result = rename_further(bucket, path, &link, to);
     document_link_done(&link);
     if (further || result < 0)
         return result;
-    result = posix_read(bucket, object->revision, &now, &filename);
+    result = posix_read(bucket, revision, &now, &filename);
     if (result == 0 && filename)
         result = links_point(bucket, now->attributes.file, to, filename);
     return result;
@@ -64,8 +67,9 @@ static int rename_node(struct bucket *bucket, const char *path, const char *to) 
 int links_rename(struct bucket *bucket, const struct store_object *object, const char *to) {
     if (!object->revision)
         return object->kind == STORE_DIRECTORY ? 0 : rename_node(bucket, object->path, to);
-    int any = links_any(bucket, &object->revision->attributes);
-    return any > 0 ? rename_file(bucket, object, to) : any;
+    cleanup_with(revision_unref) struct revision *adopted = NULL;
+    int result = links_adopt(bucket, object->revision, &adopted);
+    return result < 0 ? result : rename_file(bucket, object->path, adopted ? adopted : object->revision, to);
 }
 
 /* ---- some of them, read in pages ---- */

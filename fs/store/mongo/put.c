@@ -19,6 +19,7 @@
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/files_document.h"
 #include "fs/store/mongo/lease.h"
+#include "fs/store/mongo/links.h"
 #include "fs/store/mongo/ordered.h"
 #include "fs/store/mongo/retire.h"
 #include "fs/store/mongo/supersede.h"
@@ -87,9 +88,13 @@ static bool is_of(struct bucket *bucket, const bson_t *document, const struct re
 
 static int find_base(struct putting *putting) {
     const struct revision *base = putting->put->base;
+    cleanup_with(revision_unref) struct revision *adopted = NULL;
     if (!base)
         return 0;
-    int result = find_by_id(putting->bucket, putting->bucket->files, base, &putting->base);
+    int result = links_adopt(putting->bucket, base, &adopted);
+    if (result < 0)
+        return result;
+    result = find_by_id(putting->bucket, putting->bucket->files, base, &putting->base);
     if (putting->base && !is_of(putting->bucket, putting->base, base)) {
         bson_destroy(putting->base);
         putting->base = NULL;

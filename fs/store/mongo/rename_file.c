@@ -27,15 +27,18 @@ static bool same_id(const struct revision *one, const struct revision *other) {
     return one->id_size == other->id_size && memcmp(one->id, other->id, one->id_size) == 0;
 }
 
-static bool has_several_names(const struct revision *revision) {
-    return revision->attributes.has & ATTRIBUTES_LINKS && revision->attributes.links > 1;
+/* Without a question. What an application put over a file with several names says nothing of them. */
+static bool may_have_several_names(const struct renaming *renaming, const struct revision *revision) {
+    const struct attributes *attributes = &revision->attributes;
+    bool unsaid = !(attributes->has & ATTRIBUTES_FILE) && atomic_load(&renaming->bucket->changing.hard_links);
+    return unsaid || (attributes->has & ATTRIBUTES_LINKS && attributes->links > 1);
 }
 
 /* Whether `to` is a further name of the very file: then nothing is done, as POSIX has it. */
 static int is_same_file(const struct renaming *renaming) {
     cleanup_with(revision_unref) struct revision *there = NULL;
     bool by_link = renaming->target && renaming->target->kind == STORE_FILE && !renaming->replaced;
-    if (!by_link || !has_several_names(renaming->own->revision))
+    if (!by_link || !may_have_several_names(renaming, renaming->own->revision))
         return 0;
     int result = bucket_newest(&renaming->bucket->store, renaming->to, &there);
     return result == -ENOENT ? 0 : result ? result : same_id(there, renaming->own->revision);
@@ -132,7 +135,7 @@ static void retire_replaced(const struct renaming *renaming) {
 static int leave_target(const struct renaming *renaming) {
     if (!renaming->replaced)
         return renaming->target ? remove_node(renaming->bucket, renaming->to) : 0;
-    if (!has_several_names(renaming->replaced->revision))
+    if (!may_have_several_names(renaming, renaming->replaced->revision))
         return 0;
     const struct store_object replaced = {renaming->to, STORE_FILE, renaming->replaced->revision};
     return links_remove(renaming->bucket, &replaced);
@@ -164,6 +167,20 @@ static int look(struct renaming *renaming) {
     return renaming->own ? 0 : -ENOENT;
 }
 
+/* What further names of the replaced file stand for must be told apart from what comes to its name. */
+static int tell_apart(const struct renaming *renaming, const struct store_object *own) {
+    cleanup_with(revision_unref) struct revision *adopted = NULL, *identified = NULL;
+    struct attributes identity = {.has = 0};
+    if (!renaming->replaced || !may_have_several_names(renaming, renaming->replaced->revision))
+        return 0;
+    int result = links_adopt(renaming->bucket, renaming->replaced->revision, &adopted);
+    bool named = adopted || renaming->replaced->revision->attributes.has & ATTRIBUTES_FILE;
+    if (result < 0 || !named || own->revision->attributes.has & ATTRIBUTES_FILE)
+        return result;
+    attributes_new_file(&identity);
+    return bucket_set_attributes(&renaming->bucket->store, own, &identity, &identified);
+}
+
 /* 1: done; 0: not any more as it was seen. */
 static int try(struct renaming *renaming) {
     int result = look(renaming);
@@ -172,11 +189,13 @@ static int try(struct renaming *renaming) {
     if (result)
         return result;
     const struct store_object own = {renaming->from, STORE_FILE, renaming->own->revision};
-    if (has_several_names(own.revision)) {
+    if (may_have_several_names(renaming, own.revision)) {
         result = links_bury(renaming->bucket, renaming->from);
         if (result >= 0)
             result = links_rename(renaming->bucket, &own, renaming->to);
     }
+    if (result >= 0)
+        result = tell_apart(renaming, &own);
     if (result >= 0)
         result = move_newest(renaming);
     if (result > 0)
