@@ -3,6 +3,8 @@
  *     reserve an _id [intents] -> chunks [copy, upload] -> files document -> newest? lift; retire [supersede]
  *     or one is there, with chunks [write_behind]          ^ from here on the new content exists
  *
+ * A small file is sent with its files document and the question whether there are others, by one command (ordered.h).
+ *
  * Before that moment a failure leaves what was there, and chunks that are deleted at once or by the janitor; after it
  * nothing can fail any more but housekeeping. */
 #include <errno.h>
@@ -21,6 +23,7 @@
 #include "fs/store/mongo/lease.h"
 #include "fs/store/mongo/links.h"
 #include "fs/store/mongo/ordered.h"
+#include "fs/store/mongo/presence.h"
 #include "fs/store/mongo/retire.h"
 #include "fs/store/mongo/supersede.h"
 #include "fs/store/mongo/write_behind.h"
@@ -33,6 +36,7 @@ struct putting {
     const struct store_put *put;
     bson_t *base; /* the base's files document as it is now, or as it was retired; or NULL */
     bool base_is_there;
+    bool alone; /* once it was published, its name had no other revision */
     bson_oid_t id;
     struct intent *intent;
     struct runs sent; /* chunks that were sent before the put */
@@ -272,22 +276,41 @@ static int commit(struct putting *putting, struct revision **ret_revision) {
 
 /* ---- chunk and commit at once ---- */
 
+/* The other revisions of its name, for one that replaces none that is known. */
+static void count_others(const struct putting *putting, struct ordered *ordered) {
+    const char *name = putting->filename;
+    bson_t *others = presence_spellings(name + names_skip_spelling(name, strlen(name)));
+    if (!others)
+        return;
+    BCON_APPEND(others, "_id", "{", "$ne", BCON_OID(&putting->id), "}");
+    ordered_count(ordered, putting->bucket->files, others);
+    bson_destroy(others);
+}
+
+/* `batch` NULL: the file is empty. */
 static int send_small(struct putting *putting, const struct chunk_batch *batch, struct revision **ret_revision) {
     cleanup_with(revision_unref) struct revision *revision = NULL;
     bson_t document = BSON_INITIALIZER;
     struct ordered ordered;
+    int64_t counts[ORDERED_MOST] = {0};
     putting->parts.without_holes = atomic_load(&putting->bucket->holes_refused);
     int result = document_as_revision(putting, &document, &revision);
     if (result == 0 && !ordered_begin(putting->bucket, &ordered))
         result = 1;
     if (result == 0) {
-        ordered_insert(&ordered, putting->bucket->chunks, batch->documents[0]);
+        if (batch)
+            ordered_insert(&ordered, putting->bucket->chunks, batch->documents[0]);
         ordered_insert(&ordered, putting->bucket->files, &document);
-        result = ordered_end(&ordered);
+        uint32_t changes = ordered.count;
+        if (!putting->base_is_there)
+            count_others(putting, &ordered);
+        bool counted = ordered.count > changes;
+        result = ordered_end(&ordered, counts);
+        putting->alone = result == 0 && counted && counts[changes] == 0;
     }
     bson_destroy(&document);
     if (result == 0) {
-        stats_add(STAT_chunk_bytes_uploaded, batch->sizes[0]);
+        stats_add(STAT_chunk_bytes_uploaded, batch ? batch->sizes[0] : 0);
         *ret_revision = steal_ptr(&revision);
     }
     return result;
@@ -299,15 +322,15 @@ static int store_small(struct putting *putting, struct revision **ret_revision) 
     const struct upload upload = {
         .id = &putting->id, .content = content, .chunk_size = putting->parts.chunk_size, .intent = putting->intent};
     cleanup_with(chunk_batch_free) struct chunk_batch *batch = NULL;
-    if (content->length == 0 || content->length > SMALL_MOST || content->length > upload.chunk_size ||
-        putting->sent.count || putting->bucket->policy.checksum || !ordered_possible(putting->bucket))
+    if (content->length > SMALL_MOST || content->length > upload.chunk_size || putting->sent.count ||
+        putting->bucket->policy.checksum || !ordered_possible(putting->bucket))
         return 1;
     int result = get_ready(putting);
-    if (result == 0)
+    if (result == 0 && content->length)
         result = chunk_batch_new(&upload, (struct upload_run){0, 1}, &batch);
     if (result == 0)
         result = send_small(putting, batch, ret_revision);
-    if (result > 0 && (result = chunk_batch_send(putting->bucket, batch, NULL)) == 0)
+    if (result > 0 && (!batch || (result = chunk_batch_send(putting->bucket, batch, NULL)) == 0))
         result = commit_ready(putting, ret_revision);
     return result;
 }
@@ -424,7 +447,8 @@ int bucket_put(struct store *store, const struct store_put *put, struct revision
         intents_settle(putting.bucket, putting.intent, result == 0 || clean_up(&putting, result));
     if (result == 0) {
         stats_add(STAT_puts, 1);
-        replace_others(&putting, &revision);
+        if (!putting.alone)
+            replace_others(&putting, &revision);
         *ret_revision = revision;
     }
     bson_destroy(putting.base);

@@ -76,7 +76,7 @@ static int record_and_delete(struct bucket *bucket, const bson_t *record, const 
     ordered_insert(&ordered, bucket->trash, record);
     ordered_delete(&ordered, bucket->files, &filter);
     bson_destroy(&filter);
-    return ordered_end(&ordered);
+    return ordered_end(&ordered, NULL);
 }
 
 static int record_then_delete(struct bucket *bucket, const bson_t *record, const bson_t *files_document,
