@@ -5,6 +5,9 @@
  *     older ones follow                      by one update, if there are any
  *     what was replaced is retired           oldest first
  *
+ * Onto a free name the first is tried unasked, with the revision that the caller last saw, by a command that counts what
+ * else has either name (ordered.h): mostly nothing, and then that was all.
+ *
  * A node is inserted under its new name and deleted under the old. What is more than that, directories and exchanges,
  * is done under an intent:
  *
@@ -43,8 +46,10 @@ int rename_intent_step(struct rename_intent *intent, int step);
 /* It is done, or was never begun. */
 void rename_intent_end(struct rename_intent *intent);
 
-/* The file `from` onto what `target` says is there, NULL: nothing. -ENOENT: no file has this name by itself. */
-int rename_file(struct bucket *bucket, const char *from, const char *to, const struct store_object *target);
+/* The file `from`, of which `seen` was last seen (or NULL), onto what `target` says is there, NULL: nothing. -ENOENT: no
+ * file has this name by itself. */
+int rename_file(struct bucket *bucket, const char *from, const char *to, const struct store_object *target,
+                const struct revision *seen);
 /* A node that is no directory, or a further name of a file. */
 int rename_node(struct bucket *bucket, const char *from, const char *to, const struct store_object *target);
 int rename_directory(struct bucket *bucket, const char *from, const char *to);

@@ -6,6 +6,7 @@
 #include "fs/store/mongo/change.h"
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/links.h"
+#include "fs/store/mongo/ordered.h"
 #include "fs/store/mongo/posix.h"
 #include "fs/store/mongo/presence.h"
 #include "fs/store/mongo/remove.h"
@@ -19,7 +20,8 @@ struct renaming {
     struct bucket *bucket;
     const char *from, *to;
     const struct store_object *target;
-    struct revisions *found; /* of both names */
+    const struct revision *ahead; /* it has the new name already, or may have it; or NULL */
+    struct revisions *found;      /* of both names */
     const struct found_revision *own, *replaced;
 };
 
@@ -151,6 +153,62 @@ static int follow(const struct renaming *renaming) {
     return 0;
 }
 
+/* ---- at once ---- */
+
+/* Only while it has this name in its common spelling, and no other name. */
+static bson_t *filter_of_seen(const struct revision *seen, const char *from) {
+    bson_t id, *filter = bson_new();
+    if (!bson_init_static(&id, seen->id, seen->id_size)) {
+        bson_destroy(filter);
+        return NULL;
+    }
+    bucket_match_id(filter, "_id", &id);
+    BCON_APPEND(filter, "filename", BCON_UTF8(from), "metadata.posix.links", "{", "$not", "{", "$gt", BCON_INT32(1),
+                "}", "}");
+    return filter;
+}
+
+static void append_all(const struct renaming *renaming, const struct revision *seen, const bson_t *filter,
+                       struct ordered *ordered) {
+    bson_t *update = BCON_NEW("$set", "{", "filename", BCON_UTF8(renaming->to), "}"), id, other;
+    bson_iter_t value;
+    ordered_update(ordered, renaming->bucket->files, filter, update);
+    bson_destroy(update);
+    bson_t *left = presence_spellings(renaming->from), *there = presence_spellings(renaming->to);
+    if (left && there && bson_init_static(&id, seen->id, seen->id_size) && bson_iter_init_find(&value, &id, "_id")) {
+        bson_append_document_begin(there, "_id", -1, &other);
+        bson_append_iter(&other, "$ne", -1, &value);
+        bson_append_document_end(there, &other);
+        ordered_count(ordered, renaming->bucket->files, left);
+        ordered_count(ordered, renaming->bucket->files, there);
+    }
+    bson_destroy(there);
+    bson_destroy(left);
+}
+
+/* What was last seen gets the name, and what else has either name is counted, by one command. 1: nothing has. 0: the
+ * rest is to be done; *ret_moved: it has the name. */
+static int move_seen(struct renaming *renaming, const struct revision *seen, bool *ret_moved) {
+    struct ordered ordered;
+    int64_t counts[ORDERED_MOST] = {0};
+    bson_t *filter = filter_of_seen(seen, renaming->from);
+    if (!filter)
+        return -EIO;
+    int result = 0;
+    if (ordered_begin(renaming->bucket, &ordered)) {
+        append_all(renaming, seen, filter, &ordered);
+        bool counted = ordered.count == 3;
+        result = ordered_end(&ordered, counts);
+        *ret_moved = result == 0 && counts[0] == 1;
+        if (result > 0 || *ret_moved)
+            renaming->ahead = seen;
+        if (result >= 0)
+            result = *ret_moved && counted && counts[1] == 0 && counts[2] == 0;
+    }
+    bson_destroy(filter);
+    return result;
+}
+
 /* ---- all of it ---- */
 
 static int look(struct renaming *renaming) {
@@ -158,6 +216,8 @@ static int look(struct renaming *renaming) {
     int result = revisions_find(renaming->bucket, renaming->from, renaming->to, REVISIONS_NEWEST, &renaming->found);
     if (result)
         return result;
+    for (uint32_t i = 0; renaming->ahead && i < renaming->found->count; i++) /* it is none that is replaced */
+        renaming->found->list[i].of_other &= !same_id(renaming->found->list[i].revision, renaming->ahead);
     renaming->own = revisions_newest(renaming->found, false);
     renaming->replaced = revisions_newest(renaming->found, true);
     if (!renaming->own && renaming->found->more) { /* the other has that many which are newer */
@@ -203,12 +263,16 @@ static int try(struct renaming *renaming) {
     return result;
 }
 
-int rename_file(struct bucket *bucket, const char *from, const char *to, const struct store_object *target) {
+int rename_file(struct bucket *bucket, const char *from, const char *to, const struct store_object *target,
+                const struct revision *seen) {
     struct renaming renaming = {.bucket = bucket, .from = from, .to = to, .target = target};
-    int result = 0;
+    bool moved = false;
+    int result = seen && !target && !has_several_names(seen) ? move_seen(&renaming, seen, &moved) : 0;
     for (int i = 0; result == 0 && i < TRIES; i++)
         result = try(&renaming);
     revisions_free(renaming.found);
+    if (result == -ENOENT && moved) /* and was taken away by others since */
+        return 0;
     if (result == 0)
         log_error("'%s' is changed by others all the time", from);
     return result < 0 ? result : result ? 0 : -EIO;
