@@ -119,7 +119,8 @@ void store_xattrs_free(struct store_xattr *first);
 enum store_xattr_how { STORE_XATTR_ANY, STORE_XATTR_CREATE, STORE_XATTR_REPLACE, STORE_XATTR_REMOVE };
 
 struct store_ops {
-    /* What is at `path`. A witness from an earlier answer makes it cheap to see that a directory is still there. */
+    /* What is at `path`. What an earlier answer was about makes it cheap to see that it still is there: the witness of
+     * a directory, of a file `path` itself; else NULL. */
     int (*lookup)(struct store *store, const char *path, const char *witness, struct store_entry *ret_entry);
     /* The newest revision of the file at `path`, by one indexed question to the primary. */
     int (*newest)(struct store *store, const char *path, struct revision **ret_revision);

@@ -127,9 +127,10 @@ struct attributes inode_attributes(struct inodes *inodes, const struct inode *in
 int inode_change(struct inodes *inodes, struct inode *inode, const struct attributes *changes);
 /* A file was written: its next publication will say this. Until then it is not taken from the database. */
 int inode_written(struct inodes *inodes, struct inode *inode, const struct attributes *changes);
-/* A symlink's target or a directory's witness at `name` in `parent` (NULL: of the inode itself), to be freed. */
+/* A symlink's target, to be freed. */
 char *inode_target(struct inodes *inodes, const struct inode *inode);
-char *inode_witness(struct inodes *inodes, struct inode *parent, const char *name);
+/* What is known at `name` in `parent`, as the witness of a lookup of `path` there, to be freed; NULL when nothing is. */
+char *inode_witness(struct inodes *inodes, struct inode *parent, const char *name, const char *path);
 /* Whether its last name was removed here. */
 bool inode_is_removed(struct inodes *inodes, const struct inode *inode);
 /* The subdirectories of a directory that this mount knows of now. */

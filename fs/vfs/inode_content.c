@@ -150,10 +150,11 @@ char *inode_target(struct inodes *inodes, const struct inode *inode) {
     return target;
 }
 
-char *inode_witness(struct inodes *inodes, struct inode *parent, const char *name) {
+char *inode_witness(struct inodes *inodes, struct inode *parent, const char *name, const char *path) {
     lock_acquire(&inodes->lock);
     struct dentry *dentry = dentry_find(inodes, parent, name);
-    char *witness = copy_text(dentry ? dentry->inode : NULL, STORE_DIRECTORY);
+    const struct inode *inode = dentry ? dentry->inode : NULL;
+    char *witness = inode && inode->type == STORE_FILE ? strdup(path) : copy_text(inode, STORE_DIRECTORY);
     lock_release(&inodes->lock);
     return witness;
 }

@@ -68,7 +68,7 @@ static int lookup_stored(struct vfs *vfs, struct inode *parent, const char *stor
     for (int i = 0; i < LOOKUP_TRIES; i++) {
         moment = inode_moment(vfs->inodes);
         cleanup_free char *path = inode_path(vfs->inodes, parent, stored);
-        cleanup_free char *witness = inode_witness(vfs->inodes, parent, stored);
+        cleanup_free char *witness = path ? inode_witness(vfs->inodes, parent, stored, path) : NULL;
         if (!path)
             return -ENOMEM;
         store_entry_done(&entry);

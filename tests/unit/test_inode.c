@@ -207,8 +207,8 @@ static void a_directory_keeps_its_witness_and_a_symlink_its_target(void **state)
     struct inode *directory = adopt_directory(root, "d");
     struct store_entry entry = {.kind = STORE_SYMLINK, .target = strdup("t")};
     struct inode *link = adopt(root, "l", &entry);
-    char *texts[] = {inode_witness(inodes, root, "d"), inode_target(inodes, link), inode_witness(inodes, root, "l"),
-                     inode_target(inodes, directory), inode_witness(inodes, root, "none")};
+    char *texts[] = {inode_witness(inodes, root, "d", "d"), inode_target(inodes, link), inode_witness(inodes, root, "l", "l"),
+                     inode_target(inodes, directory), inode_witness(inodes, root, "none", "none")};
     assert_string_equal(texts[0], "a/witness");
     assert_string_equal(texts[1], "t");
     for (unsigned i = 0; i < 5; i++) {

@@ -46,6 +46,7 @@ int bucket_new(struct connection *connection, struct uploaders *uploaders, const
     bucket->uploaders = uploaders;
     bucket->policy = *config;
     beliefs_init(&bucket->beliefs);
+    recents_init(&bucket->recents);
     intents_init(&bucket->puts);
     leases_init(&bucket->leases);
     bool named = asprintf(&bucket->files, "%s.files", name) > 0 && asprintf(&bucket->chunks, "%s.chunks", name) > 0 &&
@@ -67,6 +68,7 @@ struct bucket *bucket_free(struct bucket *bucket) {
     leases_done(bucket);
     intents_done(bucket);
     beliefs_done(&bucket->beliefs);
+    recents_done(&bucket->recents);
     oddities_free(bucket->store.oddities);
     free(bucket->store.bucket);
     free(bucket->files);

@@ -8,6 +8,7 @@
 #include "fs/store/mongo/connection.h"
 #include "fs/store/mongo/intents.h"
 #include "fs/store/mongo/lease.h"
+#include "fs/store/mongo/recent.h"
 
 struct uploaders;
 
@@ -18,6 +19,7 @@ struct bucket {
     struct uploaders *uploaders;                              /* of the server */
     struct server_config policy; /* of which only the numbers are meant; the strings belong to others */
     struct beliefs beliefs;
+    struct recents recents;
     struct {                           /* see change.h; asking once too often is harmless here too */
         atomic_int_least64_t until_ms; /* known to be of our format until then */
         atomic_bool marked;            /* and says so in nodes */
@@ -31,6 +33,7 @@ struct bucket {
     struct intents puts;
     struct leases leases;
     atomic_int computes; /* of updates that compute, as renames of directories want: see rename_files.c */
+    atomic_int_least64_t unions_refused_until_ms; /* the server cannot ask two collections at once */
     atomic_int_least64_t copies_refused_until_ms; /* the server cannot copy chunks */
     atomic_bool holes_refused;                    /* it takes no array in an array */
 };

@@ -251,6 +251,17 @@ static int no_client(const char *asking) {
     return -ETIMEDOUT;
 }
 
+/* Visits what a cursor gives, until the visitor has enough. False: the error that ended it. */
+static bool visit_all(mongoc_cursor_t *cursor, connection_visit *visit, void *context, int *ret_result,
+                      bson_error_t *ret_error) {
+    const bson_t *document;
+    int result = 0;
+    while (result == 0 && mongoc_cursor_next(cursor, &document))
+        result = visit(context, document);
+    *ret_result = result;
+    return result || !mongoc_cursor_error(cursor, ret_error);
+}
+
 int connection_find(struct connection *connection, const char *collection, const bson_t *filter,
                     const bson_t *options, const mongoc_read_prefs_t *preference, connection_visit *visit,
                     void *context) {
@@ -259,15 +270,35 @@ int connection_find(struct connection *connection, const char *collection, const
         return no_client(collection);
     mongoc_collection_t *handle = mongoc_client_get_collection(client, connection->database, collection);
     mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(handle, filter, options, preference);
-    const bson_t *document;
     bson_error_t error;
-    int result = 0;
-    while (result == 0 && mongoc_cursor_next(cursor, &document))
-        result = visit(context, document);
-    if (result == 0 && mongoc_cursor_error(cursor, &error))
+    int result;
+    if (!visit_all(cursor, visit, context, &result, &error))
         result = connection_errno(&error, collection);
     mongoc_cursor_destroy(cursor);
     mongoc_collection_destroy(handle);
+    connection_push(connection, client);
+    return result;
+}
+
+int connection_aggregate(struct connection *connection, const char *collection, const bson_t *pipeline,
+                         connection_visit *visit, void *context) {
+    mongoc_client_t *client = connection_pop(connection);
+    if (!client)
+        return no_client(collection);
+    mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+    mongoc_collection_t *handle = mongoc_client_get_collection(client, connection->database, collection);
+    mongoc_cursor_t *cursor = mongoc_collection_aggregate(handle, MONGOC_QUERY_NONE, pipeline, NULL, primary);
+    bson_error_t error;
+    int result;
+    if (!visit_all(cursor, visit, context, &result, &error)) {
+        bool refused = error.domain == MONGOC_ERROR_SERVER;
+        if (refused)
+            log_debug("%s: %s", collection, error.message);
+        result = refused ? -EOPNOTSUPP : connection_errno(&error, collection);
+    }
+    mongoc_cursor_destroy(cursor);
+    mongoc_collection_destroy(handle);
+    mongoc_read_prefs_destroy(primary);
     connection_push(connection, client);
     return result;
 }

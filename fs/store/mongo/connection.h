@@ -43,6 +43,9 @@ typedef int connection_visit(void *context, const bson_t *document);
 int connection_find(struct connection *connection, const char *collection, const bson_t *filter,
                     const bson_t *options, const mongoc_read_prefs_t *preference, connection_visit *visit,
                     void *context);
+/* aggregate(pipeline) of the primary, likewise. -EOPNOTSUPP: the server does not know a part of it, or the user may not. */
+int connection_aggregate(struct connection *connection, const char *collection, const bson_t *pipeline,
+                         connection_visit *visit, void *context);
 /* The reply to find(filter) itself, with up to `documents` in it, for who keeps them where they are. -E2BIG when there
  * are more, or more than a server puts into one reply: connection_find() gets those. *ret_reply is the caller's. */
 int connection_find_whole(struct connection *connection, const char *collection, const bson_t *filter,

@@ -39,6 +39,8 @@ int links_node(struct bucket *bucket, const char *path, char **ret_path);
  * nothing for what has one, nor in a bucket without hard links. */
 int links_adopt(struct bucket *bucket, const struct revision *revision, struct revision **ret_revision);
 
+/* Whether what has these attributes may have further names; without a question, after bucket_begin_changing(). */
+bool links_possible(struct bucket *bucket, const struct attributes *attributes);
 /* Takes away one of several names. 1: done; the file or node lives on under another name. 0: this is its only name,
  * and nothing was done. Of a file, `object` has the newest revision as read just now, not one remembered. Asks
  * nothing for a file in a bucket without hard links. */

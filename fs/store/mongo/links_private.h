@@ -10,8 +10,6 @@ int links_count_file(struct bucket *bucket, const struct revision *revision, int
 int links_count_node(struct bucket *bucket, const char *path, int by, unsigned char ret_file[ATTRIBUTES_FILE_SIZE]);
 /* The same for what a further name stood for when it was read. That it cannot be counted leaves too high a count. */
 void links_count_behind(struct bucket *bucket, const struct document_link *link, int by);
-/* Whether what has these attributes may have further names; without a question. */
-bool links_possible(struct bucket *bucket, const struct attributes *attributes);
 /* Whether it has any, dead or alive: 1, 0 or -errno. Asks only when it may. */
 int links_any(struct bucket *bucket, const struct attributes *attributes);
 /* Whether it is a name of this file. */

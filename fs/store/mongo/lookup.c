@@ -7,6 +7,7 @@
 #include "cache/base/stats.h"
 #include "fs/store/mongo/bucket.h"
 #include "fs/store/mongo/document.h"
+#include "fs/store/mongo/glance.h"
 #include "fs/store/mongo/identity.h"
 #include "fs/store/mongo/links.h"
 #include "fs/store/names.h"
@@ -105,165 +106,24 @@ int bucket_by_id(struct store *store, const char *text, struct revision **ret_re
     return result;
 }
 
-/* ---- one spelling of a path: a file, or something below it ---- */
-
-enum { GLANCE = 4 }; /* documents */
-
-/* In descending order from below "path0", what lies below "path/" comes first, "path" itself last, and in between
- * only names like "path.txt": one small question tells a directory from a file, newest revision first. */
-struct glance {
-    struct bucket *bucket;
-    const char *path;
-    size_t size;
-    unsigned seen;
-    char *witness; /* something below: a directory */
-    struct revision *revision;
-    bool unsure; /* the newest revision may not be among what was seen */
-};
-
-static int take_glance(void *context, const bson_t *document) {
-    struct glance *glance = context;
-    size_t size = 0;
-    const char *name = document_filename(document, &size);
-    stats_add(STAT_documents_fetched, 1);
-    glance->seen++;
-    if (!name || size < glance->size || memcmp(name, glance->path, glance->size) != 0)
-        return 0;
-    if (size > glance->size && name[glance->size] == '/') {
-        glance->witness = strndup(name, size);
-        return glance->witness ? 1 : -ENOMEM;
-    }
-    if (size > glance->size)
-        return 0;
-    cleanup_with(revision_unref) struct revision *revision = NULL;
-    int result = document_revision(document, &glance->bucket->store, &revision);
-    if (result)
-        return result == -EINVAL ? 0 : result;
-    if (!glance->revision) {
-        glance->unsure |= revision->date_ms == INT64_MIN; /* the server may order it above real dates */
-        glance->revision = steal_ptr(&revision);
-    } else if (revision->date_ms >= glance->revision->date_ms) {
-        glance->unsure = true; /* a tie, which the _id decides */
-    } else {
-        return 1;
-    }
-    return 0;
-}
-
-static int glance_at(struct bucket *bucket, const char *path, struct glance *ret_glance) {
-    struct glance glance = {.bucket = bucket, .path = path, .size = strlen(path)};
-    cleanup_free char *until = NULL;
-    if (asprintf(&until, "%s0", path) < 0)
-        return -ENOMEM;
-    bson_t *filter = BCON_NEW("filename", "{", "$gte", BCON_UTF8(path), "$lt", BCON_UTF8(until), "}");
-    bson_t *options = BCON_NEW("sort", "{", "filename", BCON_INT32(-1), "uploadDate", BCON_INT32(-1), "}", "limit",
-                               BCON_INT64(GLANCE), "singleBatch", BCON_BOOL(true), DOCUMENT_FILE_FIELDS);
-    int result = bucket_find(bucket, bucket->files, filter, options, take_glance, &glance);
-    bson_destroy(options);
-    bson_destroy(filter);
-    if (result < 0) {
-        revision_unref(glance.revision);
-        free(glance.witness);
-        return result;
-    }
-    glance.unsure |= result == 0 && glance.seen == GLANCE; /* it may have gone on */
-    *ret_glance = glance;
-    return 0;
-}
-
 /* ---- the whole answer ---- */
 
-/* In descending order from below "path0", nodes come like files in a glance: what is below "path/" first. */
-struct node_glance {
-    const char *path;
-    size_t size;
-    unsigned seen;
-    bool below, here;
-    struct store_entry *entry;
-    struct document_link link; /* or this */
-};
-
-static int take_node(void *context, const bson_t *document) {
-    struct node_glance *glance = context;
-    bson_iter_t id;
-    stats_add(STAT_documents_fetched, 1);
-    glance->seen++;
-    if (!bson_iter_init_find(&id, document, "_id") || !BSON_ITER_HOLDS_UTF8(&id))
-        return 0;
-    const char *name = bson_iter_utf8(&id, NULL);
-    if (strncmp(name, glance->path, glance->size) != 0)
-        return 0;
-    glance->below |= name[glance->size] == '/';
-    if (name[glance->size])
-        return glance->below; /* now only the node itself matters, which is asked for by its name */
-    int result = document_node(document, glance->entry);
-    if (result == -EINVAL)
-        result = document_link(document, &glance->link);
-    glance->here = result == 0;
-    return result == 0 ? 1 : result == -EINVAL ? 0 : result;
-}
-
-static int ask_node(struct bucket *bucket, const bson_t *filter, struct node_glance *glance) {
-    bson_t *options = BCON_NEW("sort", "{", "_id", BCON_INT32(-1), "}", "limit", BCON_INT64(GLANCE), "singleBatch",
-                               BCON_BOOL(true));
-    int result = bucket_find(bucket, bucket->nodes, filter, options, take_node, glance);
-    bson_destroy(options);
-    return result < 0 ? result : 0;
-}
-
-static int ask_node_here(struct bucket *bucket, struct node_glance *glance) {
-    bson_t *filter = BCON_NEW("_id", BCON_UTF8(glance->path));
-    int result = ask_node(bucket, filter, glance);
-    bson_destroy(filter);
-    return result;
-}
-
-static int ask_node_and_below(struct bucket *bucket, struct node_glance *glance) {
-    cleanup_free char *until = NULL;
-    if (asprintf(&until, "%s0", glance->path) < 0)
-        return -ENOMEM;
-    bson_t *filter = BCON_NEW("_id", "{", "$gte", BCON_UTF8(glance->path), "$lt", BCON_UTF8(until), "}");
-    int result = ask_node(bucket, filter, glance);
-    bson_destroy(filter);
-    if (result == 0 && !glance->here && (glance->below || glance->seen == GLANCE))
-        result = ask_node_here(bucket, glance);
-    return result;
-}
-
-/* Whether any node lies below a path, among more neighbours than a glance shows. */
-static int any_node_below(struct bucket *bucket, const char *path) {
-    cleanup_free char *from = NULL;
-    struct node_glance glance = {0};
-    if (asprintf(&from, "%s/", path) < 0)
-        return -ENOMEM;
-    glance.path = from;
-    glance.size = strlen(path); /* so that its "/" shows that it is below */
-    cleanup_free char *until = NULL;
-    if (asprintf(&until, "%s0", path) < 0)
-        return -ENOMEM;
-    bson_t *filter = BCON_NEW("_id", "{", "$gte", BCON_UTF8(from), "$lt", BCON_UTF8(until), "}");
-    int result = ask_node(bucket, filter, &glance);
-    bson_destroy(filter);
-    return result ? result : glance.below;
-}
-
 /* 1 and the node at `path`, or where no files are what a further name stands for, or a directory when only nodes lie
- * below it; 0 when there is none. */
-static int find_node(struct bucket *bucket, const char *path, bool no_files, struct store_entry *ret_node) {
-    struct node_glance glance = {.path = path, .size = strlen(path), .entry = ret_node};
-    int result = no_files ? ask_node_and_below(bucket, &glance) : ask_node_here(bucket, &glance);
-    bool linked = glance.link.at != NULL;
+ * below it; 0 when there is none. `glance` has seen whether. */
+static int judge_node(struct bucket *bucket, struct node_glance *glance, bool no_files) {
+    int result = 0;
+    bool linked = glance->link.at != NULL;
     if (linked) {
-        result = no_files ? links_follow(bucket, &glance.link, ret_node) : 0;
-        document_link_done(&glance.link);
+        result = no_files ? links_follow(bucket, &glance->link, glance->entry) : 0;
+        document_link_done(&glance->link);
     }
     if (result || !no_files)
-        return result ? result : glance.here && !linked;
-    if (glance.here && !linked)
+        return result ? result : glance->here && !linked;
+    if (glance->here && !linked)
         return 1;
-    int below = glance.below ? 1 : glance.seen >= GLANCE ? any_node_below(bucket, path) : 0;
+    int below = glance->below ? 1 : glance->seen >= GLANCE ? glance_below(bucket, glance->path) : 0;
     if (below > 0)
-        *ret_node = (struct store_entry){.kind = STORE_DIRECTORY};
+        *glance->entry = (struct store_entry){.kind = STORE_DIRECTORY};
     return below;
 }
 
@@ -284,27 +144,34 @@ static int still_there(struct bucket *bucket, const char *witness) {
     return result;
 }
 
-/* What the files say of a path: glances at it in each spelling that may exist. */
-static int look_at_files(struct bucket *bucket, const char *path, struct store_entry *entry) {
+/* Adds what one spelling has. 1: it is a directory, and that is all. */
+static int add_glance(struct store_entry *entry, const struct glance *glance, bool *unsure) {
+    *unsure |= glance->unsure || (glance->revision && entry->revision);
+    revision_unref(entry->revision ? glance->revision : NULL);
+    if (!entry->revision)
+        entry->revision = glance->revision;
+    entry->witness = glance->witness;
+    return entry->witness != NULL;
+}
+
+/* What the files say of a path: glances at it in each spelling that may exist, of which the first may have been given. */
+static int look_at_files(struct bucket *bucket, const char *path, const struct glance *given,
+                         struct store_entry *entry) {
     bool unsure = false;
-    for (unsigned i = 0; i < NAMES_SPELLINGS; i++) {
+    if (given && add_glance(entry, given, &unsure))
+        return 0;
+    for (unsigned i = given ? 1 : 0; i < NAMES_SPELLINGS; i++) {
         if (i == 1 && !bucket_may_have_spellings(bucket))
             break;
         cleanup_free char *spelled = NULL;
         struct glance glance;
         if (asprintf(&spelled, "%s%s", names_spellings[i], path) < 0)
             return -ENOMEM;
-        int result = glance_at(bucket, spelled, &glance);
+        int result = glance_files(bucket, spelled, &glance);
         if (result)
             return result;
-        unsure |= glance.unsure || (glance.revision && entry->revision);
-        revision_unref(entry->revision ? glance.revision : NULL);
-        if (!entry->revision)
-            entry->revision = glance.revision;
-        if (glance.witness) {
-            entry->witness = glance.witness;
+        if (add_glance(entry, &glance, &unsure))
             return 0;
-        }
     }
     if (!unsure)
         return 0;
@@ -354,24 +221,50 @@ static int look_up_root(struct bucket *bucket, struct store_entry *ret_entry) {
     return result < 0 ? result : 0;
 }
 
+/* Files and nodes, unless only the files are likely to matter. 0; 1: neither was asked. */
+static int look_at_both(struct bucket *bucket, const char *path, bool was_file, struct glance *ret_first,
+                        struct node_glance *nodes) {
+    bool likely = was_file && !bucket_may_have_nodes(bucket, path);
+    return likely ? 1 : glance_both(bucket, path, ret_first, nodes);
+}
+
+/* What files have there, and nodes as far as they matter. 1: there is a node. */
+static int look(struct bucket *bucket, const char *path, const char *witness, struct store_entry *files,
+                struct store_entry *node) {
+    struct node_glance nodes = {.path = path, .size = strlen(path), .entry = node};
+    struct glance first;
+    bool was_file = witness && strcmp(witness, path) == 0, seen = true;
+    int result = 0;
+    if (witness && !was_file) {
+        result = still_there(bucket, witness);
+        if (result > 0)
+            result = (files->witness = strdup(witness)) ? 1 : -ENOMEM;
+    }
+    if (result == 0)
+        result = look_at_both(bucket, path, was_file, &first, &nodes);
+    if (result > 0)
+        seen = false;
+    if (result >= 0 && !files->witness)
+        result = look_at_files(bucket, path, seen ? &first : NULL, files);
+    bool nothing = !files->revision && !files->witness;
+    if (result >= 0 && !seen && nothing)
+        result = glance_nodes(bucket, &nodes);
+    else if (result >= 0 && !seen && bucket_may_have_nodes(bucket, path))
+        result = glance_node(bucket, &nodes);
+    if (result >= 0)
+        return judge_node(bucket, &nodes, nothing);
+    document_link_done(&nodes.link);
+    return result;
+}
+
 int bucket_lookup(struct store *store, const char *path, const char *witness, struct store_entry *ret_entry) {
     struct bucket *bucket = (struct bucket *)store;
     if (!*path)
         return look_up_root(bucket, ret_entry);
     struct store_entry files = {0}, node = {0};
-    int result = 0, has_node = 0;
-    if (witness) {
-        result = still_there(bucket, witness);
-        if (result > 0 && !(files.witness = strdup(witness)))
-            result = -ENOMEM;
-    }
-    if (result == 0)
-        result = look_at_files(bucket, path, &files);
-    bool nothing = !files.revision && !files.witness;
-    if (result >= 0 && (nothing || bucket_may_have_nodes(bucket, path)))
-        result = has_node = find_node(bucket, path, nothing, &node);
+    int result = look(bucket, path, witness, &files, &node);
     if (result >= 0)
-        result = combine(&files, has_node > 0, &node, ret_entry);
+        result = combine(&files, result > 0, &node, ret_entry);
     store_entry_done(&files);
     store_entry_done(&node);
     return result;

@@ -34,7 +34,22 @@ static int find_newest(struct bucket *bucket, const char *path, const struct rev
     return 0;
 }
 
-int remove_file(struct bucket *bucket, const char *path) {
+/* What a lookup saw a moment ago, as the only revision. 1: that was all. 0: as if nothing had been done; but nothing
+ * found then is no failure where *ret_gone. */
+static int remove_seen(struct bucket *bucket, const char *path, bool *ret_gone) {
+    bson_t *document = recents_take(&bucket->recents, path);
+    if (!document)
+        return 0;
+    bson_t *others = presence_spellings(path);
+    int result = others ? bucket_begin_changing(bucket) : -ENOMEM; /* which also asks for hard links */
+    if (result == 0)
+        result = retire_only(bucket, document, others, ret_gone);
+    bson_destroy(others);
+    bson_destroy(document);
+    return result;
+}
+
+static int remove_all(struct bucket *bucket, const char *path) {
     cleanup_with(revisions_free) struct revisions *page = NULL;
     cleanup_with(revision_unref) struct revision *newest = NULL;
     int result = revisions_find(bucket, path, NULL, REVISIONS_OLDEST, &page);
@@ -54,6 +69,14 @@ int remove_file(struct bucket *bucket, const char *path) {
             break;
     }
     return result < 0 ? result : 1;
+}
+
+int remove_file(struct bucket *bucket, const char *path) {
+    bool gone = false;
+    int result = remove_seen(bucket, path, &gone);
+    if (result == 0)
+        result = remove_all(bucket, path);
+    return result < 0 ? result : result || gone;
 }
 
 /* ---- nodes ---- */

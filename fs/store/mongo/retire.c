@@ -4,6 +4,7 @@
 
 #include "fs/store/mongo/change.h"
 #include "fs/store/mongo/document.h"
+#include "fs/store/mongo/links.h"
 #include "fs/store/mongo/ordered.h"
 
 enum { CHUNKS_AT_ONCE = 2048 };
@@ -65,18 +66,17 @@ static int renew_record(struct bucket *bucket, const bson_t *files_document, con
     return result;
 }
 
-/* By one command. 1: to be done by two. */
-static int record_and_delete(struct bucket *bucket, const bson_t *record, const bson_t *files_document,
-                             const bson_t *id) {
+/* By one command, behind which those that match `others` are counted, unless that is NULL. 1: to be done by two. */
+static int record_and_delete(struct bucket *bucket, const bson_t *record, const bson_t *filter, const bson_t *others,
+                             int64_t ret_counts[ORDERED_MOST]) {
     struct ordered ordered;
     if (!ordered_begin(bucket, &ordered))
         return 1;
-    bson_t filter = BSON_INITIALIZER;
-    match_as_seen(files_document, id, &filter);
     ordered_insert(&ordered, bucket->trash, record);
-    ordered_delete(&ordered, bucket->files, &filter);
-    bson_destroy(&filter);
-    return ordered_end(&ordered, NULL);
+    ordered_delete(&ordered, bucket->files, filter);
+    if (others)
+        ordered_count(&ordered, bucket->files, others);
+    return ordered_end(&ordered, ret_counts);
 }
 
 static int record_then_delete(struct bucket *bucket, const bson_t *record, const bson_t *files_document,
@@ -87,21 +87,48 @@ static int record_then_delete(struct bucket *bucket, const bson_t *record, const
     return result ? result : delete_as_seen(bucket, files_document, id, NULL);
 }
 
-static int throw_away(struct bucket *bucket, const bson_t *files_document, const bson_t *id) {
+static int make_record(struct bucket *bucket, const bson_t *files_document, const bson_t *id, bson_t *record,
+                       int64_t *ret_due) {
     int64_t now;
+    bson_iter_t value;
     int result = bucket_now_ms(bucket, &now);
     if (result)
         return result;
-    int64_t due = now + RETIRE_GRACE_MS;
-    bson_t record = BSON_INITIALIZER;
-    bson_iter_t value;
-    bool made = bson_iter_init_find(&value, id, "_id") && bson_append_iter(&record, "_id", 3, &value) &&
-                BSON_APPEND_DOCUMENT(&record, "document", files_document) && BSON_APPEND_DATE_TIME(&record, "due", due);
-    result = made ? record_and_delete(bucket, &record, files_document, id) : -ENOSPC;
+    *ret_due = now + RETIRE_GRACE_MS;
+    bool made = bson_iter_init_find(&value, id, "_id") && bson_append_iter(record, "_id", 3, &value) &&
+                BSON_APPEND_DOCUMENT(record, "document", files_document) &&
+                BSON_APPEND_DATE_TIME(record, "due", *ret_due);
+    return made ? 0 : -ENOSPC;
+}
+
+static int throw_away(struct bucket *bucket, const bson_t *files_document, const bson_t *id) {
+    int64_t due;
+    bson_t record = BSON_INITIALIZER, filter = BSON_INITIALIZER;
+    match_as_seen(files_document, id, &filter);
+    int result = make_record(bucket, files_document, id, &record, &due);
+    if (result == 0)
+        result = record_and_delete(bucket, &record, &filter, NULL, NULL);
     if (result > 0)
         result = record_then_delete(bucket, &record, files_document, id, due);
+    bson_destroy(&filter);
     bson_destroy(&record);
     return result;
+}
+
+/* Nobody may have linked it since. */
+static int throw_away_only(struct bucket *bucket, const bson_t *files_document, const bson_t *id, const bson_t *others,
+                           bool *ret_gone) {
+    int64_t due, counts[ORDERED_MOST] = {0};
+    bson_t record = BSON_INITIALIZER, filter = BSON_INITIALIZER;
+    match_as_seen(files_document, id, &filter);
+    BCON_APPEND(&filter, "metadata.posix.links", "{", "$not", "{", "$gt", BCON_INT32(1), "}", "}");
+    int result = make_record(bucket, files_document, id, &record, &due);
+    if (result == 0)
+        result = record_and_delete(bucket, &record, &filter, others, counts);
+    *ret_gone = result > 0 || (result == 0 && counts[1] == 1);
+    bson_destroy(&filter);
+    bson_destroy(&record);
+    return result < 0 ? result : result == 0 && counts[1] == 1 && counts[2] == 0;
 }
 
 static int delete_at_once(struct bucket *bucket, const bson_t *files_document, const bson_t *id, int64_t count) {
@@ -123,6 +150,21 @@ int retire_document(struct bucket *bucket, const bson_t *files_document) {
         result = delete_at_once(bucket, files_document, &id, count);
     else
         result = throw_away(bucket, files_document, &id);
+    revision_unref(revision);
+    return result;
+}
+
+int retire_only(struct bucket *bucket, const bson_t *files_document, const bson_t *others, bool *ret_gone) {
+    struct revision *revision;
+    bson_t id;
+    if (!ordered_possible(bucket))
+        return 0;
+    int result = document_revision(files_document, &bucket->store, &revision);
+    if (result)
+        return result;
+    if (bson_init_static(&id, revision->id, revision->id_size) && !bucket_may_reuse_id(revision) &&
+        !links_possible(bucket, &revision->attributes))
+        result = throw_away_only(bucket, files_document, &id, others, ret_gone);
     revision_unref(revision);
     return result;
 }
