@@ -10,7 +10,7 @@
 #include "cache/base/stats.h"
 #include "fs/store/mongo/complaint.h"
 
-enum { POOL_SIZE = 64 };
+enum { POOL_SIZE = 64, AT_ONCE_MOST = 100 }; /* documents: a first batch has them */
 
 struct connection {
     mongoc_client_pool_t *pool;
@@ -262,24 +262,6 @@ static bool visit_all(mongoc_cursor_t *cursor, connection_visit *visit, void *co
     return result || !mongoc_cursor_error(cursor, ret_error);
 }
 
-int connection_find(struct connection *connection, const char *collection, const bson_t *filter,
-                    const bson_t *options, const mongoc_read_prefs_t *preference, connection_visit *visit,
-                    void *context) {
-    mongoc_client_t *client = connection_pop(connection);
-    if (!client)
-        return no_client(collection);
-    mongoc_collection_t *handle = mongoc_client_get_collection(client, connection->database, collection);
-    mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(handle, filter, options, preference);
-    bson_error_t error;
-    int result;
-    if (!visit_all(cursor, visit, context, &result, &error))
-        result = connection_errno(&error, collection);
-    mongoc_cursor_destroy(cursor);
-    mongoc_collection_destroy(handle);
-    connection_push(connection, client);
-    return result;
-}
-
 int connection_aggregate(struct connection *connection, const char *collection, const bson_t *pipeline,
                          connection_visit *visit, void *context) {
     mongoc_client_t *client = connection_pop(connection);
@@ -315,6 +297,79 @@ static int64_t cursor_of(const bson_t *reply) {
     bson_iter_t root, id;
     bool found = bson_iter_init(&root, reply) && bson_iter_find_descendant(&root, "cursor.id", &id);
     return found ? bson_iter_as_int64(&id) : 0;
+}
+
+/* Few enough for one reply, unless they are large. */
+static bool is_few(const bson_t *options) {
+    bson_iter_t limit;
+    return bson_iter_init_find(&limit, options, "limit") && bson_iter_as_int64(&limit) > 0 &&
+           bson_iter_as_int64(&limit) <= AT_ONCE_MOST;
+}
+
+static int visit_batch(const bson_t *reply, connection_visit *visit, void *context) {
+    bson_iter_t root, batch, each;
+    int result = 0;
+    if (!bson_iter_init(&root, reply) || !bson_iter_find_descendant(&root, "cursor.firstBatch", &batch) ||
+        !BSON_ITER_HOLDS_ARRAY(&batch) || !bson_iter_recurse(&batch, &each))
+        return -EIO;
+    while (result == 0 && bson_iter_next(&each)) {
+        bson_t document;
+        uint32_t size = 0;
+        const uint8_t *bytes = NULL;
+        if (BSON_ITER_HOLDS_DOCUMENT(&each))
+            bson_iter_document(&each, &size, &bytes);
+        result = bytes && bson_init_static(&document, bytes, size) ? visit(context, &document) : -EIO;
+    }
+    return result;
+}
+
+/* As a command: a cursor of the driver costs about half as much again as the question. -E2BIG: the reply has not all. */
+static int find_at_once(struct connection *connection, mongoc_client_t *client, const char *collection,
+                        const bson_t *filter, const bson_t *options, const mongoc_read_prefs_t *preference,
+                        connection_visit *visit, void *context) {
+    bson_t *question = BCON_NEW("find", BCON_UTF8(collection), "filter", BCON_DOCUMENT(filter)), reply;
+    bson_error_t error;
+    bson_concat(question, options);
+    bool answered = mongoc_client_read_command_with_opts(client, connection->database, question, preference, NULL,
+                                                         &reply, &error);
+    int64_t cursor = answered ? cursor_of(&reply) : 0;
+    int result = !answered ? connection_errno(&error, collection)
+                 : cursor  ? -E2BIG
+                           : visit_batch(&reply, visit, context);
+    if (cursor)
+        give_up(client, connection->database, collection, cursor, preference);
+    bson_destroy(&reply);
+    bson_destroy(question);
+    return result;
+}
+
+static int find_by_cursor(struct connection *connection, mongoc_client_t *client, const char *collection,
+                          const bson_t *filter, const bson_t *options, const mongoc_read_prefs_t *preference,
+                          connection_visit *visit, void *context) {
+    mongoc_collection_t *handle = mongoc_client_get_collection(client, connection->database, collection);
+    mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(handle, filter, options, preference);
+    bson_error_t error;
+    int result;
+    if (!visit_all(cursor, visit, context, &result, &error))
+        result = connection_errno(&error, collection);
+    mongoc_cursor_destroy(cursor);
+    mongoc_collection_destroy(handle);
+    return result;
+}
+
+int connection_find(struct connection *connection, const char *collection, const bson_t *filter,
+                    const bson_t *options, const mongoc_read_prefs_t *preference, connection_visit *visit,
+                    void *context) {
+    mongoc_client_t *client = connection_pop(connection);
+    if (!client)
+        return no_client(collection);
+    int result = -E2BIG;
+    if (is_few(options))
+        result = find_at_once(connection, client, collection, filter, options, preference, visit, context);
+    if (result == -E2BIG)
+        result = find_by_cursor(connection, client, collection, filter, options, preference, visit, context);
+    connection_push(connection, client);
+    return result;
 }
 
 int connection_find_whole(struct connection *connection, const char *collection, const bson_t *filter,

@@ -86,7 +86,7 @@ int glance_files(struct bucket *bucket, const char *path, struct glance *ret_gla
     bson_t *filter = BCON_NEW("filename", "{", "$gte", BCON_UTF8(path), "$lt", BCON_UTF8(until), "}");
     bson_t *options = looking.whole ? bson_new() : BCON_NEW(DOCUMENT_FILE_FIELDS);
     BCON_APPEND(options, "sort", "{", "filename", BCON_INT32(-1), "uploadDate", BCON_INT32(-1), "}", "limit",
-                BCON_INT64(GLANCE), "singleBatch", BCON_BOOL(true));
+                BCON_INT64(GLANCE));
     int result = bucket_find(bucket, bucket->files, filter, options, take_file, &looking);
     bson_destroy(options);
     bson_destroy(filter);
@@ -117,8 +117,7 @@ static int take_node(void *context, const bson_t *document) {
 }
 
 static int ask_node(struct bucket *bucket, const bson_t *filter, struct node_glance *glance) {
-    bson_t *options = BCON_NEW("sort", "{", "_id", BCON_INT32(-1), "}", "limit", BCON_INT64(GLANCE), "singleBatch",
-                               BCON_BOOL(true));
+    bson_t *options = BCON_NEW("sort", "{", "_id", BCON_INT32(-1), "}", "limit", BCON_INT64(GLANCE));
     int result = bucket_find(bucket, bucket->nodes, filter, options, take_node, glance);
     bson_destroy(options);
     return result < 0 ? result : 0;

@@ -16,6 +16,7 @@
 
 struct newest {
     struct bucket *bucket;
+    bool whole;
     struct revision *revision;
 };
 
@@ -26,13 +27,15 @@ static int take_newest(void *context, const bson_t *document) {
     stats_add(STAT_documents_fetched, 1);
     if (name && names_skip_spelling(name, size)) /* so there are spellings after all */
         bucket_note_spelling(newest->bucket);
+    if (newest->whole)
+        recents_measure(&newest->bucket->recents, document);
     return document_revision(document, &newest->bucket->store, &newest->revision);
 }
 
 static int find_newest(struct bucket *bucket, const bson_t *filter, struct revision **ret_revision) {
-    struct newest newest = {.bucket = bucket};
-    bson_t *options = BCON_NEW("sort", "{", "uploadDate", BCON_INT32(-1), "_id", BCON_INT32(-1), "}", "limit",
-                               BCON_INT64(1), "singleBatch", BCON_BOOL(true), DOCUMENT_FILE_FIELDS);
+    struct newest newest = {.bucket = bucket, .whole = recents_whole(&bucket->recents)};
+    bson_t *options = newest.whole ? bson_new() : BCON_NEW(DOCUMENT_FILE_FIELDS);
+    BCON_APPEND(options, "sort", "{", "uploadDate", BCON_INT32(-1), "_id", BCON_INT32(-1), "}", "limit", BCON_INT64(1));
     int result = bucket_find(bucket, bucket->files, filter, options, take_newest, &newest);
     bson_destroy(options);
     if (result == 0 && !newest.revision)
