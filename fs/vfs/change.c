@@ -56,13 +56,24 @@ int vfs_change_stored(struct vfs *vfs, struct inode *inode, const struct attribu
     return result;
 }
 
-static int change_attributes(struct vfs *vfs, struct inode *inode, const struct attributes *changes) {
+static int try_to_change(struct vfs *vfs, struct inode *inode, const struct attributes *changes) {
     cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
     if (file)
         file_enter(file); /* a publication would carry the attributes of before */
     int result = vfs_change_stored(vfs, inode, changes);
     if (file)
         file_leave(file);
+    return result;
+}
+
+static int change_attributes(struct vfs *vfs, struct inode *inode, const struct attributes *changes) {
+    int result = -ENOENT;
+    for (int i = 0; result == -ENOENT && i < REPLACED_TRIES; i++) {
+        cleanup_with(revision_unref) struct revision *asked = inode_revision(vfs->inodes, inode);
+        result = try_to_change(vfs, inode, changes);
+        if (result == -ENOENT && !vfs_was_replaced(vfs, inode, asked))
+            break;
+    }
     return result;
 }
 

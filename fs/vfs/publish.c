@@ -179,6 +179,16 @@ int vfs_publish_beside(struct vfs *vfs, struct inode *inode, const char *path) {
     return result;
 }
 
+bool vfs_was_replaced(struct vfs *vfs, struct inode *inode, const struct revision *asked) {
+    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
+    if (file) {
+        file_enter(file);
+        file_leave(file);
+    }
+    cleanup_with(revision_unref) struct revision *now = inode_revision(vfs->inodes, inode);
+    return asked && now && !revision_same_content(now, asked) && !inode_is_removed(vfs->inodes, inode);
+}
+
 /* The process of a thread; 0 when it is gone or cannot be seen. */
 static pid_t process_of(pid_t thread) {
     char name[64], line[128];

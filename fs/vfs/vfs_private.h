@@ -31,7 +31,7 @@ struct chore {
     struct chore *next;
 };
 
-enum { RETRIES = 64 };
+enum { RETRIES = 64, REPLACED_TRIES = 16 };
 
 /* A thread whose open() was answered ESTALE: within the same call the kernel looks the name up again and opens what
  * that finds. It found the newest since the call began, so it is not asked for once more: else a file that is replaced
@@ -86,6 +86,10 @@ int vfs_publish_again(struct vfs *vfs, struct inode *inode);
 /* Publishes it as a new file at a free path, and lets the inode go: its names are those of whoever replaced it. -EEXIST:
  * the path is not free; -ENOENT: nothing is to be published any more. */
 int vfs_publish_beside(struct vfs *vfs, struct inode *inode, const char *path);
+/* Whether a publication of this mount put another revision in the place of the one (or NULL) that the database, being
+ * asked about it, had no more: then the question is to be put again. Waits for a publication that goes on, so no writer
+ * may have entered the file. */
+bool vfs_was_replaced(struct vfs *vfs, struct inode *inode, const struct revision *asked);
 /* Sets attributes: in the database where it has the inode, else with what will be published. */
 int vfs_change_stored(struct vfs *vfs, struct inode *inode, const struct attributes *changes);
 /* An entry of a directory changed now: its times, which go to the database later. */

@@ -26,16 +26,23 @@ static bool has_any(const struct inode *inode) {
 }
 
 static int all(struct vfs *vfs, struct inode *inode, struct store_xattr **ret_first) {
-    cleanup_free char *path = NULL;
-    cleanup_with(revision_unref) struct revision *revision = NULL;
     struct store *store = inode_store(inode);
-    struct store_object object;
-    if (inode_is_unpublished(vfs->inodes, inode) || inode_is_removed(vfs->inodes, inode)) {
-        *ret_first = NULL;
-        return 0;
+    int result = -ENOENT;
+    for (int i = 0; result == -ENOENT && i < REPLACED_TRIES; i++) {
+        cleanup_free char *path = NULL;
+        cleanup_with(revision_unref) struct revision *revision = NULL;
+        struct store_object object;
+        if (inode_is_unpublished(vfs->inodes, inode) || inode_is_removed(vfs->inodes, inode)) {
+            *ret_first = NULL;
+            return 0;
+        }
+        result = object_of(vfs, inode, &path, &revision, &object);
+        if (result == 0)
+            result = store->ops->xattrs(store, &object, ret_first);
+        if (result == -ENOENT && !vfs_was_replaced(vfs, inode, revision))
+            break;
     }
-    int result = object_of(vfs, inode, &path, &revision, &object);
-    return result ? result : store->ops->xattrs(store, &object, ret_first);
+    return result;
 }
 
 ssize_t vfs_get_xattr(struct vfs *vfs, struct inode *inode, const char *name, void *value, size_t size) {
@@ -73,31 +80,49 @@ ssize_t vfs_list_xattrs(struct vfs *vfs, struct inode *inode, char *names, size_
     return size && needed > size ? -ERANGE : (ssize_t)needed;
 }
 
-static int set_stored(struct vfs *vfs, struct inode *inode, const char *name, const void *value, size_t size,
-                      enum store_xattr_how how) {
+/* What is asked for. */
+struct wish {
+    const char *name;
+    const void *value;
+    size_t size;
+    enum store_xattr_how how;
+};
+
+static int set_stored(struct vfs *vfs, struct inode *inode, const struct wish *wish) {
     cleanup_free char *path = NULL;
     cleanup_with(revision_unref) struct revision *revision = NULL;
     struct store *store = inode_store(inode);
     struct store_object object;
     int result = object_of(vfs, inode, &path, &revision, &object);
-    return result ? result : store->ops->set_xattr(store, &object, name, value, size, how);
+    return result ? result
+                  : store->ops->set_xattr(store, &object, wish->name, wish->value, wish->size, wish->how);
 }
 
-static int set(struct vfs *vfs, struct inode *inode, const char *name, const void *value, size_t size,
-               enum store_xattr_how how) {
+static int try_to_set(struct vfs *vfs, struct inode *inode, const struct wish *wish) {
+    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
+    if (file)
+        file_enter(file); /* a publication would carry those of before */
+    int result = set_stored(vfs, inode, wish);
+    if (file)
+        file_leave(file);
+    return result;
+}
+
+static int set(struct vfs *vfs, struct inode *inode, const struct wish *wish) {
     int result = vfs_may_change(vfs, inode);
-    if (result == 0 && !is_kept(name))
+    if (result == 0 && !is_kept(wish->name))
         result = -EOPNOTSUPP;
     if (result == 0) /* the store knows what is published */
         result = inode_is_unpublished(vfs->inodes, inode) ? vfs_publish(vfs, inode) : 0;
     if (result)
         return result;
-    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
-    if (file)
-        file_enter(file); /* a publication would carry those of before */
-    result = set_stored(vfs, inode, name, value, size, how);
-    if (file)
-        file_leave(file);
+    result = -ENOENT;
+    for (int i = 0; result == -ENOENT && i < REPLACED_TRIES; i++) {
+        cleanup_with(revision_unref) struct revision *asked = inode_revision(vfs->inodes, inode);
+        result = try_to_set(vfs, inode, wish);
+        if (result == -ENOENT && !vfs_was_replaced(vfs, inode, asked))
+            break;
+    }
     struct attributes now = {.has = ATTRIBUTES_CTIME, .ctime_ns = vfs_now_ns()};
     return result ? result : inode_change(vfs->inodes, inode, &now);
 }
@@ -106,12 +131,13 @@ int vfs_set_xattr(struct vfs *vfs, struct inode *inode, const char *name, const 
     enum { MOST = 64 << 10 }; /* XATTR_SIZE_MAX of the kernel */
     if (size > MOST)
         return -E2BIG;
-    return set(vfs, inode, name, value, size,
-               flags & XATTR_CREATE    ? STORE_XATTR_CREATE
-               : flags & XATTR_REPLACE ? STORE_XATTR_REPLACE
-                                       : STORE_XATTR_ANY);
+    const struct wish wish = {name, value, size,
+                              flags & XATTR_CREATE    ? STORE_XATTR_CREATE
+                              : flags & XATTR_REPLACE ? STORE_XATTR_REPLACE
+                                                      : STORE_XATTR_ANY};
+    return set(vfs, inode, &wish);
 }
 
 int vfs_remove_xattr(struct vfs *vfs, struct inode *inode, const char *name) {
-    return set(vfs, inode, name, NULL, 0, STORE_XATTR_REMOVE);
+    return set(vfs, inode, &(struct wish){.name = name, .how = STORE_XATTR_REMOVE});
 }

@@ -255,6 +255,44 @@ static void attributes_changed_during_a_publication_are_not_lost(void **state) {
     memory_mount_expect_stored(mount, "file", "new");
 }
 
+static void *do_get_xattr(void *argument) {
+    struct deed *deed = argument;
+    deed->result = vfs_get_xattr(mount->vfs, deed->inode, "user.kept", NULL, 0) == 1 ? 0 : -1;
+    return NULL;
+}
+
+/* Holds the deed where it asks the database about the revision it knows, publishes another, and lets it go on. */
+static void replace_during(void *(*what)(void *), enum faulty_call call) {
+    struct gate *gate = &mount->faulty.gates[call];
+    memory_mount_put(mount, "file", "old");
+    struct vfs_entry entry = memory_mount_found(mount, "file");
+    assert_int_equal(vfs_set_xattr(mount->vfs, entry.inode, "user.kept", "x", 1, 0), 0);
+    struct deed deed = {.inode = entry.inode};
+    gate_shut(gate);
+    start(&deed, what);
+    gate_await(gate, 1);
+    struct handle *handle = memory_mount_opened_as(mount, entry.inode, O_RDWR);
+    memory_mount_write(mount, handle, 0, "new");
+    assert_int_equal(flush(handle), 0);
+    memory_mount_expect_stored(mount, "file", "new");
+    gate_open(gate);
+    expect_done(&deed);
+    close_and_forget(handle, entry.inode);
+}
+
+static void what_was_replaced_meanwhile_is_asked_for_again(void **state) {
+    (void)state;
+    replace_during(do_get_xattr, FAULTY_XATTRS);
+    replace_during(do_set_xattr, FAULTY_SET_XATTR);
+    struct vfs_entry entry = memory_mount_found(mount, "file");
+    assert_int_equal(vfs_get_xattr(mount->vfs, entry.inode, "user.late", NULL, 0), 1);
+    vfs_forget(mount->vfs, entry.inode, 1);
+    replace_during(do_chmod, FAULTY_SET_ATTRIBUTES);
+    entry = memory_mount_found(mount, "file");
+    assert_int_equal(entry.attributes.st_mode, S_IFREG | 0600);
+    vfs_forget(mount->vfs, entry.inode, 1);
+}
+
 static void a_lookup_that_crosses_a_publication_keeps_the_inode(void **state) {
     (void)state;
     memory_mount_put(mount, "file", "old");
@@ -383,6 +421,7 @@ int main(void) {
         TEST(a_thread_of_the_writer_is_no_stranger),
         TEST(a_publication_holds_writers_up_but_no_readers),
         TEST(attributes_changed_during_a_publication_are_not_lost),
+        TEST(what_was_replaced_meanwhile_is_asked_for_again),
         TEST(a_lookup_that_crosses_a_publication_keeps_the_inode),
         TEST(what_is_small_is_not_fetched_after_it_was_written),
         TEST(the_last_close_wins_and_takes_its_name_again),
