@@ -2,7 +2,10 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/unit/document_json.h"
 
@@ -367,8 +370,46 @@ static void more_holes_than_are_kept_are_none(void **state) {
     }
 }
 
+/* The field `name` of a document, which holds a document, becomes an array with those keys. */
+static void make_array(bson_t *document, const char *name) {
+    uint8_t *bytes = (uint8_t *)bson_get_data(document);
+    uint8_t *key = memmem(bytes, document->len, name, strlen(name) + 1);
+    assert_non_null(key);
+    key[-1] = BSON_TYPE_ARRAY;
+}
+
+static void arrays_that_are_not_numbered_are_taken_without_complaint(void **state) {
+    (void)state;
+    bson_t *document = document_of("{'_id': {'7': 1}, 'theirs': {'x': 1, 'inner': {'3': 2, '4': 3}}}");
+    bson_t copy = BSON_INITIALIZER;
+    struct revision *revision = NULL;
+    static const char *const arrays[] = {"_id", "theirs", "inner"};
+    for (unsigned i = 0; i < 3; i++)
+        make_array(document, arrays[i]);
+    int before = dup(STDERR_FILENO), words = memfd_create("words", 0);
+    dup2(words, STDERR_FILENO);
+    bson_iter_t theirs;
+    bool done = bson_iter_init_find(&theirs, document, "theirs") && document_append(&copy, NULL, &theirs) &&
+                document_append(&copy, "again", &theirs);
+    int result = document_revision(document, &bucket, &revision);
+    fflush(stderr);
+    dup2(before, STDERR_FILENO);
+    assert_true(done);
+    assert_int_equal(result, 0);
+    assert_int_equal(lseek(words, 0, SEEK_END), 0);
+    bson_t *expected = document_of("{'theirs': [1, [2, 3]], 'again': [1, [2, 3]]}");
+    assert_true(bson_equal(&copy, expected));
+    close(words);
+    close(before);
+    bson_destroy(expected);
+    bson_destroy(&copy);
+    bson_destroy(document);
+    revision_unref(revision);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arrays_that_are_not_numbered_are_taken_without_complaint),
         cmocka_unit_test(a_files_document_is_a_revision),
         cmocka_unit_test(numbers_may_be_of_any_numeric_type),
         cmocka_unit_test(hostile_shapes_are_damage_and_no_crash),

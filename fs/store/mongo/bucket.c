@@ -5,6 +5,7 @@
 
 #include "cache/base/check.h"
 #include "cache/base/cleanup.h"
+#include "fs/store/mongo/document.h"
 
 static const struct store_ops bucket_ops = {
     .lookup = bucket_lookup,
@@ -86,11 +87,11 @@ void bucket_match_id(bson_t *filter, const char *field, const bson_t *id) {
     bson_iter_t value;
     CHECK(bson_iter_init_find(&value, id, "_id"));
     if (!BSON_ITER_HOLDS_DOCUMENT(&value) && !BSON_ITER_HOLDS_REGEX(&value)) {
-        bson_append_iter(filter, field, -1, &value); /* not every server has its index serve $eq */
+        document_append(filter, field, &value); /* not every server has its index serve $eq */
         return;
     }
     bson_append_document_begin(filter, field, -1, &equal);
-    bson_append_iter(&equal, "$eq", -1, &value);
+    document_append(&equal, "$eq", &value);
     bson_append_document_end(filter, &equal);
 }
 

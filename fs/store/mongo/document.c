@@ -62,10 +62,43 @@ static void read_shape(const bson_t *document, struct revision *revision) {
     }
 }
 
+enum { NESTED_MOST = 200 }; /* more than servers allow; the driver may complain of what is deeper */
+
+static bool append_value(bson_t *to, const char *key, const bson_iter_t *value, unsigned depth);
+
+static bool append_array(bson_t *to, const char *key, const bson_iter_t *value, unsigned depth) {
+    bson_t array;
+    bson_iter_t item;
+    uint32_t index = 0;
+    bool done = bson_append_array_begin(to, key, -1, &array);
+    for (bool more = done && bson_iter_recurse(value, &item); done && more && bson_iter_next(&item);) {
+        char text[16];
+        const char *place;
+        bson_uint32_to_string(index++, &place, text, sizeof text);
+        done = append_value(&array, place, &item, depth + 1);
+    }
+    return done && bson_append_array_end(to, &array);
+}
+
+static bool is_numbered(const bson_iter_t *array) {
+    bson_iter_t item;
+    return !bson_iter_recurse(array, &item) || !bson_iter_next(&item) || strcmp(bson_iter_key(&item), "0") == 0;
+}
+
+static bool append_value(bson_t *to, const char *key, const bson_iter_t *value, unsigned depth) {
+    if (BSON_ITER_HOLDS_ARRAY(value) && depth < NESTED_MOST && !is_numbered(value))
+        return append_array(to, key, value, depth);
+    return bson_append_iter(to, key, -1, value);
+}
+
+bool document_append(bson_t *to, const char *key, const bson_iter_t *value) {
+    return append_value(to, key ? key : bson_iter_key(value), value, 0);
+}
+
 /* Whether two values are the same, type and bytes. */
 static bool same_value(const bson_iter_t *one, const unsigned char *id, uint32_t id_size) {
     bson_t other, copy = BSON_INITIALIZER;
-    bool same = bson_append_iter(&copy, "_id", 3, one) && bson_init_static(&other, id, id_size) &&
+    bool same = document_append(&copy, "_id", one) && bson_init_static(&other, id, id_size) &&
                 bson_equal(&copy, &other);
     bson_destroy(&copy);
     return same;
@@ -203,7 +236,7 @@ static int make_key(const char *bucket, struct revision *revision) {
 int document_revision(const bson_t *document, struct store *store, struct revision **ret_revision) {
     bson_iter_t iter;
     bson_t id = BSON_INITIALIZER;
-    if (!bson_iter_init_find(&iter, document, "_id") || !bson_append_iter(&id, "_id", 3, &iter)) {
+    if (!bson_iter_init_find(&iter, document, "_id") || !document_append(&id, "_id", &iter)) {
         bson_destroy(&id);
         return -EINVAL;
     }

@@ -41,6 +41,9 @@ int document_link(const bson_t *document, struct document_link *ret_link);
 void document_link_done(struct document_link *link);
 /* The word for what is no file in `kind` of a node. */
 const char *document_kind_word(enum store_kind kind);
+/* Appends a value as others stored it, under `key` or, with NULL, under its own. An array of which the elements are not
+ * called 0, 1, ... as they should be, which the driver complains of on stderr, gets them renamed: to servers it is the same. */
+bool document_append(bson_t *to, const char *key, const bson_iter_t *value);
 /* A number of any numeric type that is a whole one in [least, most]. */
 bool document_whole_number(const bson_iter_t *iter, int64_t least, int64_t most, int64_t *ret_number);
 /* Orders the _ids of two revisions as the server does within one type; types apart, by type. */

@@ -21,7 +21,7 @@ static uint32_t owner_of(const struct heads *heads, const bson_t *chunk) {
     bson_iter_t files_id;
     bson_t id = BSON_INITIALIZER;
     uint32_t i = 0;
-    if (!bson_iter_init_find(&files_id, chunk, "files_id") || !bson_append_iter(&id, "_id", 3, &files_id)) {
+    if (!bson_iter_init_find(&files_id, chunk, "files_id") || !document_append(&id, "_id", &files_id)) {
         i = heads->count;
     } else {
         while (i < heads->count && (heads->revisions[i]->id_size != id.len ||
@@ -71,7 +71,7 @@ static void make_filter(const struct heads *heads, bson_t *filter) {
         snprintf(index, sizeof index, "%u", i);
         CHECK(bson_init_static(&id, heads->revisions[i]->id, heads->revisions[i]->id_size));
         CHECK(bson_iter_init_find(&value, &id, "_id"));
-        bson_append_iter(&ids, index, -1, &value);
+        document_append(&ids, index, &value);
     }
     bson_append_array_end(&in, &ids);
     bson_append_document_end(filter, &in);

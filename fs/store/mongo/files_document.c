@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fs/store/mongo/document.h"
+
 static bool is_one_of(const char *key, const char *const *words, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (strcmp(key, words[i]) == 0)
@@ -52,7 +54,7 @@ static bool carry_posix(bson_t *posix, const bson_iter_t *base) {
     bool done = bson_iter_recurse(base, &field);
     while (done && bson_iter_next(&field))
         if (!IS_ONE_OF(bson_iter_key(&field), of_the_revision) && !bson_has_field(posix, bson_iter_key(&field)))
-            done = bson_append_iter(posix, NULL, 0, &field);
+            done = document_append(posix, NULL, &field);
     return done;
 }
 
@@ -98,7 +100,7 @@ static bool fill_metadata(bson_t *metadata, const struct files_document *parts, 
             done = has_posix || append_posix(metadata, parts, &field);
             has_posix = true;
         } else if (strcmp(key, "sha256") != 0) {
-            done = bson_append_iter(metadata, NULL, 0, &field);
+            done = document_append(metadata, NULL, &field);
         }
     }
     return done && (has_posix || append_posix(metadata, parts, NULL)) &&
@@ -108,7 +110,7 @@ static bool fill_metadata(bson_t *metadata, const struct files_document *parts, 
 static bool append_metadata(bson_t *document, const struct files_document *parts, const bson_iter_t *base) {
     bson_t metadata;
     if (base && !BSON_ITER_HOLDS_DOCUMENT(base) && !BSON_ITER_HOLDS_NULL(base))
-        return bson_append_iter(document, NULL, 0, base);
+        return document_append(document, NULL, base);
     return bson_append_document_begin(document, "metadata", -1, &metadata) &&
            fill_metadata(&metadata, parts, base) && bson_append_document_end(document, &metadata);
 }
@@ -144,7 +146,7 @@ int files_document_make(const struct files_document *parts, bson_t *document) {
     while (done && more && bson_iter_next(&field)) {
         const char *key = bson_iter_key(&field);
         if (!IS_ONE_OF(key, ours))
-            done = strcmp(key, "md5") == 0 || bson_append_iter(document, NULL, 0, &field);
+            done = strcmp(key, "md5") == 0 || document_append(document, NULL, &field);
         else if (!bson_has_field(document, key))
             done = append_ours(document, parts, key, &field);
     }

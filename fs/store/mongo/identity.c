@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fs/store/mongo/document.h"
+
 enum { OBJECT_ID_DIGITS = 24 };
 
 static bool is_plain(unsigned char byte) {
@@ -111,7 +113,7 @@ int identity_parse(const char *text, bson_t *ret_id) {
     bson_t *parsed = parse_one(json);
     bson_iter_t iter;
     bool usable = parsed && bson_count_keys(parsed) == 1 && bson_iter_init_find(&iter, parsed, "_id") &&
-                  bson_append_iter(ret_id, "_id", 3, &iter);
+                  document_append(ret_id, "_id", &iter);
     bson_destroy(parsed);
     return usable ? 0 : -EINVAL;
 }

@@ -45,7 +45,7 @@ static int take_record(void *context, const bson_t *document) {
     if (!bson_iter_init_find(&iter, document, "_id"))
         return 0;
     bson_t *id = bson_new();
-    bson_append_iter(id, "_id", 3, &iter);
+    document_append(id, "_id", &iter);
     if (is_open(records->round, id)) {
         bson_destroy(id);
         return 0;

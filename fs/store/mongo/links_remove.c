@@ -143,7 +143,7 @@ static bson_t *inheritance_of(const bson_t *node) {
         if (strcmp(key, "links") == 0)
             (void)document_whole_number(&field, 2, INT32_MAX, &links);
         else if (strcmp(key, "_id") != 0 && !of_a_link)
-            bson_append_iter(&set, NULL, 0, &field);
+            document_append(&set, NULL, &field);
     }
     BSON_APPEND_INT64(&set, "links", links - 1);
     bson_append_document_end(update, &set);

@@ -114,7 +114,7 @@ static void take_back(struct bucket *bucket, const bson_t *document) {
     for (bool more = bson_iter_init(&iter, document); more && bson_iter_next(&iter);)
         if (strcmp(bson_iter_key(&iter), "_id") == 0 || strcmp(bson_iter_key(&iter), "file") == 0 ||
             strcmp(bson_iter_key(&iter), "kind") == 0)
-            bson_append_iter(&filter, NULL, 0, &iter);
+            document_append(&filter, NULL, &iter);
     if (bucket_delete(bucket, bucket->nodes, &filter, false, NULL))
         log_warning("'%s' was made although that failed", path_of(document));
     bson_destroy(&filter);

@@ -87,7 +87,7 @@ static void append_update(bson_t *update, const struct revision *revision, const
     id_of(revision, &id);
     CHECK(bson_iter_init_find(&value, &id, "_id"));
     bson_append_document_begin(update, "$set", -1, &set);
-    bson_append_iter(&set, "metadata.posix.rev", -1, &value);
+    document_append(&set, "metadata.posix.rev", &value);
     if (revision->posix == POSIX_OTHER)
         BSON_APPEND_BOOL(&set, "metadata.posix.adopted", true);
     posix_append(&set, "metadata.posix.", changes);
@@ -106,7 +106,7 @@ static void append_filter(bson_t *filter, const struct revision *revision, const
     bucket_match_id(filter, "_id", &id);
     if (revision->posix == POSIX_OTHER) {
         bson_append_document_begin(filter, "metadata.posix.rev", -1, &other);
-        bson_append_iter(&other, "$ne", -1, &value);
+        document_append(&other, "$ne", &value);
         bson_append_document_end(filter, &other);
     } else {
         bucket_match_id(filter, "metadata.posix.rev", &id);

@@ -177,7 +177,7 @@ static void append_all(const struct renaming *renaming, const struct revision *s
     bson_t *left = presence_spellings(renaming->from), *there = presence_spellings(renaming->to);
     if (left && there && bson_init_static(&id, seen->id, seen->id_size) && bson_iter_init_find(&value, &id, "_id")) {
         bson_append_document_begin(there, "_id", -1, &other);
-        bson_append_iter(&other, "$ne", -1, &value);
+        document_append(&other, "$ne", &value);
         bson_append_document_end(there, &other);
         ordered_count(ordered, renaming->bucket->files, left);
         ordered_count(ordered, renaming->bucket->files, there);

@@ -158,7 +158,7 @@ static int take_file(void *context, const bson_t *document) {
     bson_t *filter = &batch->changes[batch->count].filter, *update = &batch->changes[batch->count].update;
     bson_init(filter);
     bson_init(update);
-    bson_append_iter(&identity, "_id", 3, &id);
+    document_append(&identity, "_id", &id);
     bucket_match_id(filter, "_id", &identity);
     bson_append_utf8(filter, "filename", -1, name, (int)size);
     bson_append_document_begin(update, "$set", -1, &set);

@@ -40,9 +40,9 @@ static void match_as_seen(const bson_t *files_document, const bson_t *id, bson_t
     bson_iter_t field;
     bucket_match_id(filter, "_id", id);
     if (bson_iter_init_find(&field, files_document, "filename") && BSON_ITER_HOLDS_UTF8(&field))
-        bson_append_iter(filter, "filename", -1, &field);
+        document_append(filter, "filename", &field);
     if (bson_iter_init_find(&field, files_document, "uploadDate") && BSON_ITER_HOLDS_DATE_TIME(&field))
-        bson_append_iter(filter, "uploadDate", -1, &field);
+        document_append(filter, "uploadDate", &field);
 }
 
 static int delete_as_seen(struct bucket *bucket, const bson_t *files_document, const bson_t *id, int64_t *ret_deleted) {
@@ -95,7 +95,7 @@ static int make_record(struct bucket *bucket, const bson_t *files_document, cons
     if (result)
         return result;
     *ret_due = now + RETIRE_GRACE_MS;
-    bool made = bson_iter_init_find(&value, id, "_id") && bson_append_iter(record, "_id", 3, &value) &&
+    bool made = bson_iter_init_find(&value, id, "_id") && document_append(record, "_id", &value) &&
                 BSON_APPEND_DOCUMENT(record, "document", files_document) &&
                 BSON_APPEND_DATE_TIME(record, "due", *ret_due);
     return made ? 0 : -ENOSPC;

@@ -4,6 +4,7 @@
 
 #include "cache/base/clock.h"
 #include "fs/store/mongo/change.h"
+#include "fs/store/mongo/document.h"
 #include "fs/store/mongo/janitor.h"
 #include "fs/store/mongo/rename.h"
 #include "fs/store/mongo/retire.h"
@@ -35,9 +36,9 @@ static int keep_some(const struct round *round, struct revision *const *open, ui
     for (uint32_t i = 0; i < count; i++) {
         char text[16];
         const char *index;
-        size_t size = bson_uint32_to_string(i, &index, text, sizeof text);
+        (void)bson_uint32_to_string(i, &index, text, sizeof text);
         if (bson_init_static(&id, open[i]->id, open[i]->id_size) && bson_iter_init_find(&value, &id, "_id"))
-            bson_append_iter(&ids, index, (int)size, &value);
+            document_append(&ids, index, &value);
     }
     bson_append_array_end(&among, &ids);
     bson_append_document_end(&filter, &among);

@@ -107,7 +107,7 @@ static uint32_t copy_others(const bson_iter_t *array, const char *name, bson_t *
         }
         char key[16];
         snprintf(key, sizeof key, "%u", index++);
-        bson_append_iter(copy, key, -1, &item);
+        document_append(copy, key, &item);
         *ret_bytes += usable ? element.name_size + element.size : 0;
     }
     return index;
@@ -175,7 +175,7 @@ static char *json_text(const bson_iter_t *value) {
     if (size > XATTR_VALUE_MOST)
         return NULL;
     bson_t holder = BSON_INITIALIZER;
-    bson_append_iter(&holder, "v", 1, value);
+    document_append(&holder, "v", value);
     cleanup_free char *json = bson_as_relaxed_extended_json(&holder, NULL);
     bson_destroy(&holder);
     const char *start = json ? strchr(json, ':') : NULL, *end = json ? strrchr(json, '}') : NULL;

@@ -98,7 +98,7 @@ static void match_field(bson_t *filter, const char *field, const bson_iter_t *va
     bson_t condition;
     bson_append_document_begin(filter, field, -1, &condition);
     if (value)
-        bson_append_iter(&condition, "$eq", -1, value);
+        document_append(&condition, "$eq", value);
     else
         BSON_APPEND_BOOL(&condition, "$exists", false);
     bson_append_document_end(filter, &condition);
