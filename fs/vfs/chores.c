@@ -162,6 +162,13 @@ static int store_again(struct vfs *vfs, struct inode *inode) {
     return result == -EEXIST || result == -ESTALE ? recover(vfs, inode) : result;
 }
 
+/* Once it was said that it could not be. */
+static void say_stored(struct vfs *vfs, struct inode *inode) {
+    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+    if (path && !inode_is_removed(vfs->inodes, inode))
+        log_info("file '%s' is stored now", path);
+}
+
 /* The number of files that could not be stored. */
 static unsigned retry_unsaved(struct vfs *vfs) {
     struct chore *chore, *next, *all = take_all(vfs, &vfs->unsaved);
@@ -174,6 +181,8 @@ static unsigned retry_unsaved(struct vfs *vfs) {
         if (result) {
             failed++;
             chores_keep_unsaved(vfs, inode, result);
+        } else {
+            say_stored(vfs, inode);
         }
         end_keeping(vfs, inode);
         inode_release(vfs->inodes, inode);

@@ -56,6 +56,7 @@ def test_requests_end_when_the_server_is_silent_and_work_when_it_is_back(
     assert time.monotonic() - began <= GRACE
     link.set(stalled=False)
     wait_for(lambda: gridmount("status", mnt.path).returncode == 0, 20, "a healthy status")
+    wait_for(lambda: "the server answers again" in mnt.log(), what="word of it in the log")
     assert names_in(mnt.path) == ["f"]
     assert os.pread(descriptor, len(data), 0) == data
     os.close(descriptor)

@@ -27,11 +27,17 @@ static void count_started(const mongoc_apm_command_started_t *event) {
     stats_add(STAT_round_trips, 1);
 }
 
+/* That it does not answer is said by the questions that fail. */
+static void note_health(struct connection *connection, bool healthy) {
+    if (atomic_load(&connection->healthy) != healthy && !atomic_exchange(&connection->healthy, healthy) && healthy)
+        log_info("the server answers again");
+}
+
 static void note_answer(const mongoc_apm_command_succeeded_t *event) {
     struct connection *connection = mongoc_apm_command_succeeded_get_context(event);
     int_least64_t took = mongoc_apm_command_succeeded_get_duration(event);
     int_least64_t least = atomic_load(&connection->round_trip_us);
-    atomic_store(&connection->healthy, true);
+    note_health(connection, true);
     if (took < least)
         atomic_store(&connection->round_trip_us, took);
 }
@@ -42,17 +48,17 @@ static void note_failure(const mongoc_apm_command_failed_t *event) {
     bson_error_t error;
     mongoc_apm_command_failed_get_error(event, &error);
     if (error.domain == MONGOC_ERROR_STREAM || error.domain == MONGOC_ERROR_SERVER_SELECTION)
-        atomic_store(&connection->healthy, false);
+        note_health(connection, false);
 }
 
 static void note_heartbeat_failure(const mongoc_apm_server_heartbeat_failed_t *event) {
     struct connection *connection = mongoc_apm_server_heartbeat_failed_get_context(event);
-    atomic_store(&connection->healthy, false);
+    note_health(connection, false);
 }
 
 static void note_heartbeat(const mongoc_apm_server_heartbeat_succeeded_t *event) {
     struct connection *connection = mongoc_apm_server_heartbeat_succeeded_get_context(event);
-    atomic_store(&connection->healthy, true);
+    note_health(connection, true);
 }
 
 static void watch(struct connection *connection) {
