@@ -131,6 +131,13 @@ static void grow(struct staged_model *model, int64_t length) {
     model->dirty = true;
 }
 
+/* A write that failed there may have marked some of it as changed. */
+static void doubt(struct staged_model *model, struct range range) {
+    for (int64_t i = range.start; i < range.end && i < model->length; i++)
+        if (model->sending[i] == MODEL_SENT)
+            model->sending[i] = MODEL_DOUBTFUL;
+}
+
 static void do_write(struct staged_model *model) {
     struct range range = draw_range(model, draw(model, 2) ? model->most : model->length);
     size_t size = range.start < range.end ? (size_t)(range.end - range.start) : 0;
@@ -139,9 +146,7 @@ static void do_write(struct staged_model *model) {
     CHECK(result == 0 || result == -ENOSPC);
     if (result) {
         model->refused++;
-        for (int64_t i = range.start; i < range.end && i < model->length; i++)
-            if (model->sending[i] == MODEL_SENT)
-                model->sending[i] = MODEL_DOUBTFUL;
+        doubt(model, range);
         staged_model_compare(model);
     }
     if (result || !size)
@@ -275,6 +280,7 @@ static bool take_piece(struct staged_model *model, const struct other *other, st
     memcpy(model->bytes + piece.start + shift, other->bytes + piece.start, size);
     memset(model->holes + piece.start + shift, shared && kind == OF_BASE_HOLE, size);
     memset(model->clean + piece.start + shift, shared, size);
+    memset(model->sending + piece.start + shift, shared ? MODEL_NOT_STAGED : MODEL_UNSENT, size);
     model->dirty = true;
     return is_base || shared;
 }
@@ -296,6 +302,7 @@ static void do_copy(struct staged_model *model) {
                 stop++;
             is_base = take_piece(model, &other, (struct range){at, stop}, shift, is_base);
         }
+        doubt(model, (struct range){(count > 0 ? end : range.start) + shift, range.start + shift + size});
     }
     other_done(&other);
 }

@@ -267,7 +267,7 @@ int rename_file(struct bucket *bucket, const char *from, const char *to, const s
                 const struct revision *seen) {
     struct renaming renaming = {.bucket = bucket, .from = from, .to = to, .target = target};
     bool moved = false;
-    int result = seen && !target && !has_several_names(seen) ? move_seen(&renaming, seen, &moved) : 0;
+    int result = seen && !target && !may_have_several_names(&renaming, seen) ? move_seen(&renaming, seen, &moved) : 0;
     for (int i = 0; result == 0 && i < TRIES; i++)
         result = try(&renaming);
     revisions_free(renaming.found);
