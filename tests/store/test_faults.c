@@ -1,5 +1,6 @@
-/* Puts for some seconds over a network that the caller may disturb meanwhile (tests/mount/test_store.py does). What
- * was acknowledged is there and whole; what failed left nothing, once the janitor has been. */
+/* Puts, every other one with an upload, for some seconds over a network that the caller may disturb meanwhile
+ * (tests/mount/test_store.py does). What was acknowledged is there and whole; what failed left nothing, once the janitor
+ * has been. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -7,6 +8,16 @@
 #include "tests/store/sample.h"
 
 enum { LENGTH = 6 << 20, SECONDS = 4, QUIET_SECONDS = 4 };
+
+/* An upload of all of it, a part of which changes before the put. */
+static struct store_upload *send_ahead(struct real_store *real, struct content *content) {
+    struct store_upload *upload = NULL;
+    content->stale_from = 1 << 20;
+    content->stale_until = content->stale_from + 1;
+    assert_int_equal(real->store->ops->upload_begin(real->store, NULL, &content->source, 0, &upload), 0);
+    real->store->ops->upload_offer(real->store, upload, content->content.length);
+    return upload;
+}
 
 /* The last seed that was acknowledged; those behind it may be there too, if the answer got lost. */
 static unsigned put_for_some_time(struct real_store *real, unsigned *ret_next) {
@@ -17,7 +28,10 @@ static unsigned put_for_some_time(struct real_store *real, unsigned *ret_next) {
         struct revision *revision = NULL;
         sample_make(&content, LENGTH + seed, seed); /* the length tells them apart */
         struct store_put put = {.path = "f", .attributes = &attributes, .content = &content.content};
+        if (seed % 2)
+            put.upload = send_ahead(real, &content);
         int result = real->store->ops->put(real->store, &put, &revision);
+        real->store->ops->upload_end(real->store, put.upload);
         if (result == 0)
             acknowledged = seed;
         else
