@@ -9,7 +9,7 @@
 
 enum { CHUNKS_AT_ONCE = 2048 };
 
-int retire_chunk_range(struct bucket *bucket, const bson_t *id, int64_t first, int64_t until) {
+static int delete_range(struct bucket *bucket, const bson_t *id, int64_t first, int64_t until) {
     bson_t filter = BSON_INITIALIZER, range;
     bucket_match_id(&filter, "files_id", id);
     bson_append_document_begin(&filter, "n", -1, &range);
@@ -21,10 +21,17 @@ int retire_chunk_range(struct bucket *bucket, const bson_t *id, int64_t first, i
     return result;
 }
 
-int retire_chunks(struct bucket *bucket, const bson_t *id, int64_t count) {
+int retire_chunk_range(struct bucket *bucket, const bson_t *id, int64_t first, int64_t until) {
     int result = 0;
-    for (int64_t first = 0; result == 0 && count - first > CHUNKS_AT_ONCE; first += CHUNKS_AT_ONCE)
-        result = retire_chunk_range(bucket, id, first, first + CHUNKS_AT_ONCE);
+    for (int64_t end; result == 0 && first < until; first = end) {
+        end = until - first > CHUNKS_AT_ONCE ? first + CHUNKS_AT_ONCE : until;
+        result = delete_range(bucket, id, first, end);
+    }
+    return result;
+}
+
+int retire_chunks(struct bucket *bucket, const bson_t *id, int64_t count) {
+    int result = count > CHUNKS_AT_ONCE ? retire_chunk_range(bucket, id, 0, count - CHUNKS_AT_ONCE) : 0;
     if (result)
         return result;
     bson_t filter = BSON_INITIALIZER;

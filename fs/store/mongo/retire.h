@@ -16,13 +16,13 @@ enum { RETIRE_GRACE_MS = 5 * 60 * 1000 };
 /* Takes a whole files document out of files: into the trash, or away with its chunks. 0 also when it had gone, or was
  * renamed meanwhile: then it stays (and the janitor drops its record). */
 int retire_document(struct bucket *bucket, const bson_t *files_document);
-/* Deletes chunks [first, until) of the file {_id: value}; few enough for one question. */
-int retire_chunk_range(struct bucket *bucket, const bson_t *id, int64_t first, int64_t until);
 /* The same of one that was seen as the only revision of its name, with no further names, by one command, which counts
  * what matches `others` behind it. 1: it went, and nothing does. 0: there is more to do, also of this; *ret_gone: it is,
  * or may be, gone. */
 int retire_only(struct bucket *bucket, const bson_t *files_document, const bson_t *others, bool *ret_gone);
-/* Deletes the chunks of the file {_id: value}, `count` in all or unknown (0), in pieces of a few seconds. */
+/* Deletes chunks [first, until) of the file {_id: value}, in pieces of a few seconds. */
+int retire_chunk_range(struct bucket *bucket, const bson_t *id, int64_t first, int64_t until);
+/* Deletes all its chunks, `count` or an unknown number (0), likewise. */
 int retire_chunks(struct bucket *bucket, const bson_t *id, int64_t count);
 
 #endif

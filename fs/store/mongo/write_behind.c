@@ -11,7 +11,7 @@
 
 enum {
     SENDERS = 2,       /* batches under way of one upload */
-    REPLACED_MOST = 64 /* runs of changed chunks: beyond it, deleting them would take longer than sending all again */
+    REPLACED_MOST = 64, /* runs of changed chunks: beyond it, deleting them takes longer than sending much again */
 };
 
 struct store_upload {
@@ -282,12 +282,13 @@ int write_behind_take(struct store_upload *upload, const struct store_content *c
     if (upload->failed || !upload->intent || upload->chunk_size != chunk_size)
         return 1;
     int result = sort_out(upload, content, sent, &replaced);
-    if (result == 0 && sent->count > 0)
+    bool pays = runs_chunks(sent) > runs_chunks(&replaced);
+    if (result == 0 && pays)
         result = intents_keep(upload->bucket, upload->intent);
-    if (result == 0 && sent->count > 0 && replaced.count > 0 && (result = delete_replaced(upload, &replaced)))
+    if (result == 0 && pays && replaced.count > 0 && (result = delete_replaced(upload, &replaced)))
         upload->failed = true; /* what was not deleted yet may be deleted later */
     runs_done(&replaced);
-    if (result || sent->count == 0) {
+    if (result || !pays) {
         runs_done(sent);
         return 1;
     }
