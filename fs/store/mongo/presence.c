@@ -34,6 +34,17 @@ bson_t *presence_spellings(const char *path) {
     return BCON_NEW("filename", "{", "$in", "[", BCON_UTF8(path), BCON_UTF8(slashed), BCON_UTF8(dotted), "]", "}");
 }
 
+void presence_append_spellings(bson_t *names, const char *path, unsigned *index) {
+    for (unsigned i = 0; i < NAMES_SPELLINGS; i++) {
+        cleanup_free char *name = NULL;
+        char text[16];
+        const char *key;
+        size_t size = bson_uint32_to_string((*index)++, &key, text, sizeof text);
+        if (asprintf(&name, "%s%s", names_spellings[i], path) > 0)
+            bson_append_utf8(names, key, (int)size, name, -1);
+    }
+}
+
 int presence_check_path(const char *path) {
     size_t size = strlen(path);
     if (size <= PATH_MOST && bson_utf8_validate(path, size, false) && names_skip_spelling(path, size) == 0 &&

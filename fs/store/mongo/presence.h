@@ -14,6 +14,8 @@ int presence_of_node(struct bucket *bucket, const char *path);
 int presence_below(struct bucket *bucket, const char *path);
 /* The name of a file at `path` in each spelling, as a filter. */
 bson_t *presence_spellings(const char *path);
+/* Those names as elements of an array, from *index on. */
+void presence_append_spellings(bson_t *names, const char *path, unsigned *index);
 /* -EINVAL, logged, for a path that GridFS cannot hold, or not show again. */
 int presence_check_path(const char *path);
 

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cache/base/check.h"
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
 #include "fs/store/mongo/change.h"
@@ -158,55 +159,51 @@ static int follow(const struct renaming *renaming) {
 /* Only while it has this name in its common spelling, and no other name. */
 static bson_t *filter_of_seen(const struct revision *seen, const char *from) {
     bson_t id, *filter = bson_new();
-    if (!bson_init_static(&id, seen->id, seen->id_size)) {
-        bson_destroy(filter);
-        return NULL;
-    }
+    CHECK(bson_init_static(&id, seen->id, seen->id_size));
     bucket_match_id(filter, "_id", &id);
     BCON_APPEND(filter, "filename", BCON_UTF8(from), "metadata.posix.links", "{", "$not", "{", "$gt", BCON_INT32(1),
                 "}", "}");
     return filter;
 }
 
-static void append_all(const struct renaming *renaming, const struct revision *seen, const bson_t *filter,
-                       struct ordered *ordered) {
-    bson_t *update = BCON_NEW("$set", "{", "filename", BCON_UTF8(renaming->to), "}"), id, other;
+/* All else that has either name. */
+static bson_t *filter_of_others(const struct renaming *renaming, const struct revision *seen) {
+    bson_t id, part, names, *filter = bson_new();
     bson_iter_t value;
-    ordered_update(ordered, renaming->bucket->files, filter, update);
-    bson_destroy(update);
-    bson_t *left = presence_spellings(renaming->from), *there = presence_spellings(renaming->to);
-    if (left && there && bson_init_static(&id, seen->id, seen->id_size) && bson_iter_init_find(&value, &id, "_id")) {
-        bson_append_document_begin(there, "_id", -1, &other);
-        document_append(&other, "$ne", &value);
-        bson_append_document_end(there, &other);
-        ordered_count(ordered, renaming->bucket->files, left);
-        ordered_count(ordered, renaming->bucket->files, there);
-    }
-    bson_destroy(there);
-    bson_destroy(left);
+    unsigned count = 0;
+    bson_append_document_begin(filter, "filename", -1, &part);
+    bson_append_array_begin(&part, "$in", -1, &names);
+    presence_append_spellings(&names, renaming->from, &count);
+    presence_append_spellings(&names, renaming->to, &count);
+    bson_append_array_end(&part, &names);
+    bson_append_document_end(filter, &part);
+    bson_append_document_begin(filter, "_id", -1, &part);
+    if (bson_init_static(&id, seen->id, seen->id_size) && bson_iter_init_find(&value, &id, "_id"))
+        document_append(&part, "$ne", &value);
+    bson_append_document_end(filter, &part);
+    return filter;
 }
 
 /* What was last seen gets the name, and what else has either name is counted, by one command. 1: nothing has. 0: the
  * rest is to be done; *ret_moved: it has the name. */
 static int move_seen(struct renaming *renaming, const struct revision *seen, bool *ret_moved) {
+    struct bucket *bucket = renaming->bucket;
     struct ordered ordered;
     int64_t counts[ORDERED_MOST] = {0};
-    bson_t *filter = filter_of_seen(seen, renaming->from);
-    if (!filter)
-        return -EIO;
-    int result = 0;
-    if (ordered_begin(renaming->bucket, &ordered)) {
-        append_all(renaming, seen, filter, &ordered);
-        bool counted = ordered.count == 3;
-        result = ordered_end(&ordered, counts);
-        *ret_moved = result == 0 && counts[0] == 1;
-        if (result > 0 || *ret_moved)
-            renaming->ahead = seen;
-        if (result >= 0)
-            result = *ret_moved && counted && counts[1] == 0 && counts[2] == 0;
-    }
+    if (!ordered_begin(bucket, &ordered))
+        return 0;
+    bson_t *filter = filter_of_seen(seen, renaming->from), *others = filter_of_others(renaming, seen);
+    bson_t *update = BCON_NEW("$set", "{", "filename", BCON_UTF8(renaming->to), "}");
+    ordered_update(&ordered, bucket->files, filter, update);
+    ordered_count(&ordered, bucket->files, others);
+    int result = ordered_end(&ordered, counts);
+    *ret_moved = result == 0 && counts[0] == 1;
+    if (result > 0 || *ret_moved)
+        renaming->ahead = seen;
+    bson_destroy(update);
+    bson_destroy(others);
     bson_destroy(filter);
-    return result;
+    return result < 0 ? result : *ret_moved && counts[1] == 0;
 }
 
 /* ---- all of it ---- */

@@ -5,6 +5,7 @@
 
 #include "cache/base/stats.h"
 #include "fs/store/mongo/document.h"
+#include "fs/store/mongo/presence.h"
 #include "fs/store/names.h"
 
 struct finding {
@@ -52,17 +53,6 @@ static int take(void *context, const bson_t *document) {
     return 0;
 }
 
-static void append_names(bson_t *names, const char *path, unsigned *index) {
-    for (unsigned i = 0; i < NAMES_SPELLINGS; i++) {
-        cleanup_free char *name = NULL;
-        char text[16];
-        const char *key;
-        size_t size = bson_uint32_to_string((*index)++, &key, text, sizeof text);
-        if (asprintf(&name, "%s%s", names_spellings[i], path) > 0)
-            bson_append_utf8(names, key, (int)size, name, -1);
-    }
-}
-
 int revisions_find(struct bucket *bucket, const char *path, const char *other, int order,
                    struct revisions **ret_revisions) {
     cleanup_with(revisions_free) struct revisions *revisions = calloc(1, sizeof *revisions);
@@ -71,9 +61,9 @@ int revisions_find(struct bucket *bucket, const char *path, const char *other, i
     struct finding finding = {.bucket = bucket, .other = other, .revisions = revisions};
     bson_t names = BSON_INITIALIZER;
     unsigned index = 0;
-    append_names(&names, path, &index);
+    presence_append_spellings(&names, path, &index);
     if (other)
-        append_names(&names, other, &index);
+        presence_append_spellings(&names, other, &index);
     bson_t *filter = BCON_NEW("filename", "{", "$in", BCON_ARRAY(&names), "}");
     bson_t *options = BCON_NEW("sort", "{", "uploadDate", BCON_INT32(order), "_id", BCON_INT32(order), "}", "limit",
                                BCON_INT64(REVISIONS_MOST));
