@@ -1,5 +1,6 @@
 /* What was seen of a name a moment ago saves questions, and is not relied on: others change it since. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cache/base/stats.h"
@@ -252,6 +253,32 @@ static void files_and_nodes_are_one_question(void **state) {
     real_store_close(&real);
 }
 
+static void a_claim_looks_at_files_and_nodes_at_once(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("claims");
+    struct store_lease *lease = NULL;
+    real.bucket->policy.trust_ms = 60 * 1000;
+    named_put(&real, "f", 1, 1000, true);
+    named_put(&real, "d/below", 2, 1000, true);
+    named_node(&real, "link", "symlink");
+    for (unsigned i = 0; i < 5; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "g.%u", i); /* neighbours of "g", more than a glance shows */
+        named_put(&real, name, 10 + i, 1000, true);
+    }
+    static const char *const taken[] = {"f", "d", "link", "g.0"};
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(real.store->ops->reserve(real.store, taken[i], &lease), -EEXIST);
+    bool both = atomic_load(&real.bucket->unions_refused_until_ms) == 0;
+    uint64_t before = stats_get(STAT_round_trips);
+    assert_int_equal(real.store->ops->reserve(real.store, "free", &lease), 0);
+    assert_int_equal(stats_get(STAT_round_trips) - before, both ? 2 : 3);
+    real.store->ops->release(real.store, lease);
+    assert_int_equal(real.store->ops->reserve(real.store, "g", &lease), 0);
+    real.store->ops->release(real.store, lease);
+    real_store_close(&real);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_round_trip_renames_a_file),
@@ -268,6 +295,7 @@ int main(void) {
         cmocka_unit_test(an_id_that_may_come_again_has_no_grace),
         cmocka_unit_test(large_documents_are_not_asked_for_whole),
         cmocka_unit_test(files_and_nodes_are_one_question),
+        cmocka_unit_test(a_claim_looks_at_files_and_nodes_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

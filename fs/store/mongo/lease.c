@@ -152,9 +152,7 @@ int bucket_reserve(struct store *store, const char *path, struct store_lease **r
         result = lease_take(bucket, path, &lease);
     if (result)
         return result;
-    result = presence_of_file(bucket, path);
-    if (result == 0)
-        result = presence_of_node(bucket, path);
+    result = presence_of_any(bucket, path);
     if (result) {
         lease_end(bucket, lease);
         return result < 0 ? result : -EEXIST;

@@ -7,10 +7,11 @@
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
 #include "fs/store/mongo/document.h"
+#include "fs/store/mongo/glance.h"
 #include "fs/store/mongo/links.h"
 #include "fs/store/names.h"
 
-enum { GLANCE = 4, PATH_MOST = 16 * 1024 }; /* documents; bytes, past what any system call takes */
+enum { PATH_MOST = 16 * 1024 }; /* bytes, past what any system call takes */
 
 static int found_one(void *context, const bson_t *document) {
     (void)context;
@@ -56,14 +57,14 @@ int presence_check_path(const char *path) {
 
 /* ---- a file ---- */
 
-struct glance {
+struct files_at {
     const char *path;
     size_t size;
     unsigned seen;
 };
 
 static int take_glance(void *context, const bson_t *document) {
-    struct glance *glance = context;
+    struct files_at *glance = context;
     size_t size = 0;
     const char *name = document_filename(document, &size);
     stats_add(STAT_documents_fetched, 1);
@@ -73,7 +74,7 @@ static int take_glance(void *context, const bson_t *document) {
 }
 
 /* Descending from below "path0": what lies below, then names like "path.txt", then the path itself. */
-static int glance_at(struct bucket *bucket, struct glance *glance) {
+static int glance_at(struct bucket *bucket, struct files_at *glance) {
     cleanup_free char *until = NULL;
     if (asprintf(&until, "%s0", glance->path) < 0)
         return -ENOMEM;
@@ -87,7 +88,7 @@ static int glance_at(struct bucket *bucket, struct glance *glance) {
 }
 
 int presence_of_file(struct bucket *bucket, const char *path) {
-    struct glance glance = {.path = path, .size = strlen(path)};
+    struct files_at glance = {.path = path, .size = strlen(path)};
     int result = glance_at(bucket, &glance);
     if (result || (glance.seen < GLANCE && !bucket_may_have_spellings(bucket)))
         return result;
@@ -97,12 +98,46 @@ int presence_of_file(struct bucket *bucket, const char *path) {
 
 /* ---- a node, and what lies below ---- */
 
-int presence_of_node(struct bucket *bucket, const char *path) {
+static int presence_of_node(struct bucket *bucket, const char *path) {
     int result = has_any(bucket, bucket->nodes, BCON_NEW("_id", BCON_UTF8(path)));
     if (result > 0) {
         int buried = links_bury(bucket, path);
         result = buried < 0 ? buried : !buried;
     }
+    return result;
+}
+
+/* Whether a file, and whether a node, by the answer about both. */
+static int judge(struct bucket *bucket, const char *path, const struct glance *files,
+                 const struct node_glance *nodes) {
+    int result = files->revision || files->witness;
+    if (result == 0 && (files->unsure || bucket_may_have_spellings(bucket))) {
+        bson_t *filter = presence_spellings(path);
+        result = filter ? has_any(bucket, bucket->files, filter) : -ENOMEM;
+    }
+    if (result == 0 && nodes->link.at) {
+        int buried = links_bury(bucket, path);
+        result = buried < 0 ? buried : !buried;
+    }
+    return result ? result : nodes->below || (nodes->here && !nodes->link.at);
+}
+
+int presence_of_any(struct bucket *bucket, const char *path) {
+    struct store_entry node = {0};
+    struct glance files = {0};
+    struct node_glance nodes = {.path = path, .size = strlen(path), .entry = &node};
+    int result = glance_both(bucket, path, &files, &nodes);
+    if (result == 0) {
+        result = judge(bucket, path, &files, &nodes);
+    } else if (result > 0) {
+        result = presence_of_file(bucket, path);
+        if (result == 0)
+            result = presence_of_node(bucket, path);
+    }
+    revision_unref(files.revision);
+    free(files.witness);
+    document_link_done(&nodes.link);
+    store_entry_done(&node);
     return result;
 }
 

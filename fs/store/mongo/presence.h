@@ -8,8 +8,8 @@
 
 /* 1 when a file has this path in any spelling, or lies below it as if it were a directory. */
 int presence_of_file(struct bucket *bucket, const char *path);
-/* 1 when nodes has this path; a further name of a file that is dead is buried. */
-int presence_of_node(struct bucket *bucket, const char *path);
+/* The same, or when nodes has this path; a further name of a file that is dead is buried. */
+int presence_of_any(struct bucket *bucket, const char *path);
 /* 1 when files in any spelling or nodes lie below the directory `path`. Buries dead further names. */
 int presence_below(struct bucket *bucket, const char *path);
 /* The name of a file at `path` in each spelling, as a filter. */
