@@ -2,7 +2,7 @@
 
 PJDFSTEST names a checkout of github.com/pjd/pjdfstest (built here if it is not yet: autoconf, automake); PJDFSTEST_RS the
 binary of the crate `pjdfstest`, else it is looked for in build/tools/bin and PATH. PJDFSTEST_AREAS="rename chmod"
-runs only these. The short form of what they ask for is test_posix.py. The shell form makes 8,798 assertions on a tmpfs.
+runs only these. The short form of what they ask is test_posix*.py. The shell form makes 8,798 assertions on a tmpfs.
 """
 import os
 import pathlib
