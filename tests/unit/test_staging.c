@@ -1,14 +1,12 @@
+/* What a staged file is: an overlay on its base. See test_staging_room.c, test_staging_model.c, test_staged_copy.c. */
 #include "cache/staging.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/mount.h>
 
-#include "cache/base/stats.h"
 #include "cache/blocks.h"
 #include "tests/fake/gate.h"
-#include "tests/unit/fake_disk.h"
 #include "tests/unit/staging_bench.h"
 
 static void a_new_file_is_its_base(void **state) {
@@ -215,60 +213,6 @@ static void of_many_holes_the_largest_are_told(void **state) {
     bench_done(bench);
 }
 
-static void memory_stays_within_the_share(void **state) {
-    (void)state;
-    enum { FILES = 5, SHARE = 10 * BLOCK_COST };
-    struct bench *bench = bench_new(SHARE);
-    struct staged *files[FILES];
-    for (int i = 0; i < FILES; i++)
-        files[i] = file_over(bench, NULL);
-    for (int turn = 0; turn < 100; turn++)
-        for (int i = 0; i < FILES; i++) {
-            write_filled(files[i], (int64_t)turn * 50 * KIB, 50 * KIB, turn + i);
-            assert_true(budget_used(&bench->budget) <= SHARE);
-        }
-    assert_int_equal(staging_used(bench->staging), INT64_C(100) * FILES * 50 * KIB);
-    assert_int_equal(stats_get(STAT_staged_bytes), INT64_C(100) * FILES * 50 * KIB);
-    for (int turn = 0; turn < 100; turn++)
-        for (int i = 0; i < FILES; i++)
-            assert_filled(files[i], (int64_t)turn * 50 * KIB, 50 * KIB, turn + i);
-    for (int i = 0; i < FILES; i++) {
-        staged_check(files[i]);
-        staged_free(files[i]);
-    }
-    bench_done(bench);
-}
-
-static void what_was_not_written_for_longest_goes_to_disk_first(void **state) {
-    (void)state;
-    struct bench *bench = bench_new(3 * BLOCK_COST + 64 * KIB);
-    struct staged *one = file_over(bench, NULL), *other = file_over(bench, NULL), *third = file_over(bench, NULL);
-    write_filled(one, 0, BLOCK_BYTES, 1);
-    write_filled(other, 0, 2 * BLOCK_BYTES - 1, 2);
-    uint64_t spilled = stats_get(STAT_spilled_bytes);
-    write_text(one, 5, "again");
-    write_text(third, 0, "new");
-    assert_int_equal(stats_get(STAT_spilled_bytes) - spilled, 2 * BLOCK_BYTES - 1);
-    assert_filled(other, 0, 2 * BLOCK_BYTES - 1, 2);
-    staged_free(one);
-    staged_free(other);
-    staged_free(third);
-    bench_done(bench);
-}
-
-static void without_memory_all_is_on_disk(void **state) {
-    (void)state;
-    struct bench *bench = bench_new(0);
-    struct staged *staged = file_over(bench, NULL);
-    write_text(staged, 5, "hello");
-    write_text(staged, 3, "oh ");
-    assert_filled(staged, 0, 3, 0);
-    assert_reads(staged, 3, "oh ello");
-    assert_true(budget_used(&bench->budget) < 16 * KIB);
-    staged_free(staged);
-    bench_done(bench);
-}
-
 static void a_published_file_is_clean_and_takes_nothing(void **state) {
     (void)state;
     for (size_t share = 0; share <= MIB; share += MIB) {
@@ -397,91 +341,6 @@ static void nobody_waits_for_a_read_of_the_base(void **state) {
     bench_done(bench);
 }
 
-static void try_full_disk(struct bench *bench, struct staged *staged) {
-    unsigned char *bytes = malloc(4 * MIB);
-    memset(bytes, 'n', 4 * MIB);
-    int64_t length = staged_length(staged), used = (int64_t)staging_used(bench->staging);
-    assert_int_equal(staged_write(staged, 100 * KIB, bytes, 4 * MIB), -ENOSPC);
-    staged_check(staged);
-    assert_int_equal(staged_length(staged), length);
-    assert_int_equal(staging_used(bench->staging), used);
-    assert_filled(staged, 0, 300 * KIB, 'o');
-    assert_int_equal(staged_write(staged, 100 * KIB, bytes, 100 * KIB), 0); /* what is there can be written again */
-    assert_filled(staged, 0, 100 * KIB, 'o');
-    assert_filled(staged, 100 * KIB, 100 * KIB, 'n');
-    assert_filled(staged, 200 * KIB, 100 * KIB, 'o');
-    free(bytes);
-}
-
-static void a_write_that_finds_the_disk_full_has_no_effect(void **state) {
-    (void)state;
-    static const size_t shares[] = {0, 4 * BLOCK_COST};
-    for (unsigned i = 0; i < 2; i++) {
-        struct bench *bench = bench_new(shares[i]);
-        struct staged *staged = file_over(bench, NULL);
-        write_filled(staged, 0, 300 * KIB, 'o');
-        atomic_store(&fake_disk.full, true);
-        try_full_disk(bench, staged);
-        atomic_store(&fake_disk.full, false);
-        write_filled(staged, 100 * KIB, 4 * MIB, 'p');
-        assert_filled(staged, 100 * KIB, 4 * MIB, 'p');
-        staged_free(staged);
-        bench_done(bench);
-    }
-}
-
-static void a_small_filesystem_that_fills_up_is_no_harm(void **state) {
-    (void)state;
-    char mountpoint[] = "/tmp/test-staging-XXXXXX";
-    assert_non_null(mkdtemp(mountpoint));
-    if (mount("none", mountpoint, "tmpfs", 0, "size=2m")) {
-        rmdir(mountpoint);
-        skip(); /* not permitted: the fake disk has to do */
-    }
-    struct bench *bench = bench_new(BLOCK_COST);
-    staging_free(bench->staging);
-    assert_int_equal(staging_new(&bench->budget, BLOCK_COST, mountpoint, &bench->staging), 0);
-    assert_int_equal(umount2(mountpoint, MNT_DETACH), 0); /* it stays as long as the area has it open */
-    rmdir(mountpoint);
-    struct staged *staged = file_over(bench, NULL);
-    write_filled(staged, 0, 300 * KIB, 'o');
-    try_full_disk(bench, staged);
-    assert_int_equal(staged_truncate(staged, 0), 0); /* gives its space back */
-    write_filled(staged, 5 * MIB, 1900 * KIB, 'q');
-    assert_filled(staged, 5 * MIB, 1900 * KIB, 'q');
-    staged_free(staged);
-    bench_done(bench);
-}
-
-static void a_broken_disk_is_an_error_of_who_needs_it(void **state) {
-    (void)state;
-    struct bench *bench = bench_new(2 * BLOCK_COST + 16 * KIB);
-    struct staged *staged = file_over(bench, NULL);
-    write_filled(staged, 0, 200 * KIB, 'o');
-    atomic_store(&fake_disk.broken, true);
-    assert_int_equal(staged_write(staged, MIB, "x", 1), -EIO);
-    assert_int_equal(staged_length(staged), 200 * KIB);
-    write_filled(staged, 0, 100 * KIB, 'p'); /* in memory */
-    atomic_store(&fake_disk.broken, false);
-    write_text(staged, MIB, "x");
-    assert_filled(staged, 0, 100 * KIB, 'p');
-    assert_filled(staged, 100 * KIB, 100 * KIB, 'o');
-    staged_free(staged);
-    bench_done(bench);
-}
-
-static void a_directory_that_cannot_be_used_is_said_at_once(void **state) {
-    (void)state;
-    struct budget budget;
-    struct staging *staging = NULL;
-    budget_init(&budget, MIB);
-    assert_int_equal(staging_new(&budget, MIB, "/nonexistent/staging", &staging), -ENOENT);
-    assert_int_equal(staging_new(&budget, MIB, "/dev/null", &staging), -ENOTDIR);
-    assert_true(staging_new(&budget, MIB, "/proc", &staging) < 0);
-    assert_null(staging);
-    assert_null(staging_free(NULL));
-}
-
 static void the_ends_of_what_can_be_are_kept(void **state) {
     (void)state;
     struct bench *bench = bench_new(MIB);
@@ -526,168 +385,6 @@ static void ranges_without_end_are_refused_in_the_end(void **state) {
     bench_done(bench);
 }
 
-static uint64_t throw_below(void *context, uint64_t limit) {
-    return dice_below(context, limit);
-}
-
-static void anything_done_is_what_it_does_to_an_array(void **state) {
-    (void)state;
-    static const struct {
-        int64_t most;
-        size_t share;
-        int steps;
-        unsigned full_per_mille;
-    } runs[] = {
-        {3000, 0, 8000, 0},        {3000, 2 * BLOCK_COST, 8000, 0},        {20000, 0, 4000, 100},
-        {600 * KIB, 0, 3000, 0},   {600 * KIB, 3 * BLOCK_COST, 6000, 0},   {600 * KIB, 3 * BLOCK_COST, 3000, 300},
-        {3 * MIB, 9 * BLOCK_COST, 1500, 0}, {3 * MIB, 9 * BLOCK_COST, 1500, 100},
-    };
-    struct dice dice = dice_new("staging");
-    for (unsigned i = 0; i < sizeof runs / sizeof *runs; i++) {
-        struct bench *bench = bench_new(runs[i].share);
-        struct model_numbers numbers = {.context = &dice, .below = throw_below};
-        struct staged_model *model = staged_model_new(bench->staging, runs[i].most, numbers);
-        uint64_t spilled = stats_get(STAT_spilled_bytes);
-        atomic_store(&fake_disk.full_per_mille, runs[i].full_per_mille);
-        for (int step = 0; step < runs[i].steps; step++) {
-            staged_model_step(model);
-            if (step % 50 == 0)
-                staged_model_compare(model);
-        }
-        staged_model_compare(model);
-        atomic_store(&fake_disk.full_per_mille, 0);
-        fprintf(stderr, "up to %lld bytes in %zu: %llu bytes spilled, %llu writes refused\n", (long long)runs[i].most,
-                runs[i].share, (unsigned long long)(stats_get(STAT_spilled_bytes) - spilled),
-                (unsigned long long)model->refused);
-        staged_model_free(model);
-        bench_done(bench);
-    }
-}
-
-/* Files that many threads write, read and publish. What is written is a cell of one byte, so that a reader can tell
- * what no moment had. */
-enum { CELL = 5000, CELLS = 150, TOGETHER = 3 };
-
-struct together {
-    struct bench *bench;
-    struct staged *files[TOGETHER];
-    pthread_rwlock_t publishing; /* nobody writes meanwhile: the caller's affair */
-    atomic_bool over;
-};
-
-struct member {
-    struct together *together;
-    struct dice dice;
-    pthread_t thread;
-};
-
-static void *write_cells(void *argument) {
-    struct member *member = argument;
-    unsigned char cell[CELL];
-    for (int i = 0; i < 3000; i++) {
-        struct staged *staged = member->together->files[dice_below(&member->dice, TOGETHER)];
-        int64_t offset = (int64_t)dice_below(&member->dice, CELLS) * CELL;
-        memset(cell, (int)dice_below(&member->dice, 256), sizeof cell);
-        pthread_rwlock_rdlock(&member->together->publishing);
-        if (dice_below(&member->dice, 10))
-            assert_int_equal(staged_write(staged, offset, cell, sizeof cell), 0);
-        else
-            assert_int_equal(staged_punch(staged, offset, sizeof cell), 0);
-        pthread_rwlock_unlock(&member->together->publishing);
-    }
-    return NULL;
-}
-
-static void *read_cells(void *argument) {
-    struct member *member = argument;
-    unsigned char cell[CELL];
-    while (!atomic_load(&member->together->over)) {
-        struct staged *staged = member->together->files[dice_below(&member->dice, TOGETHER)];
-        int64_t offset = (int64_t)dice_below(&member->dice, CELLS) * CELL;
-        assert_int_equal(staged_read(staged, offset, sizeof cell, cell), sizeof cell);
-        assert_memory_equal(cell, cell + 1, sizeof cell - 1);
-        staged_check(staged);
-        (void)staged_seek(staged, offset, true);
-        (void)staged_is_clean(staged, offset, sizeof cell);
-        assert_true(staged_allocated(staged) <= CELL * CELLS);
-    }
-    return NULL;
-}
-
-static void *publish(void *argument) {
-    struct member *member = argument;
-    unsigned char *bytes = malloc(CELL * CELLS);
-    while (!atomic_load(&member->together->over)) {
-        struct staged *staged = member->together->files[dice_below(&member->dice, TOGETHER)];
-        pthread_rwlock_wrlock(&member->together->publishing);
-        assert_int_equal(staged_read(staged, 0, CELL * CELLS, bytes), CELL * CELLS);
-        struct model_base *base = model_base_new(bytes, CELL * CELLS);
-        struct staged_base as_base = model_base_of(base);
-        staged_rebase(staged, &as_base);
-        model_base_unref(base);
-        pthread_rwlock_unlock(&member->together->publishing);
-        usleep(2000);
-    }
-    free(bytes);
-    return NULL;
-}
-
-static void many_threads_may_do_all_of_it_at_once(void **state) {
-    (void)state;
-    static void *(*const tasks[])(void *argument) = {write_cells, write_cells, write_cells, read_cells, read_cells,
-                                                     publish};
-    enum { MEMBERS = sizeof tasks / sizeof *tasks, WRITERS = 3 };
-    struct dice dice = dice_new("staging, threads");
-    struct together together = {.bench = bench_new(4 * BLOCK_COST)};
-    struct member members[MEMBERS];
-    pthread_rwlock_init(&together.publishing, NULL);
-    for (int i = 0; i < TOGETHER; i++) {
-        together.files[i] = file_over(together.bench, NULL);
-        assert_int_equal(staged_truncate(together.files[i], CELL * CELLS), 0);
-    }
-    for (int i = 0; i < MEMBERS; i++) {
-        members[i] = (struct member){.together = &together, .dice = {.state = dice_throw(&dice)}};
-        assert_int_equal(pthread_create(&members[i].thread, NULL, tasks[i], &members[i]), 0);
-    }
-    for (int i = 0; i < MEMBERS; i++) {
-        pthread_join(members[i].thread, NULL);
-        if (i + 1 == WRITERS)
-            atomic_store(&together.over, true);
-    }
-    for (int i = 0; i < TOGETHER; i++)
-        staged_free(together.files[i]);
-    pthread_rwlock_destroy(&together.publishing);
-    bench_done(together.bench);
-}
-
-static void *come_and_go(void *argument) {
-    struct member *member = argument;
-    for (int i = 0; i < 300; i++) {
-        struct staged *staged = file_over(member->together->bench, NULL);
-        int byte = (int)dice_below(&member->dice, 256);
-        size_t size = 1 + (size_t)dice_below(&member->dice, 2 * BLOCK_BYTES);
-        write_filled(staged, 0, size, byte);
-        assert_filled(staged, 0, size, byte);
-        staged_free(staged);
-    }
-    return NULL;
-}
-
-static void files_may_go_while_others_make_room(void **state) {
-    (void)state;
-    enum { MEMBERS = 4 };
-    struct dice dice = dice_new("staging, coming and going");
-    struct together together = {.bench = bench_new(3 * BLOCK_COST)};
-    struct member members[MEMBERS];
-    for (int i = 0; i < MEMBERS; i++) {
-        members[i] = (struct member){.together = &together, .dice = {.state = dice_throw(&dice)}};
-        assert_int_equal(pthread_create(&members[i].thread, NULL, come_and_go, &members[i]), 0);
-    }
-    for (int i = 0; i < MEMBERS; i++)
-        pthread_join(members[i].thread, NULL);
-    bench_done(together.bench);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_file_is_its_base),
@@ -699,22 +396,12 @@ int main(void) {
         cmocka_unit_test(holes_come_and_go),
         cmocka_unit_test(the_holes_of_the_base_count_until_they_are_covered),
         cmocka_unit_test(of_many_holes_the_largest_are_told),
-        cmocka_unit_test(memory_stays_within_the_share),
-        cmocka_unit_test(what_was_not_written_for_longest_goes_to_disk_first),
-        cmocka_unit_test(without_memory_all_is_on_disk),
         cmocka_unit_test(a_published_file_is_clean_and_takes_nothing),
         cmocka_unit_test(a_write_never_reads_the_base),
         cmocka_unit_test(the_bases_error_comes_through),
         cmocka_unit_test(nobody_waits_for_a_read_of_the_base),
-        cmocka_unit_test(a_write_that_finds_the_disk_full_has_no_effect),
-        cmocka_unit_test(a_small_filesystem_that_fills_up_is_no_harm),
-        cmocka_unit_test(a_broken_disk_is_an_error_of_who_needs_it),
-        cmocka_unit_test(a_directory_that_cannot_be_used_is_said_at_once),
         cmocka_unit_test(the_ends_of_what_can_be_are_kept),
         cmocka_unit_test(ranges_without_end_are_refused_in_the_end),
-        cmocka_unit_test(anything_done_is_what_it_does_to_an_array),
-        cmocka_unit_test(many_threads_may_do_all_of_it_at_once),
-        cmocka_unit_test(files_may_go_while_others_make_room),
     };
     return cmocka_run_group_tests_name("staging", tests, NULL, NULL);
 }
