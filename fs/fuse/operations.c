@@ -24,6 +24,10 @@ static void do_init(void *userdata, struct fuse_conn_info *connection) {
 static void do_lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
     struct vfs_entry found = {0};
     int result = vfs_lookup(request_vfs(request), request_inode(request, parent), name, &found);
+    if (result) {
+        struct vfs_caller caller = request_caller(request);
+        vfs_looked_in_vain(request_vfs(request), &caller);
+    }
     if (result && !(result == -ENOENT && request_context(request)->trust_absence)) {
         request_fail(request, result);
         return;

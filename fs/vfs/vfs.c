@@ -18,6 +18,7 @@ int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs) {
         return -ENOMEM;
     vfs->config = *config;
     lock_init(&vfs->lock, LOCK_HANDLE);
+    retries_init(&vfs->retries);
     vfs->started = time(NULL);
     struct inode_found root = {.kind = INODE_BUCKETS};
     int result = 0;
@@ -41,6 +42,7 @@ struct vfs *vfs_free(struct vfs *vfs) {
         if (vfs->inodes)
             chores_settle(vfs);
         inodes_free(vfs->inodes);
+        retries_done(&vfs->retries);
         lock_done(&vfs->lock);
         free(vfs);
     }
@@ -109,6 +111,10 @@ int vfs_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct v
     ret_entry->inode = inode;
     vfs_fill_inode(vfs, inode, &ret_entry->attributes);
     return 0;
+}
+
+void vfs_looked_in_vain(struct vfs *vfs, const struct vfs_caller *caller) {
+    retries_forget(&vfs->retries, caller->pid);
 }
 
 void vfs_forget(struct vfs *vfs, struct inode *inode, uint64_t lookups) {
@@ -211,44 +217,15 @@ static int open_for_writing(struct vfs *vfs, struct inode *inode, int flags, con
     return result == 0 && flags & O_TRUNC ? vfs_cut(vfs, inode, handle->file, 0) : result;
 }
 
-static uint64_t digest_of(const char *path) {
-    uint64_t digest = UINT64_C(14695981039346656037); /* FNV-1a */
-    for (; *path; path++)
-        digest = (digest ^ (unsigned char)*path) * UINT64_C(1099511628211);
-    return digest;
-}
-
-static void expect_retry(struct vfs *vfs, pid_t thread, uint64_t name) {
-    lock_acquire(&vfs->lock);
-    vfs->retries[vfs->next_retry++ % RETRIES] = (struct retry){thread, name, clock_now_ms()};
-    lock_release(&vfs->lock);
-}
-
-/* Whether this thread's open() was sent to look the name up again, and this inode is what was found since. */
-static bool is_retry(struct vfs *vfs, pid_t thread, uint64_t name, int64_t checked_ms) {
-    bool found = false;
-    lock_acquire(&vfs->lock);
-    for (unsigned i = 0; i < RETRIES && thread; i++) {
-        struct retry *retry = &vfs->retries[i];
-        if (retry->thread != thread || retry->name != name)
-            continue;
-        found |= checked_ms >= retry->at_ms;
-        *retry = (struct retry){0}; /* it is good for one open */
-    }
-    lock_release(&vfs->lock);
-    return found;
-}
-
 static int open_newest(struct vfs *vfs, struct inode *inode, const struct vfs_caller *caller) {
     cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
     if (!path)
         return -ENOMEM;
-    uint64_t name = digest_of(path);
-    if (is_retry(vfs, caller->pid, name, inode_checked_ms(vfs->inodes, inode)))
+    if (retries_take(&vfs->retries, caller->pid, path, inode_checked_ms(vfs->inodes, inode)))
         return 0;
     int result = vfs_revalidate(vfs, inode);
     if (result == -ESTALE)
-        expect_retry(vfs, caller->pid, name);
+        retries_expect(&vfs->retries, caller->pid, path);
     return result;
 }
 

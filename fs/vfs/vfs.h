@@ -85,6 +85,8 @@ struct inode *vfs_root(struct vfs *vfs);
 
 /* What is at a name, with one more lookup of its inode. -ENOENT: nothing is. */
 int vfs_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct vfs_entry *ret_entry);
+/* To be said of a lookup that found nothing: the call of this thread that it is part of opens nothing any more. */
+void vfs_looked_in_vain(struct vfs *vfs, const struct vfs_caller *caller);
 void vfs_forget(struct vfs *vfs, struct inode *inode, uint64_t lookups);
 int vfs_attributes(struct vfs *vfs, struct inode *inode, struct stat *ret_attributes);
 /* To be freed. */

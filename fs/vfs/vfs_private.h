@@ -6,6 +6,7 @@
 #include "fs/store/names.h"
 #include "fs/vfs/directory.h"
 #include "fs/vfs/inode.h"
+#include "fs/vfs/retries.h"
 #include "fs/vfs/vfs.h"
 
 enum { HANDLE_WRITERS = 8 };
@@ -31,24 +32,14 @@ struct chore {
     struct chore *next;
 };
 
-enum { RETRIES = 64, REPLACED_TRIES = 16 };
-
-/* A thread whose open() was answered ESTALE: within the same call the kernel looks the name up again and opens what
- * that finds. It found the newest since the call began, so it is not asked for once more: else a file that is replaced
- * all the time could not be opened. */
-struct retry {
-    pid_t thread;
-    uint64_t name; /* digest of the path */
-    int64_t at_ms;
-};
+enum { REPLACED_TRIES = 16 };
 
 struct vfs {
     struct vfs_config config;
     struct inodes *inodes;
     struct lock lock;       /* guards the list of handles */
     struct handle *handles; /* open; at unmount some may never have been released */
-    struct retry retries[RETRIES]; /* the latest; a ring */
-    unsigned next_retry;
+    struct retries retries;
     struct chore *touched;  /* directories whose times the database does not have */
     struct chore *unsaved;  /* files without handles that could not be published */
     unsigned ticks;         /* of vfs_tick(); its thread only */

@@ -325,8 +325,10 @@ class Calls:
 class Process:
     """A process that executes calls below `root`; `fault` names another kind of Calls (see faults.py)."""
 
+    program = os.path.abspath(__file__)
+
     def __init__(self, root, fault=None):
-        command = [sys.executable, os.path.abspath(__file__), os.fspath(root), *([fault] if fault else [])]
+        command = [sys.executable, self.program, os.fspath(root), *([fault] if fault else [])]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def send(self, name, *arguments):

@@ -115,7 +115,7 @@ def uri(server, database):
 
 @pytest.fixture
 def mount(request, tmp_path, uri):
-    """mount(options="…", uri=…, bucket=…): a mounting.Mount, unmounted and checked at the end."""
+    """mount(options="…", uri=…, bucket=…, settings={…}): a mounting.Mount, unmounted and checked at the end."""
     request.node.mounts = started = []
     number = itertools.count(1)
     own_uri = uri
@@ -123,11 +123,11 @@ def mount(request, tmp_path, uri):
     limit = request.node.get_closest_marker("timeout")
     longest = (limit.args[0] if limit else 60) - 5
 
-    def start(options="", uri=None, bucket=None, directory=None):
+    def start(options="", uri=None, bucket=None, directory=None, settings=None):
         n = next(number)
         options = ",".join(filter(None, [f"bucket={bucket}" if bucket else "", options]))
         mnt = mounting.Mount(uri or own_uri, directory or tmp_path / f"mnt{n}",
-                             tmp_path / f"gridmount{n}.log", options, longest)
+                             tmp_path / f"gridmount{n}.log", options, longest, settings)
         started.append(mnt)
         return mnt.start()
 

@@ -87,9 +87,9 @@ def process_alive(pid):
 class Mount:
     """A `gridmount mount URI DIR -f` in the foreground."""
 
-    def __init__(self, uri, directory, log_path, options="", longest=55):
+    def __init__(self, uri, directory, log_path, options="", longest=55, settings=None):
         self.uri, self.path, self.log_path = uri, pathlib.Path(directory), pathlib.Path(log_path)
-        self.options, self.longest = options, longest
+        self.options, self.longest, self.settings = options, longest, settings or {}
         self.expected_exit = 0
         self.process = None
 
@@ -104,7 +104,7 @@ class Mount:
         command = [BINARY, "mount", self.uri, str(self.path), "-o", options, "-f"]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", *command], env=environment(),
+                ["setpriv", "--pdeathsig", "TERM", *command], env=environment(**self.settings),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self.limit_its_life()
         deadline = time.monotonic() + READY_SECONDS

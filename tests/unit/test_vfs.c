@@ -109,6 +109,36 @@ static void a_removed_file_is_stale_and_not_found(void **state) {
     memory_mount_done(mount);
 }
 
+/* The kernel of a thread: an open() that is answered ESTALE is followed by a lookup and another open() of one call. */
+static void a_lookup_of_an_earlier_call_is_no_reason_not_to_ask(void **state) {
+    (void)state;
+    struct memory_mount *mount = memory_mount_new("fs", 1000, false);
+    struct vfs_caller thread = memory_mount_caller;
+    struct handle *handle;
+    bool live;
+    thread.pid = 7;
+    memory_mount_put(mount, "file", "first");
+    struct vfs_entry first = memory_mount_found(mount, "file"), second;
+    memory_store_remove(mount->memory, "file");
+    assert_int_equal(vfs_open(mount->vfs, first.inode, O_RDONLY, &thread, &handle, &live), -ESTALE);
+    assert_int_equal(memory_mount_look_up(mount, "file", &second), -ENOENT);
+    vfs_looked_in_vain(mount->vfs, &thread);
+    memory_mount_put(mount, "file", "second");
+    second = memory_mount_found(mount, "file");
+    memory_mount_put(mount, "file", "third");
+    assert_int_equal(vfs_open(mount->vfs, second.inode, O_RDONLY, &thread, &handle, &live), -ESTALE);
+    struct vfs_entry third = memory_mount_found(mount, "file");
+    memory_mount_put(mount, "file", "fourth");
+    assert_int_equal(vfs_open(mount->vfs, third.inode, O_RDONLY, &thread, &handle, &live), 0); /* one call: it gets in */
+    memory_mount_expect_text(mount, handle, "third");
+    vfs_close(mount->vfs, handle);
+    assert_int_equal(vfs_open(mount->vfs, third.inode, O_RDONLY, &thread, &handle, &live), -ESTALE);
+    vfs_forget(mount->vfs, first.inode, 1);
+    vfs_forget(mount->vfs, second.inode, 1);
+    vfs_forget(mount->vfs, third.inode, 1);
+    memory_mount_done(mount);
+}
+
 static void an_open_after_a_chmod_elsewhere_keeps_the_inode(void **state) {
     (void)state;
     struct memory_mount *mount = memory_mount_new("fs", 1000, false);
@@ -196,6 +226,7 @@ int main(void) {
         cmocka_unit_test(bytes_that_are_no_utf8_are_found_under_their_escape),
         cmocka_unit_test(a_replaced_file_is_stale_for_its_old_inode_and_new_for_the_name),
         cmocka_unit_test(a_removed_file_is_stale_and_not_found),
+        cmocka_unit_test(a_lookup_of_an_earlier_call_is_no_reason_not_to_ask),
         cmocka_unit_test(an_open_after_a_chmod_elsewhere_keeps_the_inode),
         cmocka_unit_test(trusted_opens_ask_nobody),
         cmocka_unit_test(damage_is_an_error),

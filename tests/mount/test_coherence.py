@@ -1,0 +1,164 @@
+"""What one host closed, the next one opens: DESIGN.md §4, close-to-open.
+
+Each round is ordered: one changes a name and says so, then another looks. Nobody may see what was before.
+"""
+import pathlib
+import random
+
+import pytest
+
+import proxy
+from hosts import Application, Host, chosen_seed
+
+NAMES = ["f", "g", "folder/f"]
+SIZE_MOST = 2000
+MINUTES = 60
+FAKETIME = pathlib.Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+
+
+def clock(seconds):
+    """The settings of a daemon on a host whose clock is wrong by so much, and goes on evenly."""
+    if not FAKETIME.exists():
+        pytest.skip("faketime is not installed")
+    return {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{seconds:+}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1"}
+
+
+@pytest.fixture
+def hosts():
+    """hosts(mount, …): a program on each."""
+    started = []
+
+    def start(*mounts):
+        started.extend(new := [Host(mnt.path) for mnt in mounts])
+        return new
+    yield start
+    for host in started:
+        host.end()
+
+
+class Rounds:
+    """A world that changes in one place at a time, and is looked at in another."""
+
+    def __init__(self, bucket, writers, readers, seed):
+        bucket.make_directory("folder")
+        self.writers, self.readers = writers, readers
+        self.rng, self.world, self.number = random.Random(seed), {}, 0
+        self.stale, self.last = [], None
+
+    def run(self, count):
+        for _ in range(count):
+            writer = self.rng.choice(self.writers)
+            self.look(self.rng.choice([reader for reader in self.readers if reader is not writer]),
+                      *self.change(writer))
+        assert not self.stale, self.stale[:10]
+        return self
+
+    def change(self, writer):
+        """Does one thing; the names that it touched."""
+        name = self.rng.choice(NAMES)
+        self.number += 1
+        data = b"%d " % self.number * self.rng.randint(1, SIZE_MOST // 8)
+        kinds = ["put"] * 4 + ["replace"] * 2 + (["append", "remove", "rename"] if name in self.world else [])
+        self.last = kind = self.rng.choice(kinds)
+        if kind == "rename":
+            other = self.rng.choice([each for each in NAMES if each != name])
+            writer.rename(name, other)
+            self.world[other] = self.world.pop(name)
+            return name, other
+        if kind == "remove":
+            writer.remove(name)
+            del self.world[name]
+            return (name,)
+        getattr(writer, kind)(name, data)
+        self.world[name] = (self.world[name] if kind == "append" else b"") + data
+        return (name,)
+
+    def look(self, reader, *names):
+        for name in names:
+            found = reader.get(name)
+            if found != self.world.get(name):
+                self.stale.append((self.number, self.last, type(reader).__name__, name, found and found[:12],
+                                   self.world.get(name, b"")[:12]))
+
+
+@pytest.fixture
+def far(server, database):
+    """far(latency): a connection string with that many seconds on the way, in each direction."""
+    links = []
+
+    def lead(latency):
+        if not server.is_ours:
+            pytest.skip("the server of GRIDMOUNT_TEST_URI cannot be put behind a proxy")
+        links.append(link := proxy.Proxy("127.0.0.1", server.port, latency=latency))
+        return f"mongodb://127.0.0.1:{link.port}/{database.name}?directConnection=true"
+    yield lead
+    for link in links:
+        link.stop()
+
+
+@pytest.mark.parametrize("milliseconds, rounds", [(0, 200), (5, 12), (50, 3)])
+def test_what_a_mount_closed_every_other_host_sees(bucket, far, mount, hosts, milliseconds, rounds):
+    between_mounts(bucket, far, mount, hosts, milliseconds, rounds)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("milliseconds, rounds", [(0, 10_000), (5, 500), (50, 500)])
+def test_what_a_mount_closed_every_other_host_sees_in_many_rounds(bucket, far, mount, hosts, milliseconds, rounds):
+    between_mounts(bucket, far, mount, hosts, milliseconds, rounds)
+
+
+def between_mounts(bucket, far, mount, hosts, milliseconds, rounds):
+    on_mounts = hosts(*[mount(uri=far(milliseconds / 1000)) for _ in range(2)])
+    Rounds(bucket, on_mounts, [*on_mounts, Application(bucket.database)], chosen_seed()).run(rounds)
+
+
+@pytest.mark.parametrize("milliseconds, rounds", [(0, 200), (5, 12), (50, 3)])
+def test_what_an_application_put_deleted_and_renamed_every_mount_sees(bucket, far, mount, hosts, milliseconds, rounds):
+    from_an_application(bucket, far, mount, hosts, milliseconds, rounds)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("milliseconds, rounds", [(0, 10_000), (5, 500), (50, 500)])
+def test_what_an_application_did_every_mount_sees_in_many_rounds(bucket, far, mount, hosts, milliseconds, rounds):
+    from_an_application(bucket, far, mount, hosts, milliseconds, rounds)
+
+
+def from_an_application(bucket, far, mount, hosts, milliseconds, rounds):
+    """The mount writes too, so that what it put itself is what the application replaces."""
+    application = Application(bucket.database)
+    [host] = hosts(mount(uri=far(milliseconds / 1000)))
+    Rounds(bucket, [application, application, host], [host, application], chosen_seed()).run(rounds)
+
+
+def test_clocks_of_hosts_that_are_wrong_decide_nothing(bucket, mount, hosts):
+    with_wrong_clocks(bucket, mount, hosts, 150)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_clocks_of_hosts_that_are_wrong_decide_nothing_in_many_rounds(bucket, mount, hosts):
+    with_wrong_clocks(bucket, mount, hosts, 10_000)
+
+
+def with_wrong_clocks(bucket, mount, hosts, rounds):
+    """The last close wins, be it by a host that is ten minutes ahead, by one behind, or by an application."""
+    application = Application(bucket.database)
+    everybody = [*hosts(mount(settings=clock(10 * MINUTES)), mount(settings=clock(-10 * MINUTES)), mount()),
+                 application]
+    Rounds(bucket, everybody, everybody, chosen_seed()).run(rounds)
+    for document in bucket.files.find():
+        ahead = document["uploadDate"] - document["_id"].generation_time
+        assert abs(ahead.total_seconds()) < 11 * MINUTES
+
+
+def test_an_application_that_puts_right_after_a_distant_mount_is_the_newest(bucket, far, mount, hosts):
+    """The mount learns the server's time over a slow network, and must not take it to be later than it is."""
+    application = Application(bucket.database)
+    for number in range(3):
+        [host] = hosts(mount(uri=far(0.1)))
+        host.put("f", b"mount %d" % number)
+        application.put("f", b"application %d" % number)
+        assert application.get("f") == b"application %d" % number
