@@ -32,9 +32,10 @@ struct mount {
     struct staging *staging; /* NULL: read-only */
     struct vfs *vfs;
     struct session *session;
-    struct ticker *ticker;
-    unsigned ticks; /* this and `trim` are its thread's */
-    struct trim trim;
+    struct ticker *ticker, *keeper;
+    unsigned ticks, tidy_ticks; /* passed; between two rounds of housekeeping */
+    unsigned keep_ticks;
+    struct trim trim; /* of the ticker's thread */
     time_t started;
 };
 
@@ -126,6 +127,7 @@ static int open_server(struct mount *mount, char **ret_error) {
                                    .trust_ms = (int)options->consistency.trust_ms,
                                    .checksum = options->checksum,
                                    .revisions = (enum server_revisions)options->revisions,
+                                   .grace_ms = options->grace_ms,
                                    .trash_max = options->trash_max};
     int result = server_open(&config, &mount->server, ret_error);
     if (result == 0 && options->create_indexes) {
@@ -212,7 +214,13 @@ static void tidy(void *context) {
     vfs_tidy(mount->vfs);
 }
 
-enum { TIDY_TICKS = 60 };
+enum { TIDY_TICKS_MOST = 60 };
+
+/* As often as content becomes due, within reason. */
+static unsigned choose_tidy_ticks(const struct options *options) {
+    int64_t seconds = options->grace_ms / 1000;
+    return seconds < STORE_KEEP_SECONDS ? STORE_KEEP_SECONDS : seconds > TIDY_TICKS_MOST ? TIDY_TICKS_MOST : seconds;
+}
 
 static void tick(void *context) {
     struct mount *mount = context;
@@ -220,8 +228,23 @@ static void tick(void *context) {
     if (!mount->staging)
         return;
     vfs_tick(mount->vfs);
-    if (++mount->ticks % TIDY_TICKS == 0)
+    if (++mount->ticks % mount->tidy_ticks == 0)
         workers_submit(mount->chores, tidy, mount);
+}
+
+/* In a thread of its own: no long work may make it late. */
+static void keep_open(void *context) {
+    struct mount *mount = context;
+    if (++mount->keep_ticks % STORE_KEEP_SECONDS == 0)
+        vfs_keep_open(mount->vfs);
+}
+
+static int start_tickers(struct mount *mount) {
+    mount->tidy_ticks = choose_tidy_ticks(mount->options);
+    mount->ticker = ticker_new(tick, mount);
+    if (mount->staging)
+        mount->keeper = ticker_new(keep_open, mount);
+    return mount->ticker && (mount->keeper || !mount->staging) ? 0 : -ENOMEM;
 }
 
 /* Staged files beyond the memory hold a descriptor each; a full disk is to be an error, not a signal. */
@@ -248,8 +271,8 @@ int mount_open(const struct options *options, void (*ready)(void *context), void
         result = open_layers(mount, ret_error);
     if (result == 0)
         result = open_session(mount, ready, context, ret_error);
-    if (result == 0 && !(mount->ticker = ticker_new(tick, mount)))
-        result = -ENOMEM;
+    if (result == 0)
+        result = start_tickers(mount);
     if (result) {
         mount_close(mount);
     } else {
@@ -271,6 +294,7 @@ struct mount *mount_close(struct mount *mount) {
         return NULL;
     session_free(mount->session);
     ticker_stop(mount->ticker);
+    ticker_stop(mount->keeper);
     workers_free(mount->chores);
     vfs_free(mount->vfs); /* publishes what is left, which may need to read */
     if (mount->chunks)

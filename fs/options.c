@@ -44,6 +44,7 @@ int options_init(struct options *options) {
         .cache_size = quarter < most ? quarter : most,
         .consistency = {.mode = CONSISTENCY_OPEN, .trust_ms = 1000},
         .timeout_ms = 30000,
+        .grace_ms = 60000,
         .uid = getuid(),
         .gid = getgid(),
         .umask = 022,

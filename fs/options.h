@@ -27,7 +27,7 @@ struct options {
         enum consistency mode;
         int64_t trust_ms; /* how long names and attributes may be believed */
     } consistency;
-    int64_t timeout_ms;
+    int64_t timeout_ms, grace_ms;
     int64_t uid, gid, umask;
     enum log_level log_level;
     bool create_indexes, allow_other, read_only, noexec, noatime, checksum;

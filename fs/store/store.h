@@ -46,7 +46,10 @@ struct store_item {
 
 void store_item_done(struct store_item *item);
 
-enum { STORE_FETCH_MOST = 64 }; /* chunks in one fetch */
+enum {
+    STORE_FETCH_MOST = 64, /* chunks in one fetch */
+    STORE_KEEP_SECONDS = 5 /* between two times that a mount says what it has open */
+};
 
 struct store;
 struct store_list;
@@ -191,6 +194,9 @@ struct store_ops {
     /* -EEXIST and -ENODATA as `how` says; -ENOSPC: the document would be too large; -EPERM: a name the store makes. */
     int (*set_xattr)(struct store *store, const struct store_object *object, const char *name, const void *value,
                      size_t size, enum store_xattr_how how);
+    /* Says that these revisions are open here: those among them that were retired, by whomever, stay for a while more. To
+     * be called every STORE_KEEP_SECONDS. */
+    int (*keep)(struct store *store, struct revision *const *open, uint32_t count);
     /* One round of housekeeping, to be called about once a minute: deletes retired revisions that are due, but none of
      * these, which are open here. */
     int (*tidy)(struct store *store, struct revision *const *open, uint32_t count);

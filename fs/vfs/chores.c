@@ -196,19 +196,51 @@ void vfs_tick(struct vfs *vfs) {
         retry_unsaved(vfs);
 }
 
-enum { OPEN_MOST = 4096, STORES_MOST = 64 };
+static void free_revisions(struct revision **revisions, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        revision_unref(revisions[i]);
+    free(revisions);
+}
+
+/* How many of them, which it puts first, are of the same store as the first. */
+static uint32_t gather(struct revision **revisions, uint32_t count) {
+    uint32_t same = 1;
+    for (uint32_t i = 1; i < count; i++) {
+        struct revision *each = revisions[i];
+        if (each->store != revisions[0]->store)
+            continue;
+        revisions[i] = revisions[same];
+        revisions[same++] = each;
+    }
+    return same;
+}
+
+void vfs_keep_open(struct vfs *vfs) {
+    struct revision **open;
+    uint32_t count;
+    if (inode_open_revisions(vfs->inodes, NULL, &open, &count))
+        return;
+    for (uint32_t first = 0, same; first < count; first += same) {
+        struct store *store = open[first]->store;
+        same = gather(open + first, count - first);
+        (void)store->ops->keep(store, open + first, same);
+    }
+    free_revisions(open, count);
+}
+
+enum { STORES_MOST = 64 };
 
 void vfs_tidy(struct vfs *vfs) {
     struct store *stores[STORES_MOST];
-    struct revision **open = malloc(OPEN_MOST * sizeof *open);
-    uint32_t count = open ? inode_stores(vfs->inodes, stores, STORES_MOST) : 0;
+    uint32_t count = inode_stores(vfs->inodes, stores, STORES_MOST);
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t opened = inode_open_revisions(vfs->inodes, stores[i], open, OPEN_MOST);
+        struct revision **open;
+        uint32_t opened;
+        if (inode_open_revisions(vfs->inodes, stores[i], &open, &opened))
+            return;
         (void)stores[i]->ops->tidy(stores[i], open, opened);
-        for (uint32_t k = 0; k < opened; k++)
-            revision_unref(open[k]);
+        free_revisions(open, opened);
     }
-    free(open);
 }
 
 void chores_settle(struct vfs *vfs) {

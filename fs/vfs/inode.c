@@ -299,7 +299,7 @@ uint64_t inode_number(const struct inode *inode) {
 void inodes_check(struct inodes *inodes) {
     lock_acquire(&inodes->lock);
     struct inode *inode;
-    uint32_t unpublished = 0;
+    uint32_t unpublished = 0, opened = 0;
     DL_FOREACH(inodes->all, inode) {
         bool file = inode->kind == INODE_STORED || inode->kind == INODE_BY_ID;
         file = file && inode->type == STORE_FILE;
@@ -309,11 +309,12 @@ void inodes_check(struct inodes *inodes) {
         CHECK(!inode->published || inode->opens > 0);
         CHECK(!inode->unpublished || inode->file);
         unpublished += inode->unpublished;
+        opened += inode->opens > 0;
         for (struct dentry *dentry = inode->names; dentry; dentry = dentry->next) {
             CHECK(dentry->inode == inode && dentry->key.parent->references > 0);
             CHECK(dentry->hashed == (dentry_find(inodes, dentry->key.parent, dentry->key.name) == dentry));
         }
     }
-    CHECK(unpublished == inodes->unpublished);
+    CHECK(unpublished == inodes->unpublished && opened == inodes->opened_count);
     lock_release(&inodes->lock);
 }

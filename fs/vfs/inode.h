@@ -165,9 +165,10 @@ void inode_begin_publishing(struct inodes *inodes, struct inode *inode);
 void inode_end_publishing(struct inodes *inodes, struct inode *inode, struct revision *revision);
 /* The stores that inodes are of; at most `most`. */
 uint32_t inode_stores(struct inodes *inodes, struct store **ret_stores, uint32_t most);
-/* The revisions that are open here, or lie under what is written, references of the caller's; at most `most`. */
-uint32_t inode_open_revisions(struct inodes *inodes, const struct store *store, struct revision **ret_revisions,
-                              uint32_t most);
+/* The revisions that are open here, or lie under what is written, of one store or (NULL) of all: references in a list, all
+ * of it the caller's. */
+int inode_open_revisions(struct inodes *inodes, const struct store *store, struct revision ***ret_revisions,
+                         uint32_t *ret_count);
 
 /* ---- small files in directory order ---- */
 

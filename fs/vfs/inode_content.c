@@ -190,7 +190,10 @@ void inode_keep(struct inodes *inodes, struct inode *inode) {
 
 void inode_opened(struct inodes *inodes, struct inode *inode) {
     lock_acquire(&inodes->lock);
-    inode->opens++;
+    if (inode->opens++ == 0) {
+        DL_APPEND2(inodes->opened, inode, prev_opened, next_opened);
+        inodes->opened_count++;
+    }
     lock_release(&inodes->lock);
 }
 
@@ -198,8 +201,11 @@ void inode_closed(struct inodes *inodes, struct inode *inode) {
     struct published *published = NULL;
     lock_acquire(&inodes->lock);
     CHECK(inode->opens > 0);
-    if (--inode->opens == 0)
+    if (--inode->opens == 0) {
         published = steal_ptr(&inode->published);
+        DL_DELETE2(inodes->opened, inode, prev_opened, next_opened);
+        inodes->opened_count--;
+    }
     lock_release(&inodes->lock);
     published_unref(published);
 }
@@ -320,32 +326,38 @@ uint32_t inode_stores(struct inodes *inodes, struct store **ret_stores, uint32_t
 
 /* Those that are looked at in turn. */
 struct opened {
-    const struct store *store;
+    const struct store *store; /* NULL: any */
     struct revision **revisions;
-    uint32_t count, most;
+    uint32_t count;
 };
 
 static void add_opened(struct opened *opened, struct revision *revision) {
-    if (revision && revision->store == opened->store && opened->count < opened->most)
+    if (revision && (!opened->store || revision->store == opened->store))
         opened->revisions[opened->count++] = revision_ref(revision);
 }
 
-uint32_t inode_open_revisions(struct inodes *inodes, const struct store *store, struct revision **ret_revisions,
-                              uint32_t most) {
-    struct opened opened = {.store = store, .revisions = ret_revisions, .most = most};
+int inode_open_revisions(struct inodes *inodes, const struct store *store, struct revision ***ret_revisions,
+                         uint32_t *ret_count) {
+    struct opened opened = {.store = store};
     struct inode *inode;
     lock_acquire(&inodes->lock);
-    DL_FOREACH(inodes->all, inode) {
+    opened.revisions = calloc(2 * (size_t)inodes->opened_count + 1, sizeof *opened.revisions);
+    DL_FOREACH2(inodes->opened, inode, next_opened) {
         cleanup_with(revision_unref) struct revision *under = NULL;
-        if (inode->opens || inode->file)
-            add_opened(&opened, inode->revision);
+        if (!opened.revisions)
+            break;
+        add_opened(&opened, inode->revision);
         if (inode->file)
             under = published_under(file_staged(inode->file));
         if (under && !(inode->revision && revision_same_content(under, inode->revision)))
             add_opened(&opened, under);
     }
     lock_release(&inodes->lock);
-    return opened.count;
+    if (!opened.revisions)
+        return -ENOMEM;
+    *ret_revisions = opened.revisions;
+    *ret_count = opened.count;
+    return 0;
 }
 
 int inode_unpublished_in(struct inodes *inodes, const struct inode *directory, char ***ret_names) {

@@ -47,6 +47,7 @@ struct inode {
     struct siblings *siblings; /* of a directory: its files as last listed */
     struct missing *missing;   /* of a directory: the name it was last found to lack */
     struct inode *prev, *next; /* in the list of all inodes */
+    struct inode *prev_opened, *next_opened; /* in that of those with `opens` */
 };
 
 /* A name that is not there. */
@@ -75,8 +76,9 @@ struct inodes {
     struct dentry *table; /* the hashed */
     struct linked *linked;
     struct inode *all; /* the unpublished first */
+    struct inode *opened; /* what handles are open of, among all those that the kernel only knows the names of */
     struct inode *root;
-    uint32_t unpublished; /* how many */
+    uint32_t unpublished, opened_count; /* how many */
     uint64_t moment;
     uint64_t changes[CHANGES]; /* when a name that falls here was last changed */
 };

@@ -155,7 +155,9 @@ int vfs_remove_xattr(struct vfs *vfs, struct inode *inode, const char *name);
 
 /* To be called once a second, by one thread: sends times of directories, tries again what could not be published. */
 void vfs_tick(struct vfs *vfs);
-/* To be called once a minute: the housekeeping of the stores in use. May take long. */
+/* To be called every STORE_KEEP_SECONDS: what is open here stays, although others may have replaced or removed it. */
+void vfs_keep_open(struct vfs *vfs);
+/* To be called about once a minute: the housekeeping of the stores in use. May take long. */
 void vfs_tidy(struct vfs *vfs);
 
 /* What df shows: a database has no size, so a large one, the same each time. Never blocks. */

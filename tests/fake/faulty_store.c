@@ -260,6 +260,14 @@ static int set_xattr(struct store *store, const struct store_object *object, con
     return answer(faulty, FAULTY_SET_XATTR, result);
 }
 
+static int keep(struct store *store, struct revision *const *open, uint32_t count) {
+    struct faulty_store *faulty = faulty_of(store);
+    int result = pass(faulty, FAULTY_KEEP);
+    if (result == 0)
+        result = faulty->behind->ops->keep(faulty->behind, open, count);
+    return answer(faulty, FAULTY_KEEP, result);
+}
+
 static int tidy(struct store *store, struct revision *const *open, uint32_t count) {
     struct faulty_store *faulty = faulty_of(store);
     int result = pass(faulty, FAULTY_TIDY);
@@ -293,6 +301,7 @@ static const struct store_ops operations = {
     .set_attributes = set_attributes,
     .xattrs = xattrs,
     .set_xattr = set_xattr,
+    .keep = keep,
     .tidy = tidy,
 };
 

@@ -33,6 +33,7 @@ enum faulty_call {
     FAULTY_SET_ATTRIBUTES,
     FAULTY_XATTRS,
     FAULTY_SET_XATTR,
+    FAULTY_KEEP,
     FAULTY_TIDY,
     FAULTY_CALLS
 };

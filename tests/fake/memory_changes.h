@@ -14,6 +14,7 @@ int memory_link(struct store *store, const struct store_object *object, const ch
 int memory_keep_directory(struct store *store, const char *path);
 int memory_remove(struct store *store, const struct store_object *object);
 int memory_remove_directory(struct store *store, const char *path);
+int memory_keep(struct store *store, struct revision *const *open, uint32_t count);
 int memory_tidy(struct store *store, struct revision *const *open, uint32_t count);
 /* memory_uploads.c */
 int memory_upload_begin(struct store *store, const struct revision *base, const struct store_source *source,

@@ -291,6 +291,7 @@ static const struct store_ops operations = {
     .set_attributes = memory_set_attributes,
     .xattrs = memory_xattrs,
     .set_xattr = memory_set_xattr,
+    .keep = memory_keep,
     .tidy = memory_tidy,
 };
 

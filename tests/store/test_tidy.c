@@ -21,6 +21,10 @@ static int64_t count(struct real_store *real, const char *collection, const char
     return real_store_count(real, collection, real_store_json("%s", filter));
 }
 
+static int keep(struct real_store *real, struct revision *open) {
+    return real->store->ops->keep(real->store, &open, 1);
+}
+
 static int tidy(struct real_store *real, struct revision *open) {
     return real->store->ops->tidy(real->store, &open, open ? 1 : 0);
 }
@@ -60,11 +64,45 @@ static void what_is_open_stays(void **state) {
     struct real_store real = real_store_open("open");
     struct revision *first = put_bytes(&real, "f", NULL, 10), *second = put_bytes(&real, "f", first, 20);
     make_due(&real, "gridmount.trash", "due");
-    assert_int_equal(tidy(&real, first), 0);
+    assert_int_equal(tidy(&real, first), 0); /* in this mount */
     assert_int_equal(count(&real, "chunks", "{}"), 2);
-    assert_int_equal(count(&real, "gridmount.trash", "{'due': {'$gt': {'$date': 1500000000000}}}"), 1);
+    assert_int_equal(keep(&real, first), 0);
+    assert_int_equal(tidy(&real, NULL), 0); /* in another */
+    assert_int_equal(count(&real, "chunks", "{}"), 2);
+    make_due(&real, "gridmount.trash", "due");
+    assert_int_equal(keep(&real, second), 0); /* which is not retired */
     assert_int_equal(tidy(&real, NULL), 0);
-    assert_int_equal(count(&real, "chunks", "{}"), 2);
+    assert_int_equal(count(&real, "chunks", "{}"), 1);
+    revision_unref(first);
+    revision_unref(second);
+    real_store_close(&real);
+}
+
+static int64_t due(struct real_store *real) {
+    bson_t *record = real_store_first(real, "gridmount.trash", bson_new());
+    bson_iter_t iter;
+    assert_true(record && bson_iter_init_find(&iter, record, "due"));
+    int64_t date = bson_iter_date_time(&iter);
+    bson_destroy(record);
+    return date;
+}
+
+static void who_has_it_open_moves_the_time_on_and_never_back(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("grace");
+    enum { SECOND = 1000, HOUR = 3600 * SECOND };
+    real.bucket->policy.grace_ms = SECOND;
+    struct revision *first = put_bytes(&real, "f", NULL, 10), *second = put_bytes(&real, "f", first, 20);
+    int64_t now, retired = due(&real);
+    assert_int_equal(bucket_now_ms(real.bucket, &now), 0);
+    assert_in_range(retired - now, 2 * STORE_KEEP_SECONDS * SECOND, RETIRE_LEAST_MS); /* others can say that they need it */
+    real.bucket->policy.grace_ms = HOUR;
+    assert_int_equal(keep(&real, first), 0);
+    int64_t kept = due(&real);
+    assert_in_range(kept - now, HOUR, HOUR + 60 * SECOND);
+    real.bucket->policy.grace_ms = SECOND;
+    assert_int_equal(keep(&real, first), 0);
+    assert_int_equal(due(&real), kept);
     revision_unref(first);
     revision_unref(second);
     real_store_close(&real);
@@ -101,9 +139,21 @@ static void beyond_its_bound_the_oldest_of_the_trash_goes_early(void **state) {
     }
     assert_int_equal(count(&real, "gridmount.trash", "{}"), 3);
     assert_int_equal(tidy(&real, NULL), 0);
+    assert_int_equal(count(&real, "gridmount.trash", "{}"), 3); /* others may have it open, and had no time to say so */
+    make_due(&real, "gridmount.trash", "retired");
+    assert_int_equal(tidy(&real, NULL), 0);
     assert_int_equal(count(&real, "gridmount.trash", "{'document.length': 62}"), 1);
     assert_int_equal(count(&real, "gridmount.trash", "{}"), 1);
     assert_int_equal(count(&real, "chunks", "{}"), 2);
+    real.bucket->policy.trash_max = 10;
+    assert_int_equal(keep(&real, newest), 0);
+    struct revision *last = put_bytes(&real, "f", newest, 70);
+    assert_int_equal(keep(&real, newest), 0);
+    make_due(&real, "gridmount.trash", "retired");
+    assert_int_equal(tidy(&real, NULL), 0);
+    assert_int_equal(count(&real, "gridmount.trash", "{'document.length': 63}"), 1); /* it is open somewhere */
+    assert_int_equal(count(&real, "gridmount.trash", "{}"), 1);
+    revision_unref(last);
     revision_unref(newest);
     real_store_close(&real);
 }
@@ -158,6 +208,7 @@ int main(void) {
         cmocka_unit_test(an_untouched_bucket_stays_untouched),
         cmocka_unit_test(what_is_due_goes),
         cmocka_unit_test(what_is_open_stays),
+        cmocka_unit_test(who_has_it_open_moves_the_time_on_and_never_back),
         cmocka_unit_test(a_record_of_what_is_there_only_loses_the_record),
         cmocka_unit_test(beyond_its_bound_the_oldest_of_the_trash_goes_early),
         cmocka_unit_test(chunks_of_a_dead_put_go),

@@ -676,17 +676,31 @@ static void the_written_side_goes_with_the_last_clean_writer(void **state) {
 static void what_is_open_is_told_to_the_housekeeping(void **state) {
     (void)state;
     struct inode *open = adopt_file(root, "a", 1), *closed = adopt_file(root, "b", 2);
-    struct revision *revisions[4];
-    struct store *stores[4];
+    struct revision **revisions;
+    struct store *stores[4], another;
+    uint32_t count;
     assert_int_equal(inode_stores(inodes, stores, 4), 1);
     assert_ptr_equal(stores[0], &bucket);
-    assert_int_equal(inode_open_revisions(inodes, &bucket, revisions, 4), 0);
+    assert_int_equal(inode_open_revisions(inodes, &bucket, &revisions, &count), 0);
+    assert_int_equal(count, 0);
+    free(revisions);
     inode_opened(inodes, open);
-    assert_int_equal(inode_open_revisions(inodes, &bucket, revisions, 4), 1);
-    assert_int_equal(revisions[0]->length, 1);
-    revision_unref(revisions[0]);
-    assert_int_equal(inode_open_revisions(inodes, &bucket, revisions, 0), 0);
+    inode_opened(inodes, open);
     inode_closed(inodes, open);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(inode_open_revisions(inodes, i ? &bucket : NULL, &revisions, &count), 0);
+        assert_int_equal(count, 1);
+        assert_int_equal(revisions[0]->length, 1);
+        revision_unref(revisions[0]);
+        free(revisions);
+    }
+    assert_int_equal(inode_open_revisions(inodes, &another, &revisions, &count), 0);
+    assert_int_equal(count, 0);
+    free(revisions);
+    inode_closed(inodes, open);
+    assert_int_equal(inode_open_revisions(inodes, NULL, &revisions, &count), 0);
+    assert_int_equal(count, 0);
+    free(revisions);
     inode_forget(inodes, open, 1);
     inode_forget(inodes, closed, 1);
 }

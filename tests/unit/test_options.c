@@ -58,6 +58,7 @@ static void defaults_are_those_of_the_help(void **state) {
     assert_null(options.staging_dir);
     assert_int_equal(options.max_file_size, (int64_t)64 << 30);
     assert_int_equal(options.trash_max, (int64_t)10 << 30);
+    assert_int_equal(options.grace_ms, 60000);
     assert_int_equal(options.revisions, REVISIONS_OWN);
 }
 
@@ -111,6 +112,9 @@ static void seconds_may_be_fractions(void **state) {
     (void)state;
     accept("timeout=2.5");
     assert_int_equal(options.timeout_ms, 2500);
+    accept("grace=3600");
+    assert_int_equal(options.grace_ms, 3600000);
+    refuse("grace=0", "grace");
     static const char *const wrong[] = {"timeout=0", "timeout=-1", "timeout=nan", "timeout=inf", "timeout=1e300",
                                         "timeout=", "timeout=5s"};
     for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++)

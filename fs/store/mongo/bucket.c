@@ -6,6 +6,7 @@
 #include "cache/base/check.h"
 #include "cache/base/cleanup.h"
 #include "fs/store/mongo/document.h"
+#include "fs/store/mongo/janitor.h"
 
 static const struct store_ops bucket_ops = {
     .lookup = bucket_lookup,
@@ -32,6 +33,7 @@ static const struct store_ops bucket_ops = {
     .remove = bucket_remove,
     .remove_directory = bucket_remove_directory,
     .rename = bucket_rename,
+    .keep = bucket_keep,
     .tidy = bucket_tidy,
 };
 
@@ -66,6 +68,7 @@ int bucket_new(struct connection *connection, struct uploaders *uploaders, const
 struct bucket *bucket_free(struct bucket *bucket) {
     if (!bucket)
         return NULL;
+    janitor_done(bucket);
     leases_done(bucket);
     intents_done(bucket);
     beliefs_done(&bucket->beliefs);

@@ -36,6 +36,8 @@ struct bucket {
     atomic_int_least64_t unions_refused_until_ms; /* the server cannot ask two collections at once */
     atomic_int_least64_t copies_refused_until_ms; /* the server cannot copy chunks */
     atomic_bool holes_refused;                    /* it takes no array in an array */
+    atomic_bool keep_refused;                     /* this user may not say what is open */
+    bool is_janitor;                              /* see tidy.c; used by the thread that tidies */
 };
 
 int bucket_new(struct connection *connection, struct uploaders *uploaders, const char *name,
@@ -73,6 +75,7 @@ int bucket_keep_directory(struct store *store, const char *path);
 int bucket_remove(struct store *store, const struct store_object *object);
 int bucket_remove_directory(struct store *store, const char *path);
 int bucket_rename(struct store *store, const struct store_rename *rename);
+int bucket_keep(struct store *store, struct revision *const *open, uint32_t count);
 int bucket_tidy(struct store *store, struct revision *const *open, uint32_t count);
 
 /* Appends {field: the value in {_id: value}}: equal to that value, even when it looks like an operator. */

@@ -139,24 +139,25 @@ int bucket_delete(struct bucket *bucket, const char *collection, const bson_t *f
 
 /* ---- the server's clock ---- */
 
+/* As if the answer took no time: so a put is never dated later than it is, and who puts after it is newer. That it may be
+ * dated earlier does no harm, since a put is lifted over what it replaces; a put by another client is not. */
 static int measure_clock(struct bucket *bucket) {
     bson_t *hello = BCON_NEW("isMaster", BCON_INT32(1)); /* `hello` is younger than the oldest servers */
     bson_t reply;
     bson_error_t error = {0};
     bson_iter_t iter;
-    int64_t asked = clock_now_ms();
     int result = connection_command(bucket->connection, hello, &reply, &error);
-    int64_t middle = asked + (clock_now_ms() - asked) / 2;
+    int64_t heard = clock_now_ms();
     if (result)
         result = connection_errno(&error, "hello");
     else if (!bson_iter_init_find(&iter, &reply, "localTime") || !BSON_ITER_HOLDS_DATE_TIME(&iter))
         result = (log_error("the server does not tell its time"), -EIO);
     else
-        atomic_store(&bucket->clock.offset_ms, bson_iter_date_time(&iter) - middle);
+        atomic_store(&bucket->clock.offset_ms, bson_iter_date_time(&iter) - heard);
     if (result == 0)
         atomic_store(&bucket->changing.ordered, reply_number(&reply, "maxWireVersion") >= WIRE_VERSION_8_0);
     if (result == 0)
-        atomic_store(&bucket->clock.until_ms, middle + TRUST_CLOCK_MS);
+        atomic_store(&bucket->clock.until_ms, heard + TRUST_CLOCK_MS);
     bson_destroy(&reply);
     bson_destroy(hello);
     return result;

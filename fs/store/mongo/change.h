@@ -19,7 +19,8 @@ int bucket_update(struct bucket *bucket, const char *collection, const bson_t *f
 int bucket_delete(struct bucket *bucket, const char *collection, const bson_t *filter, bool many,
                   int64_t *ret_deleted);
 
-/* Milliseconds since 1970 on the server's clock: measured every few minutes, carried on by the own steady clock. */
+/* Milliseconds since 1970 on the server's clock, late by what the network takes at most and never early: measured every
+ * few minutes, carried on by the own steady clock. */
 int bucket_now_ms(struct bucket *bucket, int64_t *ret_now_ms);
 
 /* Whether the bucket may be changed: -EROFS when it has a format this program does not know, said in the log. Makes

@@ -18,5 +18,7 @@ struct round {
 int janitor_empty_trash(const struct round *round);
 /* Deletes the chunks of puts that died. */
 int janitor_end_intents(const struct round *round);
+/* Gives the lease back, if this mount has it, so that others need not wait for it to expire. */
+void janitor_done(struct bucket *bucket);
 
 #endif

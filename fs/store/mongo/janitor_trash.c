@@ -19,6 +19,7 @@ struct record {
 
 struct records {
     const struct round *round;
+    bool early; /* only those that nobody has open, by all that is known */
     struct record list[AT_ONCE];
     uint32_t count, seen;
 };
@@ -38,11 +39,23 @@ static int64_t number_in(const bson_t *document, const char *field) {
     return value;
 }
 
+static int64_t date_in(const bson_t *document, const char *field) {
+    bson_iter_t iter;
+    return bson_iter_init_find(&iter, document, field) && BSON_ITER_HOLDS_DATE_TIME(&iter) ? bson_iter_date_time(&iter)
+                                                                                            : INT64_MIN;
+}
+
+/* Others say that they have it open, or had no time to. */
+static bool may_be_in_use(const struct round *round, const bson_t *document) {
+    return date_in(document, "kept") >= round->now_ms ||
+           date_in(document, "retired") >= round->now_ms - RETIRE_LEAST_MS;
+}
+
 static int take_record(void *context, const bson_t *document) {
     struct records *records = context;
     bson_iter_t iter;
     records->seen++;
-    if (!bson_iter_init_find(&iter, document, "_id"))
+    if (!bson_iter_init_find(&iter, document, "_id") || (records->early && may_be_in_use(records->round, document)))
         return 0;
     bson_t *id = bson_new();
     document_append(id, "_id", &iter);
@@ -67,7 +80,8 @@ static int find_records(struct records *records, int64_t before) {
     bson_t *filter = BCON_NEW("due", "{", "$lt", BCON_DATE_TIME(before), "}");
     bson_t *options = BCON_NEW("sort", "{", "due", BCON_INT32(1), "}", "limit",
                                BCON_INT64(AT_ONCE + (int64_t)records->round->open_count), "projection", "{",
-                               "document.length", BCON_INT32(1), "document.chunkSize", BCON_INT32(1), "}");
+                               "document.length", BCON_INT32(1), "document.chunkSize", BCON_INT32(1), "retired",
+                               BCON_INT32(1), "kept", BCON_INT32(1), "}");
     records->seen = 0;
     int result = bucket_find(bucket, bucket->trash, filter, options, take_record, records);
     bson_destroy(options);
@@ -111,7 +125,7 @@ static int delete_records(const struct round *round, const struct records *recor
 static int delete_before(const struct round *round, int64_t before, int64_t excess) {
     int result = 0;
     for (bool more = true; result == 0 && more && excess > 0;) {
-        struct records records = {.round = round};
+        struct records records = {.round = round, .early = before > round->now_ms};
         result = find_records(&records, before);
         more = records.count == AT_ONCE;
         if (result == 0)

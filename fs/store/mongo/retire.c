@@ -9,6 +9,11 @@
 
 enum { CHUNKS_AT_ONCE = 2048 };
 
+int64_t retire_due_ms(const struct bucket *bucket, int64_t now_ms) {
+    int64_t grace = bucket->policy.grace_ms;
+    return now_ms + (grace > RETIRE_LEAST_MS ? grace : RETIRE_LEAST_MS);
+}
+
 static int delete_range(struct bucket *bucket, const bson_t *id, int64_t first, int64_t until) {
     bson_t filter = BSON_INITIALIZER, range;
     bucket_match_id(&filter, "files_id", id);
@@ -101,10 +106,10 @@ static int make_record(struct bucket *bucket, const bson_t *files_document, cons
     int result = bucket_now_ms(bucket, &now);
     if (result)
         return result;
-    *ret_due = now + RETIRE_GRACE_MS;
+    *ret_due = retire_due_ms(bucket, now);
     bool made = bson_iter_init_find(&value, id, "_id") && document_append(record, "_id", &value) &&
                 BSON_APPEND_DOCUMENT(record, "document", files_document) &&
-                BSON_APPEND_DATE_TIME(record, "due", *ret_due);
+                BSON_APPEND_DATE_TIME(record, "retired", now) && BSON_APPEND_DATE_TIME(record, "due", *ret_due);
     return made ? 0 : -ENOSPC;
 }
 

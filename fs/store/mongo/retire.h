@@ -1,7 +1,13 @@
 /* Retired revisions: what a change replaced or removed leaves the file collections at once, its chunks later.
  *
- * A revision that GridFS gave its _id (an ObjectId, made once) goes through <bucket>.gridmount.trash: {_id, document:
- * the whole files document, due: a date of the server's clock}, so that handles that are open on any host read on. Its
+ * A revision that GridFS gave its _id (an ObjectId, made once) goes through <bucket>.gridmount.trash, so that handles
+ * that are open on any host read on:
+ *
+ *     {_id, document: the whole files document, retired, due, kept: dates of the server's clock}
+ *
+ * Who retires it sets when it is due, by the grace of its own mount. Who has it open moves that on, by its own, every
+ * STORE_KEEP_SECONDS (keep.c), and `kept`, until when it is known to be in use. No mount knows how long a grace others
+ * want; so none is shorter than what they need to say that they have it open, and nobody ever moves a date back. Its
  * chunks are not listed there: as its _id never comes again, they are those that carry it as files_id while no files
  * document has that _id. A revision whose _id an application chose has no grace, since its owner may put again.
  *
@@ -11,8 +17,10 @@
 
 #include "fs/store/mongo/bucket.h"
 
-enum { RETIRE_GRACE_MS = 5 * 60 * 1000 };
+enum { RETIRE_LEAST_MS = 3 * STORE_KEEP_SECONDS * 1000 };
 
+/* When what is retired, or said to be open, now is due. */
+int64_t retire_due_ms(const struct bucket *bucket, int64_t now_ms);
 /* Takes a whole files document out of files: into the trash, or away with its chunks. 0 also when it had gone, or was
  * renamed meanwhile: then it stays (and the janitor drops its record). */
 int retire_document(struct bucket *bucket, const bson_t *files_document);

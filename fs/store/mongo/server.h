@@ -24,6 +24,7 @@ struct server_config {
     int trust_ms;         /* how long "this bucket has no ..." may be believed for names that are there */
     bool checksum;        /* puts record metadata.sha256; then nothing is copied on the server */
     enum server_revisions revisions;
+    int64_t grace_ms;     /* how long retired revisions stay for those who may have them open */
     int64_t trash_max;    /* bytes that retired revisions may take before the oldest go early; 0: any */
 };
 

@@ -1,15 +1,16 @@
-/* Housekeeping, about once a minute. Every mount keeps what it has open out of the trash's reach; one mount at a time,
- * by a lease ({_id: "janitor"} in intents), empties the trash and ends what dead mounts began. */
+/* Housekeeping, about once a minute: one mount at a time, by a lease ({_id: "janitor"} in intents) that it renews each
+ * time, empties the trash and ends what dead mounts began. Another goes on where it stopped when the lease has expired;
+ * that this may be in the middle of a long step of its own does no harm. */
 #include <errno.h>
 
 #include "cache/base/clock.h"
+#include "cache/base/log.h"
 #include "fs/store/mongo/change.h"
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/janitor.h"
 #include "fs/store/mongo/rename.h"
-#include "fs/store/mongo/retire.h"
 
-enum { LEASE_MS = 3 * 60 * 1000, ROUND_MS = 30 * 1000, OPEN_AT_ONCE = 500 };
+enum { LEASE_MS = 90 * 1000, ROUND_MS = 30 * 1000 };
 
 static int found_one(void *context, const bson_t *document) {
     (void)context;
@@ -23,38 +24,6 @@ static int has_any(struct bucket *bucket, const char *collection) {
     int result = bucket_find(bucket, collection, &everything, options, found_one, NULL);
     bson_destroy(options);
     bson_destroy(&everything);
-    return result;
-}
-
-/* ---- what is open here stays ---- */
-
-static int keep_some(const struct round *round, struct revision *const *open, uint32_t count) {
-    bson_t filter = BSON_INITIALIZER, among, ids, id;
-    bson_iter_t value;
-    bson_append_document_begin(&filter, "_id", -1, &among);
-    bson_append_array_begin(&among, "$in", -1, &ids);
-    for (uint32_t i = 0; i < count; i++) {
-        char text[16];
-        const char *index;
-        (void)bson_uint32_to_string(i, &index, text, sizeof text);
-        if (bson_init_static(&id, open[i]->id, open[i]->id_size) && bson_iter_init_find(&value, &id, "_id"))
-            document_append(&ids, index, &value);
-    }
-    bson_append_array_end(&among, &ids);
-    bson_append_document_end(&filter, &among);
-    bson_t *update = BCON_NEW("$max", "{", "due", BCON_DATE_TIME(round->now_ms + RETIRE_GRACE_MS), "}");
-    int result = bucket_update(round->bucket, round->bucket->trash, &filter, update, true, false, NULL);
-    bson_destroy(update);
-    bson_destroy(&filter);
-    return result;
-}
-
-static int keep_open(const struct round *round) {
-    int result = 0;
-    for (uint32_t i = 0; result == 0 && i < round->open_count; i += OPEN_AT_ONCE) {
-        uint32_t left = round->open_count - i;
-        result = keep_some(round, round->open + i, left < OPEN_AT_ONCE ? left : OPEN_AT_ONCE);
-    }
     return result;
 }
 
@@ -88,6 +57,15 @@ static int become_janitor(const struct round *round) {
     return result == -EEXIST ? 0 : result ? result : 1;
 }
 
+void janitor_done(struct bucket *bucket) {
+    if (!bucket->is_janitor || !connection_healthy(bucket->connection))
+        return;
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8("janitor"), "owner", BCON_OID(&bucket->puts.owner));
+    if (bucket_delete(bucket, bucket->intents, filter, false, NULL))
+        log_debug("the janitor's lease could not be given back; it will expire");
+    bson_destroy(filter);
+}
+
 int bucket_tidy(struct store *store, struct revision *const *open, uint32_t count) {
     struct bucket *bucket = (struct bucket *)store;
     struct round round = {.bucket = bucket, .open = open, .open_count = count};
@@ -96,10 +74,10 @@ int bucket_tidy(struct store *store, struct revision *const *open, uint32_t coun
     if (trash < 0 || intents < 0 || (!trash && !intents)) /* on an untouched bucket nothing is written */
         return trash < 0 ? trash : intents < 0 ? intents : 0;
     int result = bucket_now_ms(bucket, &round.now_ms);
-    if (result == 0 && trash)
-        result = keep_open(&round);
     if (result == 0)
         result = become_janitor(&round);
+    if (result >= 0)
+        bucket->is_janitor = result;
     if (result > 0) {
         result = janitor_empty_trash(&round);
         int ended = janitor_end_intents(&round);
