@@ -9,7 +9,7 @@
 #include "fs/store/mongo/presence.h"
 
 /* Another mount deletes its claim behind a creation: a name is busy only when it still is a moment later. */
-enum { TRIES = 4, MOMENT_MS = 25 };
+enum { TRIES = 4, MOMENT_MS = 25, NODE_TRIES = 10 };
 
 /* So long most creations take at most; what is left of the claim then is enough for any commit. */
 enum { LEASE_FRESH_MS = LEASE_LIFE_MS / 6 };
@@ -111,33 +111,14 @@ int lease_check(struct bucket *bucket, const struct store_lease *lease) {
     return result ? result : matched ? 0 : -EEXIST;
 }
 
-static int take_owner(void *context, const bson_t *document) {
-    bson_iter_t iter;
-    if (!bson_iter_init_find(&iter, document, "owner") || !BSON_ITER_HOLDS_OID(&iter))
-        return 0;
-    *(bson_oid_t *)context = *bson_iter_oid(&iter);
-    return 1;
-}
-
-static int is_claimed_now(struct bucket *bucket, const char *path) {
-    int64_t now;
-    bson_oid_t owner, ended;
-    int result = bucket_now_ms(bucket, &now);
-    if (result)
-        return result;
-    bson_t *filter = BCON_NEW("_id", BCON_UTF8(path), "until", "{", "$gte", BCON_DATE_TIME(now), "}");
-    bson_t *options = BCON_NEW("limit", BCON_INT64(1));
-    result = bucket_find(bucket, bucket->locks, filter, options, take_owner, &owner);
-    bson_destroy(options);
-    bson_destroy(filter);
-    return result > 0 && leases_ended_owner(bucket, path, &ended) && bson_oid_equal(&owner, &ended) ? 0 : result;
-}
-
-int lease_is_claimed(struct bucket *bucket, const char *path) {
-    int result = is_claimed_now(bucket, path);
-    for (int i = 1; result > 0 && i < TRIES; i++) {
-        wait_a_moment();
-        result = is_claimed_now(bucket, path);
+/* Who is refused here looks next at what is there, as makedirs() does: so another's node is waited for. */
+int lease_take_for_node(struct bucket *bucket, const char *path, struct store_lease **ret_lease) {
+    int result = -EEXIST;
+    for (int i = 0; result == -EEXIST && i < NODE_TRIES; i++) {
+        result = lease_take(bucket, path, ret_lease);
+        int there = result == -EEXIST ? presence_of_any(bucket, path) : 0;
+        if (there)
+            return there < 0 ? there : -EEXIST;
     }
     return result;
 }

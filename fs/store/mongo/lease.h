@@ -2,11 +2,10 @@
  *
  * Who creates what, and what excludes whom:
  *   a file       claims the name here, then looks for a node and a file of that name; its put is the publication
- *   a node       is inserted under its name, which excludes other nodes, then looks for a claim and a file, and goes
- *                again when there is one
- * Of a file and a node each is written before it looks for the other, so that one of both sees the other (both may, and
- * give up). A node needs no claim for that, which saves its two writes: it costs an insert and two questions. Clients
- * of GridFS know no claims and are not excluded.
+ *   a node       claims the name here, is inserted, looks whether the claim still holds, then for a file, and goes again
+ *                when there is one; nobody waits for its claim to be deleted
+ * One holds the claim at a time and finds what is there or makes what it came for: so of all who come at once one wins,
+ * whatever they make. Clients of GridFS know no claims and are not excluded.
  *
  * Claims that are held are renewed by a thread of the bucket, which also deletes those given up: nobody waits for that.
  * A claim that was given up but is still there is no obstacle in this mount, and for a moment one in others.
@@ -44,13 +43,13 @@ struct leases {
 
 /* Claims a name, whatever is there. -EEXIST: it is claimed. */
 int lease_take(struct bucket *bucket, const char *path, struct store_lease **ret_lease);
+/* Likewise for a node, which is made at once. -EEXIST: something is there, or a file is being made there for long. */
+int lease_take_for_node(struct bucket *bucket, const char *path, struct store_lease **ret_lease);
 /* Whether the claim still holds: 0, -EEXIST when it was lost, or another -errno. The server is asked unless it was
  * taken so short ago that no other host may take it over until long after the commit. */
 int lease_check(struct bucket *bucket, const struct store_lease *lease);
 /* Gives it up, to be deleted soon. Takes NULL, returns NULL. */
 struct store_lease *lease_end(struct bucket *bucket, struct store_lease *lease);
-/* 1 when another claims the name. */
-int lease_is_claimed(struct bucket *bucket, const char *path);
 
 /* ---- all of a bucket ---- */
 

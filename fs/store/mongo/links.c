@@ -228,18 +228,29 @@ static int read_file(struct bucket *bucket, const struct store_object *object, s
     return result;
 }
 
-/* Like all that becomes a node: inserted first, which excludes other nodes, then looked at. */
-static int publish(struct bucket *bucket, const char *path, const struct document_link *link) {
+/* Under the claim of its name, like all that becomes a node. */
+static int insert_alone(struct bucket *bucket, const char *path, const struct document_link *link,
+                        const struct store_lease *lease) {
     int result = links_insert(bucket, path, link);
     if (result)
         return result;
-    int taken = lease_is_claimed(bucket, path);
-    if (taken == 0 && (taken = links_is_alive(bucket, path, link->file)) >= 0)
-        taken = !taken;
-    if (taken == 0)
+    int failed = lease_check(bucket, lease);
+    if (failed == 0 && (failed = links_is_alive(bucket, path, link->file)) >= 0)
+        failed = failed ? 0 : -EEXIST; /* a file hides it */
+    if (failed == 0)
         return 0;
     result = links_delete(bucket, path, link);
-    return taken < 0 ? taken : result < 0 ? result : -EEXIST;
+    return failed != -EEXIST ? failed : result < 0 ? result : -EEXIST;
+}
+
+static int publish(struct bucket *bucket, const char *path, const struct document_link *link) {
+    struct store_lease *lease;
+    int result = lease_take_for_node(bucket, path, &lease);
+    if (result)
+        return result;
+    result = insert_alone(bucket, path, link, lease);
+    lease_end(bucket, lease);
+    return result;
 }
 
 static int link_file(struct bucket *bucket, const struct store_object *object, const char *path,

@@ -120,7 +120,20 @@ static void take_back(struct bucket *bucket, const bson_t *document) {
     bson_destroy(&filter);
 }
 
-/* See lease.h: what is written first, and looks then. */
+/* Under the claim of its name. */
+static int insert_alone(struct bucket *bucket, const char *path, const bson_t *document,
+                        const struct store_lease *lease) {
+    int result = nodes_insert(bucket, document);
+    if (result)
+        return result;
+    result = lease_check(bucket, lease);
+    if (result == 0)
+        result = presence_of_file(bucket, path);
+    if (result)
+        take_back(bucket, document);
+    return result > 0 ? -EEXIST : result;
+}
+
 int bucket_make(struct store *store, const char *path, const struct store_entry *node) {
     struct bucket *bucket = (struct bucket *)store;
     bson_t *document;
@@ -129,16 +142,13 @@ int bucket_make(struct store *store, const char *path, const struct store_entry 
         result = node_document(path, node, &document);
     if (result)
         return result;
-    result = nodes_insert(bucket, document);
-    if (result == 0) {
-        result = lease_is_claimed(bucket, path);
-        if (result == 0)
-            result = presence_of_file(bucket, path);
-        if (result)
-            take_back(bucket, document);
-    }
+    struct store_lease *lease = NULL;
+    result = lease_take_for_node(bucket, path, &lease);
+    if (result == 0)
+        result = insert_alone(bucket, path, document, lease);
+    lease_end(bucket, lease);
     bson_destroy(document);
-    return result > 0 ? -EEXIST : result;
+    return result;
 }
 
 int bucket_keep_directory(struct store *store, const char *path) {
