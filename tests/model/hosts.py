@@ -32,6 +32,15 @@ class Calls(operations.Calls):
         with open(self.at(path), "xb") as file:
             file.write(data)
 
+    def replace(self, path, data):
+        """As programs do that want the old content or the new, and nothing between."""
+        temporary = path + b".%d" % os.getpid()
+        self.put(temporary, data)
+        os.rename(self.at(temporary), self.at(path))
+
+    def pwrite_bytes(self, slot, data, offset):
+        assert os.pwrite(self.files[slot], data, offset) == len(data)
+
     def get(self, path):
         with open(self.at(path), "rb") as file:
             return file.read()
@@ -71,9 +80,7 @@ class Host(operations.Process):
         told(self("rename", os.fsencode(name), os.fsencode(new_name), 0))
 
     def replace(self, name, data):
-        """As programs do that want the old content or the new, and nothing between."""
-        self.put(name + ".tmp", data)
-        self.rename(name + ".tmp", name)
+        told(self("replace", os.fsencode(name), data))
 
     def names(self, folder=""):
         return {os.fsdecode(name) for name in told(self("listdir", os.fsencode(folder)))}

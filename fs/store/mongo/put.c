@@ -337,12 +337,28 @@ static int store_small(struct putting *putting, struct revision **ret_revision) 
 
 /* ---- what it replaces ---- */
 
-/* Moves the new revision behind a date that would win, and to the spelling its name has. */
+/* Moves the new revision behind a date that would win, and to the spelling its name has. 1; 0 when it is not there any
+ * more as it was inserted: another put came after it, or it was renamed. */
+static int move(struct putting *putting, int64_t date, const char *spelling) {
+    int64_t matched = 0;
+    bson_t *filter = BCON_NEW("_id", BCON_OID(&putting->id), "filename", BCON_UTF8(putting->filename));
+    bson_t *update = BCON_NEW("$set", "{", "uploadDate", BCON_DATE_TIME(date), "filename",
+                              BCON_UTF8(spelling ? spelling : putting->filename), "}");
+    int result = bucket_update(putting->bucket, putting->bucket->files, filter, update, false, false, &matched);
+    bson_destroy(update);
+    bson_destroy(filter);
+    return result ? result : matched > 0;
+}
+
+/* 1 when it was moved, 0 when that was not needed or not possible any more. */
 static int settle(struct putting *putting, const struct others *others, struct revision **revision) {
     int64_t date = others_date_needed(others);
     const char *spelling = others_spelling(others);
     if (date == putting->parts.date_ms && !spelling)
         return 0;
+    int result = move(putting, date, spelling);
+    if (result <= 0)
+        return result;
     if (spelling) {
         char *filename = strdup(spelling);
         if (!filename)
@@ -353,21 +369,15 @@ static int settle(struct putting *putting, const struct others *others, struct r
         putting->parts.filename_size = strlen(filename);
     }
     putting->parts.date_ms = date;
-    bson_t *filter = BCON_NEW("_id", BCON_OID(&putting->id)), document = BSON_INITIALIZER;
-    bson_t *update = BCON_NEW("$set", "{", "uploadDate", BCON_DATE_TIME(date), "filename",
-                              BCON_UTF8(putting->filename), "}");
-    int result = bucket_update(putting->bucket, putting->bucket->files, filter, update, false, false, NULL);
-    struct revision *lifted = NULL;
-    if (result == 0)
-        result = document_as_revision(putting, &document, &lifted);
-    if (result == 0) {
-        revision_unref(*revision);
-        *revision = lifted;
-    }
+    struct revision *moved = NULL;
+    bson_t document = BSON_INITIALIZER;
+    result = document_as_revision(putting, &document, &moved);
     bson_destroy(&document);
-    bson_destroy(update);
-    bson_destroy(filter);
-    return result;
+    if (result)
+        return result;
+    revision_unref(*revision);
+    *revision = moved;
+    return 1;
 }
 
 static void replace_others(struct putting *putting, struct revision **revision) {
@@ -377,11 +387,11 @@ static void replace_others(struct putting *putting, struct revision **revision) 
     int result = filename ? others_find(putting->bucket, inserted, filename, putting->put->base, &others) : -ENOMEM;
     if (result == 0)
         result = settle(putting, others, revision);
-    if (result)
+    if (result < 0)
         log_warning("'%s' in bucket %s is stored; whether another revision is newer could not be settled: %s",
                     putting->filename, putting->bucket->store.bucket, strerror(-result));
     if (others)
-        others_retire(putting->bucket, others);
+        others_retire(putting->bucket, others, result > 0);
 }
 
 /* ---- the whole ---- */

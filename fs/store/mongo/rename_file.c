@@ -49,24 +49,22 @@ static int is_same_file(const struct renaming *renaming) {
 
 /* ---- the newest ---- */
 
-/* The date with which it is newer than what it replaces; its own, if that is. */
-static int64_t date_needed(const struct renaming *renaming) {
-    const struct revision *own = renaming->own->revision;
-    if (!renaming->replaced || document_is_newer(own, renaming->replaced->revision))
+/* The date with which it is newer than another; its own, if that is. */
+static int64_t date_over(const struct revision *own, const struct revision *other) {
+    if (!other || document_is_newer(own, other))
         return own->date_ms;
-    int64_t date = renaming->replaced->revision->date_ms;
-    return date == INT64_MIN ? 0 : date == INT64_MAX ? date : date + 1;
+    return other->date_ms == INT64_MIN ? 0 : other->date_ms == INT64_MAX ? INT64_MAX : other->date_ms + 1;
 }
 
 /* 1; 0 when the revision is not there any more as it was seen. */
-static int move_newest(const struct renaming *renaming) {
-    const struct revision *own = renaming->own->revision;
-    int64_t date = date_needed(renaming), matched = 0;
+static int move(const struct renaming *renaming, const struct found_revision *each, int64_t date) {
+    const struct revision *own = each->revision;
+    int64_t matched = 0;
     bson_t id, filter = BSON_INITIALIZER;
     if (!bson_init_static(&id, own->id, own->id_size))
         return -EIO;
     bucket_match_id(&filter, "_id", &id);
-    BSON_APPEND_UTF8(&filter, "filename", renaming->own->filename);
+    BSON_APPEND_UTF8(&filter, "filename", each->filename);
     bson_t *update, *set = BCON_NEW("filename", BCON_UTF8(renaming->to));
     int result;
     if (date == own->date_ms) {
@@ -82,6 +80,11 @@ static int move_newest(const struct renaming *renaming) {
     bson_destroy(set);
     bson_destroy(&filter);
     return result ? result : matched > 0;
+}
+
+static int move_newest(const struct renaming *renaming) {
+    const struct revision *replaced = renaming->replaced ? renaming->replaced->revision : NULL;
+    return move(renaming, renaming->own, date_over(renaming->own->revision, replaced));
 }
 
 /* ---- what follows ---- */
@@ -106,29 +109,57 @@ static int move_older(const struct renaming *renaming) {
     return result;
 }
 
-static bool is_retired(const struct renaming *renaming, const struct found_revision *each) {
+static bool is_retired(const struct renaming *renaming, const struct revision *each) {
     switch (renaming->bucket->policy.revisions) {
     case SERVER_REVISIONS_OWN:
-        return each->revision->posix == POSIX_OWN;
+        return each->posix == POSIX_OWN;
     case SERVER_REVISIONS_REPLACE:
-        return each->revision->posix == POSIX_OWN || each == renaming->replaced;
+        return each->posix == POSIX_OWN || same_id(each, renaming->replaced->revision);
     case SERVER_REVISIONS_KEEP:
         break;
     }
     return false;
 }
 
-/* The rename is made by now: what stays is an older revision. */
-static void retire_replaced(const struct renaming *renaming) {
-    const struct revisions *found = renaming->found;
+static const struct found_revision *find_own(const struct renaming *renaming, const struct revisions *found) {
+    for (uint32_t i = 0; i < found->count; i++)
+        if (same_id(found->list[i].revision, renaming->own->revision))
+            return &found->list[i];
+    return NULL;
+}
+
+static int retire_all(const struct renaming *renaming, const struct revisions *found,
+                      const struct found_revision *own, bool lifted) {
     int result = 0;
     for (uint32_t i = found->count; result == 0 && i-- > 0;) {
-        if (!found->list[i].of_other || !is_retired(renaming, &found->list[i]))
+        const struct revision *each = found->list[i].revision;
+        bool beaten = lifted || document_is_newer(own->revision, each);
+        if (&found->list[i] == own || !beaten || !is_retired(renaming, each))
             continue;
         result = retire_document(renaming->bucket, found->list[i].document);
         if (result == 0)
             stats_add(STAT_revisions_retired, 1);
     }
+    return result;
+}
+
+/* Looks once more, since others may have put or renamed onto the name too: as after a put (supersede.h), who comes to
+ * it and then looks is newer than all it finds. */
+static int settle(const struct renaming *renaming) {
+    cleanup_with(revisions_free) struct revisions *found = NULL;
+    int result = revisions_find(renaming->bucket, renaming->to, NULL, REVISIONS_NEWEST, &found);
+    const struct found_revision *own = result ? NULL : find_own(renaming, found);
+    if (!own) /* renamed on, or removed */
+        return result;
+    int64_t date = date_over(own->revision, revisions_newest(found, false)->revision);
+    bool first = revisions_newest(found, false) == own;
+    result = first ? 0 : move(renaming, own, date);
+    return result < 0 ? result : retire_all(renaming, found, own, result > 0);
+}
+
+/* The rename is made by now: what stays is an older revision. */
+static void retire_replaced(const struct renaming *renaming) {
+    int result = settle(renaming);
     if (result)
         log_warning("a revision of '%s' in bucket %s that was replaced stays: %s", renaming->to,
                     renaming->bucket->store.bucket, strerror(-result));
