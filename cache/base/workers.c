@@ -95,6 +95,69 @@ bool workers_submit(struct workers *workers, workers_task *task, void *argument)
     return accepted;
 }
 
+/* ---- work that is shared ---- */
+
+struct shared {
+    workers_piece *piece;
+    void *context; /* of the caller, who leaves when all is done */
+    unsigned count;
+    struct lock lock; /* guards what follows */
+    struct condition changed;
+    unsigned next;       /* the first piece that nobody has begun */
+    unsigned done;       /* pieces */
+    unsigned references; /* the caller's, and one of each task that was submitted */
+};
+
+static void do_pieces(struct shared *shared) {
+    lock_acquire(&shared->lock);
+    while (shared->next < shared->count) {
+        unsigned number = shared->next++;
+        lock_release(&shared->lock);
+        shared->piece(shared->context, number);
+        lock_acquire(&shared->lock);
+        shared->done++;
+    }
+    condition_broadcast(&shared->changed);
+    lock_release(&shared->lock);
+}
+
+static void leave(struct shared *shared) {
+    lock_acquire(&shared->lock);
+    bool last = --shared->references == 0;
+    lock_release(&shared->lock);
+    if (!last)
+        return;
+    condition_done(&shared->changed);
+    lock_done(&shared->lock);
+    free(shared);
+}
+
+static void help(void *argument) {
+    do_pieces(argument);
+    leave(argument);
+}
+
+void workers_share(struct workers *workers, unsigned count, workers_piece *piece, void *context) {
+    struct shared *shared = count > 1 ? malloc(sizeof *shared) : NULL;
+    if (!shared) {
+        for (unsigned number = 0; number < count; number++)
+            piece(context, number);
+        return;
+    }
+    *shared = (struct shared){.piece = piece, .context = context, .count = count, .references = count};
+    lock_init(&shared->lock, LOCK_SHARED);
+    condition_init(&shared->changed);
+    for (unsigned helpers = 1; helpers < count; helpers++)
+        if (!workers_submit(workers, help, shared))
+            leave(shared);
+    do_pieces(shared);
+    lock_acquire(&shared->lock);
+    while (shared->done < count)
+        condition_wait(&shared->changed, &shared->lock);
+    lock_release(&shared->lock);
+    leave(shared);
+}
+
 void workers_check(struct workers *workers) {
     lock_acquire(&workers->lock);
     CHECK(workers->queued <= workers->capacity);

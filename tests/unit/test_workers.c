@@ -113,6 +113,61 @@ static void null_can_be_freed(void **state) {
     assert_null(workers_free(NULL));
 }
 
+static atomic_int times[20];
+
+static void note_piece(void *context, unsigned number) {
+    if (context)
+        gate_pass(context);
+    atomic_fetch_add(&times[number], 1);
+}
+
+static void expect_each_once(unsigned count) {
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(atomic_exchange(&times[i], 0), 1);
+}
+
+static void shared_work_is_done_once_when_the_call_returns(void **state) {
+    (void)state;
+    struct workers *workers = workers_new(3, 100);
+    for (unsigned count = 0; count <= 20; count++) {
+        workers_share(workers, count, note_piece, NULL);
+        expect_each_once(count);
+    }
+    workers_free(workers);
+}
+
+static void *share_four(void *workers) {
+    workers_share(workers, 4, note_piece, &gate);
+    return NULL;
+}
+
+static void shared_work_is_done_side_by_side(void **state) {
+    (void)state;
+    struct workers *workers = workers_new(3, 100);
+    pthread_t thread;
+    gate_shut(&gate);
+    assert_int_equal(pthread_create(&thread, NULL, share_four, workers), 0);
+    gate_await(&gate, 4);
+    gate_open(&gate);
+    pthread_join(thread, NULL);
+    expect_each_once(4);
+    workers_free(workers);
+}
+
+static void shared_work_does_not_wait_for_threads_that_are_busy(void **state) {
+    (void)state;
+    struct workers *workers = workers_new(1, 2);
+    gate_shut(&gate);
+    assert_true(workers_submit(workers, count, NULL));
+    gate_await(&gate, 1);
+    for (int round = 0; round < 3; round++) { /* the queue fills with what finds nothing left to do */
+        workers_share(workers, 20, note_piece, NULL);
+        expect_each_once(20);
+    }
+    gate_open(&gate);
+    workers_free(workers);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(all_that_was_accepted_has_run_before_the_pool_is_freed, set_up, tear_down),
@@ -121,6 +176,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(as_many_tasks_run_at_once_as_there_are_threads, set_up, tear_down),
         cmocka_unit_test(signals_are_left_to_the_main_thread),
         cmocka_unit_test(null_can_be_freed),
+        cmocka_unit_test_setup_teardown(shared_work_is_done_once_when_the_call_returns, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(shared_work_is_done_side_by_side, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(shared_work_does_not_wait_for_threads_that_are_busy, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("workers", tests, NULL, NULL);
 }
