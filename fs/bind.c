@@ -19,13 +19,14 @@
 #include "fs/trim.h"
 #include "fs/vfs/vfs.h"
 
-enum { FETCHERS = 2, FETCHES_QUEUED = 32 };
+enum { FETCHERS = 2, FETCHES_QUEUED = 32, LISTERS = 2, LISTS_QUEUED = 32 };
 
 struct mount {
     const struct options *options;
     struct budget budget;
     struct server *server;
     struct workers *fetchers; /* of readahead */
+    struct workers *listers;  /* of directories, likewise */
     struct workers *chores;   /* one thread: what may take long and nobody waits for */
     struct chunks *chunks;
     struct staging_folder folder;
@@ -164,15 +165,17 @@ static int open_layers(struct mount *mount, char **ret_error) {
     if (result)
         return result;
     mount->fetchers = workers_new(FETCHERS, FETCHES_QUEUED);
+    mount->listers = workers_new(LISTERS, LISTS_QUEUED);
     mount->chores = workers_new(1, 8);
     if (mount->fetchers)
         mount->chunks = chunks_new(&mount->budget, &source, mount->fetchers);
-    if (!mount->chores || !mount->chunks)
+    if (!mount->chores || !mount->listers || !mount->chunks)
         return -ENOMEM;
     struct vfs_config config = {
         .server = mount->server,
         .bucket = options->bucket,
         .chunks = mount->chunks,
+        .listers = mount->listers,
         .staging = mount->staging,
         .max_file_size = options->max_file_size,
         .uid = (uid_t)options->uid,
@@ -299,6 +302,7 @@ struct mount *mount_close(struct mount *mount) {
     vfs_free(mount->vfs); /* publishes what is left, which may need to read */
     if (mount->chunks)
         chunks_stop(mount->chunks);
+    workers_free(mount->listers);
     workers_free(mount->fetchers);
     chunks_free(mount->chunks);
     staging_free(mount->staging);

@@ -5,13 +5,15 @@
 
 #include "cache/base/check.h"
 #include "cache/base/cleanup.h"
+#include "fs/vfs/list_ahead.h"
 
 enum { WINDOW = 2048 }; /* entries; the kernel asks again for what did not fit into its buffer */
 
 struct directory {
     struct store *store; /* NULL: of fixed names */
+    struct workers *workers;
     char *path;
-    struct store_list *list; /* running, or NULL */
+    struct list_ahead *list; /* running, or NULL */
     uint64_t next;           /* the position of what the list gives next */
     bool ended;              /* the list ended at `next` */
 
@@ -25,11 +27,12 @@ struct directory {
     struct store_item window[WINDOW];
 };
 
-struct directory *directory_new(struct store *store, const char *path) {
+struct directory *directory_new(struct store *store, const char *path, struct workers *workers) {
     struct directory *directory = calloc(1, sizeof *directory);
     if (!directory)
         return NULL;
     directory->store = store;
+    directory->workers = workers;
     directory->path = strdup(path);
     return directory->path ? directory : directory_free(directory);
 }
@@ -44,9 +47,7 @@ static void clear_window(struct directory *directory, unsigned keep) {
 }
 
 static void close_list(struct directory *directory) {
-    if (directory->list)
-        directory->store->ops->list_close(directory->list);
-    directory->list = NULL;
+    directory->list = list_ahead_free(directory->list);
 }
 
 struct directory *directory_free(struct directory *directory) {
@@ -158,12 +159,12 @@ static int place(struct directory *directory, struct store_item *item) {
 static int advance(struct directory *directory) {
     if (!directory->list) {
         const char *after = directory->next ? key_at(directory, directory->next - 1) : NULL;
-        int result = directory->store->ops->list_open(directory->store, directory->path, after, &directory->list);
-        if (result)
-            return result;
+        directory->list = list_ahead_new(directory->workers, directory->store, directory->path, after);
+        if (!directory->list)
+            return -ENOMEM;
     }
     struct store_item item;
-    int result = directory->store->ops->list_next(directory->list, &item);
+    int result = list_ahead_next(directory->list, &item);
     if (result > 0)
         return place(directory, &item);
     close_list(directory);

@@ -5,17 +5,19 @@
  * from there and matched with the keys. A name that appears behind a position already passed is not shown.
  *
  * Threads: one at a time (the kernel serialises reads of one directory handle).
- * Memory: the keys given out, and a window of entries around the position.
+ * Memory: the keys given out, a window of entries around the position, and what was read ahead of it (ahead.h).
  * Errors: those of the store; a later call goes on from where it was. */
 #ifndef FS_VFS_DIRECTORY_H
 #define FS_VFS_DIRECTORY_H
 
+#include "cache/base/workers.h"
 #include "fs/store/store.h"
 
 struct directory;
 
-/* The entries of `path` in a bucket. Asks nothing yet. `path` is copied. NULL without memory. */
-struct directory *directory_new(struct store *store, const char *path);
+/* The entries of `path` in a bucket. Asks nothing yet. `path` is copied. `workers` read ahead; NULL: none do. NULL without
+ * memory. */
+struct directory *directory_new(struct store *store, const char *path, struct workers *workers);
 /* A directory of fixed entries, by their keys ("name", or "name/" for directories); takes over the NULL-terminated list
  * (server_free_names()). */
 struct directory *directory_of_names(char **keys);

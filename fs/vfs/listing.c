@@ -22,7 +22,7 @@ int vfs_open_directory(struct vfs *vfs, struct inode *inode, struct handle **ret
     if (own)
         handle.directory = directory_of_names(names);
     else if (path)
-        handle.directory = directory_new(inode_store(inode), path);
+        handle.directory = directory_new(inode_store(inode), path, vfs->config.listers);
     return handle.directory ? vfs_keep_handle(vfs, &handle, ret_handle) : -ENOMEM;
 }
 

@@ -25,6 +25,7 @@ struct vfs_config {
     struct server *server;
     const char *bucket; /* "*": all, each a top directory */
     struct chunks *chunks;
+    struct workers *listers; /* read directories ahead; NULL: none do. They end before the server does */
     struct staging *staging; /* NULL: read-only, every change is -EROFS */
     int64_t max_file_size;   /* bytes; -EFBIG beyond */
     uid_t uid;

@@ -7,6 +7,28 @@
 #include "tests/fake/memory_store.h"
 #include "tests/unit/unit.h"
 
+static struct workers *workers; /* NULL: nothing is read ahead */
+
+static int start_workers(void **state) {
+    (void)state;
+    workers = workers_new(2, 8);
+    return workers ? 0 : -1;
+}
+
+/* They end before the store does, as in a mount. */
+static void stop_reading_ahead(void) {
+    if (workers) {
+        workers_free(workers);
+        workers = workers_new(2, 8);
+    }
+}
+
+static int stop_workers(void **state) {
+    (void)state;
+    workers = workers_free(workers);
+    return 0;
+}
+
 /* A bucket behind a faulty store, and one of its directories open. */
 struct bench {
     struct memory_store *memory;
@@ -18,12 +40,13 @@ static struct bench *bench_new(const char *path) {
     struct bench *bench = calloc(1, sizeof *bench);
     bench->memory = memory_store_new("fs");
     faulty_store_init(&bench->faulty, memory_store_store(bench->memory));
-    bench->directory = directory_new(&bench->faulty.store, path);
+    bench->directory = directory_new(&bench->faulty.store, path, workers);
     return bench;
 }
 
 static void bench_done(struct bench *bench) {
     directory_free(bench->directory);
+    stop_reading_ahead();
     faulty_store_done(&bench->faulty);
     memory_store_free(bench->memory);
     free(bench);
@@ -338,6 +361,7 @@ static void a_position_means_one_name_whatever_happens(void **state) {
     struct bench *bench = bench_new("");
     static bool there[NAMES];
     static int name_at[NAMES + 1];
+    memset(there, 0, sizeof there);
     for (unsigned i = 1; i < NAMES; i += 2)
         turn(bench, there, i);
     uint64_t position = 0, given = 0; /* positions below `given` were given out: name_at[] */
@@ -377,18 +401,22 @@ int main(void) {
         cmocka_unit_test(an_empty_directory_ends_at_once),
         cmocka_unit_test(an_entry_has_its_kind_and_revision),
         cmocka_unit_test(asking_for_a_position_again_asks_nobody),
-        cmocka_unit_test(a_seek_back_beyond_the_window_finds_the_same_entries),
-        cmocka_unit_test(all_that_stays_is_listed_once_while_each_is_deleted_behind_the_reader),
-        cmocka_unit_test(positions_stay_when_names_before_them_are_deleted),
-        cmocka_unit_test(more_deletions_than_the_window_holds_are_skipped),
         cmocka_unit_test(a_name_that_appears_behind_the_reader_is_not_shown_one_ahead_is),
         cmocka_unit_test(an_error_in_mid_list_is_told_and_the_next_call_goes_on),
         cmocka_unit_test(an_error_while_seeking_back_loses_no_position),
         cmocka_unit_test(a_file_shadowed_by_a_directory_is_listed_once),
+        cmocka_unit_test(a_directory_of_fixed_names_has_no_store),
+    };
+    const struct CMUnitTest either_way[] = {
+        cmocka_unit_test(a_seek_back_beyond_the_window_finds_the_same_entries),
+        cmocka_unit_test(all_that_stays_is_listed_once_while_each_is_deleted_behind_the_reader),
+        cmocka_unit_test(positions_stay_when_names_before_them_are_deleted),
+        cmocka_unit_test(more_deletions_than_the_window_holds_are_skipped),
         cmocka_unit_test(rewinding_shows_what_is_there_now),
         cmocka_unit_test(a_position_that_was_never_given_out_is_the_end),
-        cmocka_unit_test(a_directory_of_fixed_names_has_no_store),
         cmocka_unit_test(a_position_means_one_name_whatever_happens),
     };
-    return cmocka_run_group_tests_name("directory", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("directory", tests, NULL, NULL) +
+           cmocka_run_group_tests_name("directory, as asked for", either_way, NULL, NULL) +
+           cmocka_run_group_tests_name("directory, read ahead", either_way, start_workers, stop_workers);
 }
