@@ -5,7 +5,7 @@
  * from there and matched with the keys. A name that appears behind a position already passed is not shown.
  *
  * Threads: one at a time (the kernel serialises reads of one directory handle).
- * Memory: the keys given out, a window of entries around the position, and what was read ahead of it (ahead.h).
+ * Memory: the keys given out, a window of entries around the position, and what was read ahead of it (list_ahead.h).
  * Errors: those of the store; a later call goes on from where it was. */
 #ifndef FS_VFS_DIRECTORY_H
 #define FS_VFS_DIRECTORY_H

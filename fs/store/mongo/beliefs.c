@@ -36,9 +36,23 @@ static bool has_name(struct bucket *bucket, const char *collection, const char *
     return found != 0;
 }
 
+struct spellings {
+    struct bucket *bucket;
+    bool there[2];
+};
+
+static void ask_spelling(void *context, unsigned number) {
+    static const char *const ranges[][2] = {{"/", "0"}, {"./", ".0"}};
+    struct spellings *spellings = context;
+    struct bucket *bucket = spellings->bucket;
+    spellings->there[number] = has_name(bucket, bucket->files, "filename", ranges[number][0], ranges[number][1]);
+}
+
+/* Two questions: not every server has its index serve an $or. */
 static bool has_spellings(struct bucket *bucket) {
-    return has_name(bucket, bucket->files, "filename", "/", "0") ||
-           has_name(bucket, bucket->files, "filename", "./", ".0");
+    struct spellings spellings = {.bucket = bucket};
+    connection_share(bucket->connection, 2, ask_spelling, &spellings);
+    return spellings.there[0] || spellings.there[1];
 }
 
 /* In the root the document "" is only the format. */
@@ -118,9 +132,20 @@ static void believe(struct beliefs *beliefs, char *directory, struct belief beli
     free(before);
 }
 
-bool bucket_may_have_nodes(struct bucket *bucket, const char *path) {
+static char *directory_of(const char *path) {
     const char *slash = strrchr(path, '/');
-    cleanup_free char *directory = strndup(path, slash ? (size_t)(slash - path) : 0);
+    return strndup(path, slash ? (size_t)(slash - path) : 0);
+}
+
+bool bucket_believes_of_nodes(struct bucket *bucket, const char *path) {
+    cleanup_free char *directory = directory_of(path);
+    uint64_t noted;
+    return !directory || bucket->policy.trust_ms <= 0 ||
+           clock_now_ms() < known_of(&bucket->beliefs, directory, &noted).until_ms;
+}
+
+bool bucket_may_have_nodes(struct bucket *bucket, const char *path) {
+    cleanup_free char *directory = directory_of(path);
     if (!directory || bucket->policy.trust_ms <= 0) /* then the name itself is asked for at once */
         return true;
     uint64_t noted;

@@ -10,10 +10,16 @@
 #include "cache/base/stats.h"
 #include "fs/store/mongo/complaint.h"
 
-enum { POOL_SIZE = 64, AT_ONCE_MOST = 100 }; /* documents: a first batch has them */
+enum {
+    POOL_SIZE = 64,
+    AT_ONCE_MOST = 100, /* documents: a first batch has them */
+    ASKERS = 3,
+    ASKED = 64,
+};
 
 struct connection {
     mongoc_client_pool_t *pool;
+    struct workers *askers; /* of questions that are asked side by side */
     char *address;
     char *database;
     atomic_int pins;
@@ -130,6 +136,9 @@ static int open_pool(struct connection *connection, mongoc_uri_t *uri, const str
         *ret_error = complaint_about(&error, connection->address);
         return -EIO;
     }
+    connection->askers = workers_new(ASKERS, ASKED);
+    if (!connection->askers)
+        return -ENOMEM;
     mongoc_client_pool_set_error_api(connection->pool, MONGOC_ERROR_API_VERSION_2);
     watch(connection);
     return check_answer(connection, config->bucket, ret_error);
@@ -160,6 +169,7 @@ int connection_new(const struct server_config *config, struct connection **ret_c
 struct connection *connection_free(struct connection *connection) {
     if (!connection)
         return NULL;
+    workers_free(connection->askers);
     CHECK(atomic_load(&connection->pins) == 0);
     if (connection->pool)
         mongoc_client_pool_destroy(connection->pool);
@@ -400,6 +410,10 @@ int connection_find_whole(struct connection *connection, const char *collection,
         CHECK(bson_steal(ret_reply, &reply));
     bson_destroy(question);
     return result;
+}
+
+void connection_share(struct connection *connection, unsigned count, workers_piece *piece, void *context) {
+    workers_share(connection->askers, count, piece, context);
 }
 
 int connection_command(struct connection *connection, const bson_t *command, bson_t *ret_reply,

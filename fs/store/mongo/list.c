@@ -53,19 +53,47 @@ void bucket_list_close(struct store_list *list) {
     free(list);
 }
 
+/* Scans that have to ask, each for itself. */
+struct asking {
+    struct scan *scans[SCANS];
+    int results[SCANS];
+    unsigned count;
+};
+
+static void ask(void *context, unsigned number) {
+    struct asking *asking = context;
+    struct scan_item *item;
+    asking->results[number] = scan_peek(asking->scans[number], &item);
+}
+
+/* Has the scans that must do so ask, side by side. */
+static int ask_all(struct store_list *list) {
+    struct asking asking = {0};
+    int result = 0;
+    for (unsigned i = 0; i < SCANS; i++)
+        if (scan_must_ask(list->scans[i]))
+            asking.scans[asking.count++] = list->scans[i];
+    if (asking.count)
+        connection_share(list->bucket->connection, asking.count, ask, &asking);
+    for (unsigned i = 0; i < asking.count; i++)
+        if (result >= 0 && asking.results[i] < 0)
+            result = asking.results[i];
+    return result;
+}
+
 /* The next items of all scans; *ret_key the least key among them, or NULL at the end. */
 static int peek_all(struct store_list *list, struct scan_item *items[SCANS], const char **ret_key) {
     const char *key = NULL;
-    for (unsigned i = 0; i < SCANS; i++) {
+    int result = ask_all(list);
+    for (unsigned i = 0; result >= 0 && i < SCANS; i++) {
         items[i] = NULL;
-        int result = scan_peek(list->scans[i], &items[i]);
-        if (result < 0)
-            return result;
+        result = scan_peek(list->scans[i], &items[i]);
         if (items[i] && (!key || strcmp(items[i]->key, key) < 0))
             key = items[i]->key;
     }
-    *ret_key = key;
-    return 0;
+    if (result >= 0)
+        *ret_key = key;
+    return result < 0 ? result : 0;
 }
 
 /* Directories win, then the newest file, then what else nodes hold. The loser's parts are freed. */

@@ -254,9 +254,14 @@ static int resolve_links(struct scan *scan) {
     return result;
 }
 
-/* Reads pages until an item can be given: the last one only when nothing of its name can follow. */
+/* An item can be given when another follows, or nothing more of its name can. */
+bool scan_must_ask(const struct scan *scan) {
+    return !scan->finished && scan->count - scan->first < 2;
+}
+
+/* Reads pages until an item can be given. */
 static int fill(struct scan *scan) {
-    while (!scan->finished && scan->count - scan->first < 2) {
+    while (scan_must_ask(scan)) {
         int result = scan->grouping ? scan_group_page(scan) : scan_walk_page(scan);
         if (result)
             return result;

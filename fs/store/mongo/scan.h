@@ -47,6 +47,8 @@ struct scan;
 /* From behind `after`, a key, or NULL. Asks nothing yet. */
 int scan_new(const struct scan_place *place, const char *after, struct scan **ret_scan);
 struct scan *scan_free(struct scan *scan);
+/* Whether scan_peek() would ask a question. */
+bool scan_must_ask(const struct scan *scan);
 /* 1 and the next item, lent until scan_advance(); 0 at the end; -errno. */
 int scan_peek(struct scan *scan, struct scan_item **ret_item);
 void scan_advance(struct scan *scan);
