@@ -137,13 +137,6 @@ static char *directory_of(const char *path) {
     return strndup(path, slash ? (size_t)(slash - path) : 0);
 }
 
-bool bucket_believes_of_nodes(struct bucket *bucket, const char *path) {
-    cleanup_free char *directory = directory_of(path);
-    uint64_t noted;
-    return !directory || bucket->policy.trust_ms <= 0 ||
-           clock_now_ms() < known_of(&bucket->beliefs, directory, &noted).until_ms;
-}
-
 bool bucket_may_have_nodes(struct bucket *bucket, const char *path) {
     cleanup_free char *directory = directory_of(path);
     if (!directory || bucket->policy.trust_ms <= 0) /* then the name itself is asked for at once */

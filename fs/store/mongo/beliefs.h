@@ -38,8 +38,6 @@ void beliefs_done(struct beliefs *beliefs);
 bool bucket_may_have_spellings(struct bucket *bucket);
 /* Whether nodes may hold anything in the directory that `path` is in. */
 bool bucket_may_have_nodes(struct bucket *bucket, const char *path);
-/* Whether that would be answered without a question to the server. */
-bool bucket_believes_of_nodes(struct bucket *bucket, const char *path);
 /* There is one. */
 void bucket_note_spelling(struct bucket *bucket);
 void bucket_note_node(struct bucket *bucket, const char *path);

@@ -15,6 +15,7 @@ struct looking {
     struct bucket *bucket;
     const char *path;
     size_t size;
+    bool sorted; /* as the header says; else in no order */
     bool whole; /* documents were asked for as they are */
     bool ended; /* what follows says no more */
     unsigned seen;
@@ -30,9 +31,14 @@ static int take_revision(struct looking *looking, const bson_t *document) {
     if (result)
         return result == -EINVAL ? 0 : result;
     if (looking->revisions++ == 0) {
-        found->unsure |= revision->date_ms == INT64_MIN; /* the server may order it above real dates */
+        found->unsure |= looking->sorted && revision->date_ms == INT64_MIN; /* a server may order it above real dates */
         found->revision = steal_ptr(&revision);
         looking->document = looking->whole ? bson_copy(document) : NULL;
+    } else if (!looking->sorted) {
+        if (document_is_newer(revision, found->revision)) {
+            revision_unref(found->revision);
+            found->revision = steal_ptr(&revision);
+        }
     } else if (revision->date_ms >= found->revision->date_ms) {
         found->unsure = true; /* a tie, which the _id decides */
     } else {
@@ -77,21 +83,40 @@ static int end_looking(struct looking *looking, int result, struct glance *ret_g
     return 0;
 }
 
-int glance_files(struct bucket *bucket, const char *path, struct glance *ret_glance) {
-    struct looking looking = {
-        .bucket = bucket, .path = path, .size = strlen(path), .whole = recents_whole(&bucket->recents)};
+static int look_once(struct bucket *bucket, const char *path, bool sorted, struct glance *ret_glance) {
+    struct looking looking = {.bucket = bucket,
+                              .path = path,
+                              .size = strlen(path),
+                              .sorted = sorted,
+                              .whole = recents_whole(&bucket->recents)};
     cleanup_free char *until = NULL;
     if (asprintf(&until, "%s0", path) < 0)
         return -ENOMEM;
     bson_t *filter = BCON_NEW("filename", "{", "$gte", BCON_UTF8(path), "$lt", BCON_UTF8(until), "}");
     bson_t *options = looking.whole ? bson_new() : BCON_NEW(DOCUMENT_FILE_FIELDS);
-    BCON_APPEND(options, "sort", "{", "filename", BCON_INT32(-1), "uploadDate", BCON_INT32(-1), "}", "limit",
-                BCON_INT64(GLANCE));
+    BCON_APPEND(options, "limit", BCON_INT64(GLANCE));
+    if (sorted)
+        BCON_APPEND(options, "sort", "{", "filename", BCON_INT32(-1), "uploadDate", BCON_INT32(-1), "}");
     int result = bucket_find(bucket, bucket->files, filter, options, take_file, &looking);
     bson_destroy(options);
     bson_destroy(filter);
     looking.ended = result > 0;
     return end_looking(&looking, result, ret_glance);
+}
+
+static int look_in_order(struct bucket *bucket, const char *path, struct glance *glance) {
+    glance->revision = revision_unref(glance->revision);
+    return look_once(bucket, path, true, glance);
+}
+
+int glance_files(struct bucket *bucket, const char *path, struct glance *ret_glance) {
+    struct glance glance;
+    int result = look_once(bucket, path, false, &glance);
+    if (result == 0 && glance.unsure)
+        result = look_in_order(bucket, path, &glance);
+    if (result == 0)
+        *ret_glance = glance;
+    return result;
 }
 
 /* ---- nodes ---- */
@@ -193,9 +218,8 @@ static bson_t *pipeline_of(const struct bucket *bucket, const char *path, const 
         "3", "{", "$project", "{", "_id", BCON_INT32(0), "node", "$$ROOT", "}", "}");
     bson_t *pipeline = BCON_NEW(
         "0", "{", "$match", "{", "filename", "{", "$gte", BCON_UTF8(path), "$lt", BCON_UTF8(until), "}", "}", "}",
-        "1", "{", "$sort", "{", "filename", BCON_INT32(-1), "uploadDate", BCON_INT32(-1), "}", "}",
-        "2", "{", "$limit", BCON_INT64(GLANCE), "}",
-        "3", "{", "$unionWith", "{", "coll", BCON_UTF8(bucket->nodes), "pipeline", BCON_ARRAY(of_nodes), "}", "}");
+        "1", "{", "$limit", BCON_INT64(GLANCE), "}",
+        "2", "{", "$unionWith", "{", "coll", BCON_UTF8(bucket->nodes), "pipeline", BCON_ARRAY(of_nodes), "}", "}");
     bson_destroy(of_nodes);
     return pipeline;
 }
@@ -217,6 +241,9 @@ int glance_both(struct bucket *bucket, const char *path, struct glance *ret_file
         atomic_store(&bucket->unions_refused_until_ms, clock_now_ms() + TRY_AGAIN_MS);
         return 1;
     }
+    if (result)
+        return result;
+    result = found.unsure ? look_in_order(bucket, path, &found) : 0;
     if (result)
         return result;
     result = ask_for_the_last(bucket, nodes);

@@ -1,6 +1,9 @@
-/* A glance at one path: a few documents in descending order from below "path0", where what lies below "path/" comes
- * first, "path" itself last, newest revision first, and in between only names like "path.txt". So one small question
- * tells a directory from a file; where the few do not reach as far as the answer, that is said.
+/* A glance at one path: a few documents from "path" to below "path0", where there are the file "path", names like
+ * "path.txt", and what lies below "path/". One that lies below tells a directory, and when there are no more than a few,
+ * these tell all: so one small question mostly is enough, in whatever order (servers that cannot stop early would sort all
+ * that lies below a directory, only to show that it is one). Where it is not, a second one asks in descending order: what
+ * lies below comes first, "path" itself last, newest revision first. Where these do not reach as far as the answer,
+ * that is said.
  *
  * Threads: any. Memory: what a glance found is the caller's, as store_entry has it. Errors: those of store.h. */
 #ifndef FS_STORE_MONGO_GLANCE_H
@@ -9,7 +12,7 @@
 #include "fs/store/mongo/bucket.h"
 #include "fs/store/mongo/document.h"
 
-enum { GLANCE = 4 }; /* documents */
+enum { GLANCE = 8 }; /* documents */
 
 /* What files have at one spelling of a path. */
 struct glance {

@@ -9,9 +9,7 @@
 #include "fs/store/names.h"
 
 static bson_t *options_of(const struct scan *scan) {
-    bson_t *options = scan->place.nodes
-                          ? BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}")
-                          : BCON_NEW("sort", "{", "filename", BCON_INT32(1), "uploadDate", BCON_INT32(1), "}");
+    bson_t *options = BCON_NEW("sort", "{", scan->field, BCON_INT32(1), "}");
     if (scan->lean)
         BCON_APPEND(options, DOCUMENT_FILE_FIELDS);
     BSON_APPEND_INT64(options, "batchSize", scan->page); /* of the type that later pages overwrite */
@@ -110,6 +108,7 @@ int scan_walk_page(struct scan *scan) {
     if (result)
         return result;
     const bson_t *document;
+    bool skips = false; /* documents that give nothing new: there may be many more of them */
     for (unsigned taken = 0; taken < scan->page; taken++) {
         bool more = mongoc_cursor_next(scan->cursor, &document);
         if (opening)
@@ -125,11 +124,12 @@ int scan_walk_page(struct scan *scan) {
         result = take(scan, document);
         if (result <= 0)
             return result;
+        skips |= scan->idle > 0;
     }
     /* A name may have more revisions than a page holds: without a cursor to go on with, only a larger one gets by. */
     bool stuck = strcmp(before, scan->from) == 0;
-    unsigned most = stuck ? INT32_MAX / 10 : SCAN_PAGE_MOST;
-    scan->page = scan->page < most / 10 ? scan->page * 10 : most;
+    unsigned most = stuck ? INT32_MAX / 50 : SCAN_PAGE_MOST, times = skips ? 10 : 50;
+    scan->page = scan->page < most / times ? scan->page * times : most;
     scan->lost = stuck ? scan->lost : 0;
     mongoc_cursor_set_batch_size(scan->cursor, scan->page);
     return 0;
