@@ -7,6 +7,7 @@
 
 #include "cache/blocks.h"
 #include "tests/fake/gate.h"
+#include "tests/unit/fake_disk.h"
 #include "tests/unit/staging_bench.h"
 
 static void a_new_file_is_its_base(void **state) {
