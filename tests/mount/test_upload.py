@@ -1,4 +1,4 @@
-"""A large file is uploaded while it is written: nobody sees any of it before it is closed, and what it says then is whole."""
+"""A large file is uploaded while it is written; nobody sees any of it before it is closed, and then all of it."""
 import os
 import random
 import signal

@@ -22,8 +22,8 @@ static int take_expired(void *context, const bson_t *document) {
     return expired->there;
 }
 
-/* Claims one: its owner, should it live, cannot renew it from here on. Nor can this mount, if that is the owner: one that
- * had nothing to say of an upload for long finds out so that it is gone. */
+/* Claims one: its owner, should it live, cannot renew it from here on. Not even if that is this mount, which may have had
+ * nothing to say of an upload for long. */
 static int claim_expired(const struct round *round, struct expired *expired) {
     struct bucket *bucket = round->bucket;
     int64_t claimed = 0;
