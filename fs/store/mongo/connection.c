@@ -315,11 +315,11 @@ static int64_t cursor_of(const bson_t *reply) {
     return found ? bson_iter_as_int64(&id) : 0;
 }
 
-/* Few enough for one reply, unless they are large. */
+/* Few enough for one reply, unless they are large. A cursor knows how a read concern goes with the URI's. */
 static bool is_few(const bson_t *options) {
     bson_iter_t limit;
     return bson_iter_init_find(&limit, options, "limit") && bson_iter_as_int64(&limit) > 0 &&
-           bson_iter_as_int64(&limit) <= AT_ONCE_MOST;
+           bson_iter_as_int64(&limit) <= AT_ONCE_MOST && !bson_has_field(options, "readConcern");
 }
 
 static int visit_batch(const bson_t *reply, connection_visit *visit, void *context) {
