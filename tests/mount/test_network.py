@@ -104,6 +104,18 @@ def test_a_slow_link_carries_the_content_about_once(link, through, data, mount):
     assert link.counts()["down"] - before <= 1.15 * len(data) + 100_000
 
 
+def test_a_listing_asks_its_questions_side_by_side(bucket, link, through, mount):
+    bucket.insert_names(f"{directory}/{n}" for directory in ("one", "two") for n in range(20))
+    mnt = mount(uri=through)
+    link.set(latency=0.05)
+    names_in(mnt.path / "one")      # the connections are made
+    turn = 0.5
+    link.set(latency=turn / 2)
+    began = time.monotonic()
+    assert len(names_in(mnt.path / "two")) == 20
+    assert time.monotonic() - began <= 3.5 * turn, "one for the name, one for the listing's four"
+
+
 def test_a_server_that_dies_and_comes_back_is_found_again(request, tmp_path, mount):
     kind = request.config.getoption("--server")
     if servers.choose(kind) == "external":
