@@ -98,6 +98,7 @@ int links_adopt(struct bucket *bucket, const struct revision *revision, struct r
     result = -EAGAIN;
     for (int i = 0; result == -EAGAIN && i < POSIX_TRIES; i++)
         result = adopt_once(bucket, revision, ret_revision);
-    bool has_none = result == -ENOENT || result == -EPERM || result == -EAGAIN;
+    /* It is gone, or nothing can be written into it, or it is no usable document, or others change it all the time. */
+    bool has_none = result == -ENOENT || result == -EPERM || result == -EINVAL || result == -EAGAIN;
     return has_none ? 0 : result;
 }
