@@ -99,6 +99,17 @@ static void keep_near(struct vfs *vfs, struct published *published, const struct
         published_provide(published, content);
 }
 
+/* From here on readers take the published content; what they still read of the old base is the same. Without memory it
+ * stays staged, and is put once more: wasteful, never wrong. */
+static void rest_on(struct vfs *vfs, struct file *file, struct revision *revision) {
+    cleanup_with(published_unref) struct published *published = published_new(vfs->config.chunks, revision);
+    if (!published)
+        return;
+    keep_near(vfs, published, revision, file_staged(file));
+    struct staged_base base = published_base(published);
+    staged_rebase(file_staged(file), &base);
+}
+
 /* Under the gate. */
 static int publish_staged(struct vfs *vfs, struct inode *inode, struct file *file, bool again) {
     struct revision *revision = NULL;
@@ -107,21 +118,13 @@ static int publish_staged(struct vfs *vfs, struct inode *inode, struct file *fil
     inode_end_publishing(vfs->inodes, inode, result ? NULL : revision);
     if (result)
         return result;
-    /* From here on readers take the published content; what they still read of the old base is the same. */
-    cleanup_with(published_unref) struct published *published = published_new(vfs->config.chunks, revision);
-    if (published)
-        keep_near(vfs, published, revision, file_staged(file));
+    rest_on(vfs, file, revision);
     revision_unref(revision);
-    if (!published)
-        return 0; /* it stays staged, and is put once more: wasteful, never wrong */
-    struct staged_base base = published_base(published);
-    staged_rebase(file_staged(file), &base);
     return 0;
 }
 
-static bool is_to_publish(struct vfs *vfs, struct inode *inode, struct file *file) {
-    bool wanted = staged_dirty(file_staged(file)) || inode_is_unpublished(vfs->inodes, inode);
-    return wanted && !inode_is_removed(vfs->inodes, inode);
+static bool is_unstored(struct vfs *vfs, struct inode *inode, struct file *file) {
+    return staged_dirty(file_staged(file)) || inode_is_unpublished(vfs->inodes, inode);
 }
 
 /* For who tries again this is an answer, and no failure. */
@@ -134,7 +137,12 @@ static int publish(struct vfs *vfs, struct inode *inode, bool again) {
     if (!file)
         return 0;
     file_begin_publishing(file);
-    int result = is_to_publish(vfs, inode, file) ? publish_staged(vfs, inode, file, again) : 0;
+    int result = 0;
+    bool wanted = is_unstored(vfs, inode, file);
+    if (wanted && inode_is_abandoned(vfs->inodes, inode))
+        result = -EACCES; /* another handle was told so, and what was written went with it */
+    else if (wanted && !inode_is_removed(vfs->inodes, inode))
+        result = publish_staged(vfs, inode, file, again);
     ahead_end(file_ahead(file)); /* it was for one put; what is written from here on is another's */
     file_end_publishing(file);
     if (result && !(again && is_replaced(result))) {
@@ -164,7 +172,8 @@ int vfs_publish_beside(struct vfs *vfs, struct inode *inode, const char *path) {
     attributes_new_file(&attributes);
     attributes.has &= ~ATTRIBUTES_LINKS;
     file_begin_publishing(file);
-    int result = is_to_publish(vfs, inode, file) ? store->ops->reserve(store, path, &lease) : -ENOENT;
+    bool wanted = is_unstored(vfs, inode, file) && !inode_is_removed(vfs->inodes, inode);
+    int result = wanted ? store->ops->reserve(store, path, &lease) : -ENOENT;
     if (result == 0) {
         struct store_put put = {.path = path, .base = base, .attributes = &attributes, .lease = lease};
         result = put_content(store, file, &put, &revision);
@@ -172,6 +181,7 @@ int vfs_publish_beside(struct vfs *vfs, struct inode *inode, const char *path) {
     }
     if (result == 0) {
         store->ops->release(store, file_steal_lease(file));
+        rest_on(vfs, file, revision);
         inode_abandon(vfs->inodes, inode); /* before a writer comes in, who would write what nobody stores */
     }
     ahead_end(file_ahead(file));

@@ -34,11 +34,12 @@ static int rename_stored(struct vfs *vfs, const struct renaming *renaming) {
     return store->ops->rename(store, &rename);
 }
 
-/* Two hard links may have come to two inodes; renaming one onto the other does nothing. */
+/* Two hard links may have come to two inodes; renaming one onto the other does nothing. A file of one name was renamed
+ * by others since its old name was looked up: there is another by now, or none. */
 static bool names_one_file(struct vfs *vfs, const struct inode *one, const struct inode *other) {
     struct attributes mine = inode_attributes(vfs->inodes, one), theirs = inode_attributes(vfs->inodes, other);
-    return mine.has & ATTRIBUTES_FILE && theirs.has & ATTRIBUTES_FILE &&
-           memcmp(mine.file, theirs.file, sizeof mine.file) == 0;
+    return mine.has & ATTRIBUTES_FILE && theirs.has & ATTRIBUTES_FILE && theirs.has & ATTRIBUTES_LINKS &&
+           theirs.links > 1 && memcmp(mine.file, theirs.file, sizeof mine.file) == 0;
 }
 
 /* 1: there is nothing to do. */

@@ -161,3 +161,14 @@ def test_an_application_that_puts_right_after_a_distant_mount_is_the_newest(buck
     host.put("f", b"mount")
     application.put("f", b"application")
     assert application.get("f") == b"application" == host.get("f")
+
+
+def test_a_rename_takes_what_has_the_name_now_and_not_what_had_it_a_moment_ago(bucket, mount, hosts):
+    one, other = hosts(mount(), mount())
+    one.put("b", b"renamed by the other")
+    assert one.get("b") == b"renamed by the other"
+    other.rename("b", "a")
+    Application(bucket.database).put("b", b"put since")
+    one.rename("b", "a")
+    assert one.get("a") == other.get("a") == b"put since"
+    assert one.get("b") is None and other.get("b") is None
