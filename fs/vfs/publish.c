@@ -181,8 +181,10 @@ int vfs_publish_beside(struct vfs *vfs, struct inode *inode, const char *path) {
     }
     if (result == 0) {
         store->ops->release(store, file_steal_lease(file));
-        rest_on(vfs, file, revision);
+        inode_begin_publishing(vfs->inodes, inode);
         inode_abandon(vfs->inodes, inode); /* before a writer comes in, who would write what nobody stores */
+        inode_end_publishing(vfs->inodes, inode, revision);
+        rest_on(vfs, file, revision);
     }
     ahead_end(file_ahead(file));
     file_end_publishing(file);
