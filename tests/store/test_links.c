@@ -570,6 +570,23 @@ static void a_listing_shows_all_names(void **state) {
     real_store_close(&real);
 }
 
+static void a_node_renamed_onto_a_name_of_a_file_takes_it(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("links_replaced");
+    put(&real, 1, "f");
+    assert_int_equal(link_to(&real, "f", "further"), 0);
+    assert_at(&real, "f", 1, 2);
+    real_store_insert(&real, "gridmount.nodes",
+                      real_store_json("{'_id': 'symlink', 'kind': 'symlink', 'target': 't'}"));
+    struct store_object target = object_of(&real, "further");
+    struct store_rename rename = {.from = {.path = "symlink", .kind = STORE_SYMLINK}, .to = "further", .target = &target};
+    assert_int_equal(real.store->ops->rename(real.store, &rename), 0);
+    assert_at(&real, "further", -STORE_SYMLINK, 0);
+    assert_at(&real, "f", 1, 1);
+    done(&target);
+    real_store_close(&real);
+}
+
 static void what_is_no_file_has_several_names_too(void **state) {
     (void)state;
     struct real_store real = real_store_open("links_nodes");
@@ -632,6 +649,7 @@ int main(void) {
         cmocka_unit_test(a_count_that_is_too_low_loses_no_name),
         cmocka_unit_test(a_bucket_without_links_is_not_asked_for_them),
         cmocka_unit_test(a_listing_shows_all_names),
+        cmocka_unit_test(a_node_renamed_onto_a_name_of_a_file_takes_it),
         cmocka_unit_test(what_is_no_file_has_several_names_too),
     };
     return cmocka_run_group_tests_name("links", tests, NULL, NULL);

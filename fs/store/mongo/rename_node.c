@@ -62,7 +62,7 @@ static int rename_own(struct bucket *bucket, const struct store_object *object, 
         return result;
     bson_t *renamed = nodes_renamed(document, to);
     const struct store_object replaced = {.path = to, .kind = STORE_SYMLINK};
-    if (target && target->kind != STORE_FILE)
+    if (target) /* it may be a further name, also of a file */
         result = links_remove(bucket, &replaced);
     if (result >= 0)
         result = target ? nodes_replace(bucket, renamed) : nodes_insert(bucket, renamed);
