@@ -138,6 +138,8 @@ static void entry_take(void *context, const char *name, const struct vfs_entry *
     char *at = filling->buffer + filling->used;
     size_t rest = filling->size - filling->used;
     struct fuse_entry_param entry = request_entry(filling->request, found);
+    if (found->old) /* a program that takes its time: then the kernel asks when it is used */
+        entry.attr_timeout = entry.entry_timeout = 0;
     filling->used += filling->plus
                          ? fuse_add_direntry_plus(filling->request, at, rest, name, &entry, (off_t)next)
                          : fuse_add_direntry(filling->request, at, rest, name, &found->attributes, (off_t)next);

@@ -42,6 +42,7 @@ void store_entry_done(struct store_entry *entry);
 struct store_item {
     char *key;
     struct store_entry entry;
+    int64_t read_ms; /* when the database gave it, on the monotonic clock: lists are read in pages */
 };
 
 void store_item_done(struct store_item *item);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cache/base/clock.h"
 #include "cache/base/stats.h"
 #include "fs/store/names.h"
 #include "fs/vfs/directory.h"
@@ -61,6 +62,7 @@ static int give_item(struct vfs *vfs, struct handle *handle, struct store_item *
     if (*ret_full)
         return 0;
     int result = 0;
+    entry.old = is_stored && clock_now_ms() - item->read_ms > vfs->config.trust_ms;
     bool crossed = inode_changed_since(vfs->inodes, handle->inode, stored, handle->moment);
     if (with_inodes && is_stored && !crossed) /* else it is looked up when it is used */
         result = adopt(vfs, handle, stored, item, &entry);

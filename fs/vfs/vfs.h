@@ -39,10 +39,11 @@ struct vfs_config {
     void *status_context;
 };
 
-/* A name that was looked up. */
+/* A name that was looked up, or listed. */
 struct vfs_entry {
     struct inode *inode;
     struct stat attributes;
+    bool old; /* of a listing only: it was read longer ago than names and attributes may be believed */
 };
 
 /* Takes entries of a directory. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cache/base/check.h"
+#include "cache/base/clock.h"
 #include "tests/fake/memory_changes.h"
 #include "tests/fake/memory_records.h"
 
@@ -224,7 +225,7 @@ static int list_next(struct store_list *list, struct store_item *ret_item) {
         snprintf(directory, sizeof directory, "%s%.*s%s", list->prefix, (int)size, rest, slash ? "" : "/");
         free(list->after);
         list->after = strndup(rest, size);
-        *ret_item = (struct store_item){.key = strndup(rest, size)};
+        *ret_item = (struct store_item){.key = strndup(rest, size), .read_ms = clock_now_ms()};
         if (!directory_entry(memory, directory, &ret_item->entry)) /* a file gives way to a directory of its name */
             ret_item->entry = entry_of(memory, memory->records[i].object);
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "tests/unit/vfs_bench.h"
 
@@ -43,6 +44,7 @@ struct taken {
     char names[64][32];
     uint64_t next;
     struct inode *inodes[64];
+    bool old[64];
 };
 
 static bool fits(void *context, const char *name) {
@@ -54,6 +56,7 @@ static bool fits(void *context, const char *name) {
 static void take(void *context, const char *name, const struct vfs_entry *entry, uint64_t next) {
     struct taken *taken = context;
     snprintf(taken->names[taken->count], sizeof taken->names[0], "%s", name);
+    taken->old[taken->count] = entry->old;
     taken->inodes[taken->count++] = entry->inode;
     taken->next = next;
 }
@@ -70,6 +73,34 @@ static bool read_some(struct handle *handle, unsigned room, bool with_inodes, ui
     }
     *offset = taken.next;
     return taken.count > 0;
+}
+
+/* Whether an entry that was read, but not given for so long, is old where names are believed for `trust_ms`. */
+static bool becomes_old(int64_t trust_ms, int64_t waited_ms) {
+    struct memory_mount *other = memory_mount_new("fs", trust_ms, false);
+    struct handle *directory;
+    memory_mount_put(other, "a", "x");
+    memory_mount_put(other, "b", "x");
+    assert_int_equal(vfs_open_directory(other->vfs, vfs_root(other->vfs), &directory), 0);
+    struct taken taken = {.room = 3};
+    struct vfs_taker taker = {.context = &taken, .fits = fits, .take = take};
+    assert_int_equal(vfs_read_directory(other->vfs, directory, 0, true, &taker), 0); /* b does not fit */
+    for (int64_t until = clock_now_ms() + waited_ms; clock_now_ms() <= until;)
+        ;
+    taken.room = 4;
+    assert_int_equal(vfs_read_directory(other->vfs, directory, taken.next, true, &taker), 0);
+    assert_string_equal(taken.names[3], "b");
+    for (unsigned i = 2; i < 4; i++)
+        vfs_forget(other->vfs, taken.inodes[i], 1);
+    vfs_close(other->vfs, directory);
+    memory_mount_done(other);
+    return taken.old[3];
+}
+
+static void what_was_read_long_before_it_is_given_is_not_believed(void **state) {
+    (void)state;
+    assert_true(becomes_old(10, 11));
+    assert_false(becomes_old(600000, 11));
 }
 
 static void a_listing_shows_unpublished_files_once(void **state) {
@@ -281,6 +312,7 @@ static int be_quiet(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(what_was_read_long_before_it_is_given_is_not_believed),
         TEST(a_listing_shows_unpublished_files_once),
         TEST(a_file_published_in_mid_listing_is_shown_once),
         TEST(a_listing_after_a_removal_does_not_show_it),

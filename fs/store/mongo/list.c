@@ -142,6 +142,8 @@ static int take_least(struct store_list *list, struct store_item *ret_item, bool
         if (!items[i] || strcmp(items[i]->key, item.key) != 0)
             continue;
         struct store_entry entry = items[i]->entry;
+        if (!any || items[i]->read_ms < item.read_ms)
+            item.read_ms = items[i]->read_ms;
         memset(&items[i]->entry, 0, sizeof entry); /* taken over */
         further = i == NODES && entry.kind == STORE_FILE;
         if (any && item.entry.kind == STORE_FILE && entry.kind == STORE_DIRECTORY)

@@ -5,6 +5,7 @@
 
 #include "cache/base/check.h"
 #include "cache/base/cleanup.h"
+#include "cache/base/clock.h"
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/identity.h"
 #include "fs/store/mongo/links.h"
@@ -160,7 +161,8 @@ struct scan_item *scan_add(struct scan *scan, const char *component, size_t size
         return last;
     }
     char name[NAMES_COMPONENT_MOST + 1];
-    struct scan_item item = {.below = below, .entry.kind = below ? STORE_DIRECTORY : STORE_FILE};
+    struct scan_item item = {
+        .below = below, .entry.kind = below ? STORE_DIRECTORY : STORE_FILE, .read_ms = clock_now_ms()};
     item.hidden = names_decode(component, size, name) != 0 || is_control(scan, component, size);
     item.key = calloc(1, size + 2);
     if (!item.key || !make_space(scan)) {

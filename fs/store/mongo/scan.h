@@ -40,6 +40,7 @@ struct scan_item {
     bool hidden;  /* no entry of the directory: no path, or another spelling's */
     struct document_link *link; /* the entry is still to be found: what this further name stands for; owned */
     struct store_entry entry;
+    int64_t read_ms;
 };
 
 struct scan;
