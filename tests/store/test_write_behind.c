@@ -12,6 +12,13 @@ enum { CHUNK = 255 << 10, BATCH = 17, PATIENCE_MS = 20000 };
 
 _Static_assert(BATCH == (UPLOAD_BATCH + CHUNK - 1) / CHUNK, "tests count in batches");
 
+static uint64_t uploaded_before;
+
+static struct real_store open_store(const char *name) {
+    uploaded_before = stats_get(STAT_chunk_bytes_uploaded);
+    return real_store_open(name);
+}
+
 static int64_t count(struct real_store *real, const char *collection, const char *filter) {
     return real_store_count(real, collection, real_store_json("%s", filter));
 }
@@ -52,27 +59,25 @@ static int put(struct real_store *real, const struct revision *base, struct cont
     return result;
 }
 
-/* Puts; returns how many bytes it had to send. */
-static int64_t put_and_expect(struct real_store *real, const struct revision *base, struct content *content,
-                              struct store_upload *upload) {
+/* Puts, and looks how much the whole test has sent; by the end of a put, all that was is counted. */
+static void put_and_expect(struct real_store *real, struct content *content, struct store_upload *upload,
+                           int64_t uploaded) {
     struct revision *revision = NULL;
-    uint64_t before = stats_get(STAT_chunk_bytes_uploaded);
-    assert_int_equal(put(real, base, content, upload, &revision), 0);
-    int64_t sent = (int64_t)(stats_get(STAT_chunk_bytes_uploaded) - before);
+    assert_int_equal(put(real, NULL, content, upload, &revision), 0);
+    assert_int_equal(stats_get(STAT_chunk_bytes_uploaded) - uploaded_before, uploaded);
     sample_expect(content, real, revision);
     revision_unref(revision);
-    return sent;
 }
 
 static void what_is_there_is_not_sent_again(void **state) {
     (void)state;
-    struct real_store real = real_store_open("there");
+    struct real_store real = open_store("there");
     struct content content;
     sample_make(&content, 2 * BATCH * CHUNK + 7, 1);
     struct store_upload *upload = begin(&real, NULL, &content, 0);
     offer_and_await(&real, upload, content.content.length, 2 * BATCH);
     assert_int_equal(count(&real, "files", "{}"), 0);
-    assert_int_equal(put_and_expect(&real, NULL, &content, upload), 7);
+    put_and_expect(&real, &content, upload, content.content.length);
     assert_int_equal(count(&real, "chunks", "{}"), 2 * BATCH + 1);
     sample_done(&content);
     real_store_close(&real);
@@ -80,13 +85,16 @@ static void what_is_there_is_not_sent_again(void **state) {
 
 static void what_is_under_way_is_waited_for(void **state) {
     (void)state;
-    struct real_store real = real_store_open("under_way");
+    struct real_store real = open_store("under_way");
     for (unsigned batches = 1; batches < 4; batches += 2) {
         struct content content;
         sample_make(&content, batches * BATCH * CHUNK, batches);
         struct store_upload *upload = begin(&real, NULL, &content, 0);
         offer(&real, upload, content.content.length);
-        (void)put_and_expect(&real, NULL, &content, upload);
+        struct revision *revision = NULL;
+        assert_int_equal(put(&real, NULL, &content, upload, &revision), 0);
+        sample_expect(&content, &real, revision);
+        revision_unref(revision);
         sample_done(&content);
     }
     real_store_close(&real);
@@ -94,41 +102,41 @@ static void what_is_under_way_is_waited_for(void **state) {
 
 static void it_begins_and_ends_anywhere(void **state) {
     (void)state;
-    struct real_store real = real_store_open("anywhere");
+    struct real_store real = open_store("anywhere");
     struct content content;
     sample_make(&content, 2 * BATCH * CHUNK, 1);
     struct store_upload *upload = begin(&real, NULL, &content, CHUNK + 1); /* so with the third chunk */
     offer(&real, upload, (2 + BATCH) * CHUNK - 1);
     offer(&real, upload, (2 + BATCH) * CHUNK + 5);
     await_chunks(&real, BATCH);
-    assert_int_equal(put_and_expect(&real, NULL, &content, upload), BATCH * CHUNK);
+    put_and_expect(&real, &content, upload, 2 * BATCH * CHUNK);
     sample_done(&content);
     real_store_close(&real);
 }
 
 static void what_was_changed_is_replaced(void **state) {
     (void)state;
-    struct real_store real = real_store_open("changed");
+    struct real_store real = open_store("changed");
     struct content content;
     sample_make(&content, 2 * BATCH * CHUNK, 1);
     content.stale_from = BATCH * CHUNK - 1;
     content.stale_until = BATCH * CHUNK + 1;
     struct store_upload *upload = begin(&real, NULL, &content, 0);
     offer_and_await(&real, upload, content.content.length, 2 * BATCH);
-    assert_int_equal(put_and_expect(&real, NULL, &content, upload), 2 * CHUNK);
+    put_and_expect(&real, &content, upload, (2 * BATCH + 2) * CHUNK);
     sample_done(&content);
     real_store_close(&real);
 }
 
 static void what_was_cut_off_goes(void **state) {
     (void)state;
-    struct real_store real = real_store_open("cut");
+    struct real_store real = open_store("cut");
     struct content content;
     sample_make(&content, 2 * BATCH * CHUNK, 1);
     struct store_upload *upload = begin(&real, NULL, &content, 0);
     offer_and_await(&real, upload, content.content.length, 2 * BATCH);
     content.content.length = 20 * CHUNK + 1;
-    assert_int_equal(put_and_expect(&real, NULL, &content, upload), 1);
+    put_and_expect(&real, &content, upload, 2 * BATCH * CHUNK + 1);
     assert_int_equal(count(&real, "chunks", "{}"), 21);
     sample_done(&content);
     real_store_close(&real);
@@ -136,13 +144,13 @@ static void what_was_cut_off_goes(void **state) {
 
 static void what_changed_for_the_most_part_is_sent_as_another(void **state) {
     (void)state;
-    struct real_store real = real_store_open("for_the_most_part");
+    struct real_store real = open_store("for_the_most_part");
     struct content content;
     sample_make(&content, BATCH * CHUNK, 1);
     content.stale_until = 10 * CHUNK;
     struct store_upload *upload = begin(&real, NULL, &content, 0);
     offer_and_await(&real, upload, content.content.length, BATCH);
-    assert_int_equal(put_and_expect(&real, NULL, &content, upload), BATCH * CHUNK);
+    put_and_expect(&real, &content, upload, 2 * BATCH * CHUNK);
     await_chunks(&real, BATCH); /* the others are cleaned up when the upload has ended */
     sample_done(&content);
     real_store_close(&real);
@@ -150,7 +158,7 @@ static void what_changed_for_the_most_part_is_sent_as_another(void **state) {
 
 static void what_cannot_be_read_is_left_to_the_put(void **state) {
     (void)state;
-    struct real_store real = real_store_open("unread");
+    struct real_store real = open_store("unread");
     struct content content;
     sample_make(&content, 2 * BATCH * CHUNK, 1);
     struct store_upload *upload = begin(&real, NULL, &content, 0);
@@ -163,14 +171,14 @@ static void what_cannot_be_read_is_left_to_the_put(void **state) {
     real.store->ops->upload_end(real.store, other);
     await_chunks(&real, BATCH);
     content.fails_at = -1;
-    assert_int_equal(put_and_expect(&real, NULL, &content, upload), BATCH * CHUNK);
+    put_and_expect(&real, &content, upload, 3 * BATCH * CHUNK);
     sample_done(&content);
     real_store_close(&real);
 }
 
 static void what_is_copied_and_what_was_sent_are_one_file(void **state) {
     (void)state;
-    struct real_store real = real_store_open("copied");
+    struct real_store real = open_store("copied");
     struct content first, content;
     struct revision *base = NULL;
     sample_make(&first, BATCH * CHUNK, 1);
@@ -180,8 +188,12 @@ static void what_is_copied_and_what_was_sent_are_one_file(void **state) {
     content.dirty_from = BATCH * CHUNK;
     struct store_upload *upload = begin(&real, base, &content, content.dirty_from);
     offer_and_await(&real, upload, content.content.length, 2 * BATCH);
-    int64_t sent = put_and_expect(&real, base, &content, upload);
-    assert_int_equal(sent, atomic_load(&real.bucket->copies_refused_until_ms) ? BATCH * CHUNK : 0);
+    struct revision *revision = NULL;
+    assert_int_equal(put(&real, base, &content, upload, &revision), 0);
+    sample_expect(&content, &real, revision);
+    bool copied = !atomic_load(&real.bucket->copies_refused_until_ms);
+    assert_int_equal(stats_get(STAT_chunk_bytes_uploaded) - uploaded_before, (copied ? 2 : 3) * BATCH * CHUNK);
+    revision_unref(revision);
     sample_done(&first);
     sample_done(&content);
     revision_unref(base);
@@ -190,7 +202,7 @@ static void what_is_copied_and_what_was_sent_are_one_file(void **state) {
 
 static void what_no_put_has_published_goes(void **state) {
     (void)state;
-    struct real_store real = real_store_open("dropped");
+    struct real_store real = open_store("dropped");
     struct content content;
     sample_make(&content, 2 * BATCH * CHUNK, 1);
     struct store_upload *upload = begin(&real, NULL, &content, 0);
@@ -207,7 +219,7 @@ static void what_no_put_has_published_goes(void **state) {
 
 static void with_a_checksum_the_put_sends_all(void **state) {
     (void)state;
-    struct real_store real = real_store_open("sha256");
+    struct real_store real = open_store("sha256");
     struct content content;
     struct store_upload *upload = NULL;
     real.bucket->policy.checksum = true;
@@ -227,7 +239,7 @@ static void let_intents_expire(struct real_store *real) {
 
 static void what_others_cleaned_up_is_sent_again(void **state) {
     (void)state;
-    struct real_store real = real_store_open("cleaned");
+    struct real_store real = open_store("cleaned");
     struct content content;
     sample_make(&content, BATCH * CHUNK, 1);
     struct store_upload *upload = begin(&real, NULL, &content, 0);
@@ -235,20 +247,20 @@ static void what_others_cleaned_up_is_sent_again(void **state) {
     let_intents_expire(&real);
     assert_int_equal(real.store->ops->tidy(real.store, NULL, 0), 0);
     assert_int_equal(count(&real, "chunks", "{}"), 0);
-    assert_int_equal(put_and_expect(&real, NULL, &content, upload), BATCH * CHUNK);
+    put_and_expect(&real, &content, upload, 2 * BATCH * CHUNK);
     sample_done(&content);
     real_store_close(&real);
 }
 
 static void what_was_only_late_is_still_good(void **state) {
     (void)state;
-    struct real_store real = real_store_open("late");
+    struct real_store real = open_store("late");
     struct content content;
     sample_make(&content, BATCH * CHUNK, 1);
     struct store_upload *upload = begin(&real, NULL, &content, 0);
     offer_and_await(&real, upload, content.content.length, BATCH);
     let_intents_expire(&real);
-    assert_int_equal(put_and_expect(&real, NULL, &content, upload), 0);
+    put_and_expect(&real, &content, upload, BATCH * CHUNK);
     assert_int_equal(real.store->ops->tidy(real.store, NULL, 0), 0);
     assert_int_equal(count(&real, "chunks", "{}"), BATCH);
     sample_done(&content);
@@ -258,7 +270,7 @@ static void what_was_only_late_is_still_good(void **state) {
 /* A janitor, be it this mount's own, that has begun to clean up must not be overtaken by a renewal. */
 static void what_is_being_cleaned_up_is_not_used(void **state) {
     (void)state;
-    struct real_store real = real_store_open("cleaning");
+    struct real_store real = open_store("cleaning");
     struct content content;
     sample_make(&content, BATCH * CHUNK, 1);
     struct store_upload *upload = begin(&real, NULL, &content, 0);
@@ -269,7 +281,7 @@ static void what_is_being_cleaned_up_is_not_used(void **state) {
     real.bucket->files = (char *)"\xff";
     assert_int_not_equal(real.store->ops->tidy(real.store, NULL, 0), 0);
     real.bucket->files = files;
-    assert_int_equal(put_and_expect(&real, NULL, &content, upload), BATCH * CHUNK);
+    put_and_expect(&real, &content, upload, 2 * BATCH * CHUNK);
     sample_done(&content);
     real_store_close(&real);
 }
