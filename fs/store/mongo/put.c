@@ -276,15 +276,14 @@ static int commit(struct putting *putting, struct revision **ret_revision) {
 
 /* ---- chunk and commit at once ---- */
 
-/* The other revisions of its name, for one that replaces none that is known. */
-static void count_others(const struct putting *putting, struct ordered *ordered) {
+/* The revisions of its name, for one that replaces none that is known. */
+static void count_all(const struct putting *putting, struct ordered *ordered) {
     const char *name = putting->filename;
-    bson_t *others = presence_spellings(name + names_skip_spelling(name, strlen(name)));
-    if (!others)
+    bson_t *all = presence_spellings(name + names_skip_spelling(name, strlen(name)));
+    if (!all)
         return;
-    BCON_APPEND(others, "_id", "{", "$ne", BCON_OID(&putting->id), "}");
-    ordered_count(ordered, putting->bucket->files, others);
-    bson_destroy(others);
+    ordered_count(ordered, putting->bucket->files, all);
+    bson_destroy(all);
 }
 
 /* `batch` NULL: the file is empty. */
@@ -303,10 +302,10 @@ static int send_small(struct putting *putting, const struct chunk_batch *batch, 
         ordered_insert(&ordered, putting->bucket->files, &document);
         uint32_t changes = ordered.count;
         if (!putting->base_is_there)
-            count_others(putting, &ordered);
+            count_all(putting, &ordered);
         bool counted = ordered.count > changes;
         result = ordered_end(&ordered, counts);
-        putting->alone = result == 0 && counted && counts[changes] == 0;
+        putting->alone = result == 0 && counted && counts[changes] == 1; /* itself */
     }
     bson_destroy(&document);
     if (result == 0) {
