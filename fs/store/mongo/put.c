@@ -29,7 +29,7 @@
 #include "fs/store/mongo/write_behind.h"
 #include "fs/store/names.h"
 
-enum { SMALL_MOST = 64 << 10 };
+enum { SMALL_MOST = 64 << 10, LOOKS_MOST = 16 };
 
 struct putting {
     struct bucket *bucket;
@@ -349,7 +349,7 @@ static int move(struct putting *putting, int64_t date, const char *spelling) {
     return result ? result : matched > 0;
 }
 
-/* 1 when it was moved, 0 when that was not needed or not possible any more. */
+/* 1: it was moved, and others may have come meanwhile; 0: it is the newest. -ENOENT: it has gone. */
 static int settle(struct putting *putting, const struct others *others, struct revision **revision) {
     int64_t date = others_date_needed(others);
     const char *spelling = others_spelling(others);
@@ -357,7 +357,7 @@ static int settle(struct putting *putting, const struct others *others, struct r
         return 0;
     int result = move(putting, date, spelling);
     if (result <= 0)
-        return result;
+        return result < 0 ? result : -ENOENT;
     if (spelling) {
         char *filename = strdup(spelling);
         if (!filename)
@@ -379,18 +379,26 @@ static int settle(struct putting *putting, const struct others *others, struct r
     return 1;
 }
 
-static void replace_others(struct putting *putting, struct revision **revision) {
+static int look_at_others(struct putting *putting, struct revision **revision) {
     cleanup_with(others_free) struct others *others = NULL;
-    cleanup_with(revision_unref) struct revision *inserted = revision_ref(*revision);
+    cleanup_with(revision_unref) struct revision *own = revision_ref(*revision);
     cleanup_free char *filename = strdup(putting->filename);
-    int result = filename ? others_find(putting->bucket, inserted, filename, putting->put->base, &others) : -ENOMEM;
+    int result = filename ? others_find(putting->bucket, own, filename, putting->put->base, &others) : -ENOMEM;
     if (result == 0)
         result = settle(putting, others, revision);
-    if (result < 0)
+    if (result == 0)
+        others_retire(putting->bucket, others);
+    return result;
+}
+
+static void replace_others(struct putting *putting, struct revision **revision) {
+    int result = 1;
+    for (int i = 0; result > 0 && i < LOOKS_MOST; i++)
+        result = look_at_others(putting, revision);
+    if (result && result != -ENOENT)
         log_warning("'%s' in bucket %s is stored; whether another revision is newer could not be settled: %s",
-                    putting->filename, putting->bucket->store.bucket, strerror(-result));
-    if (others)
-        others_retire(putting->bucket, others, result > 0);
+                    putting->filename, putting->bucket->store.bucket,
+                    result < 0 ? strerror(-result) : "others put it all the time");
 }
 
 /* ---- the whole ---- */

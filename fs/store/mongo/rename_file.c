@@ -129,12 +129,10 @@ static const struct found_revision *find_own(const struct renaming *renaming, co
 }
 
 static int retire_all(const struct renaming *renaming, const struct revisions *found,
-                      const struct found_revision *own, bool lifted) {
+                      const struct found_revision *own) {
     int result = 0;
     for (uint32_t i = found->count; result == 0 && i-- > 0;) {
-        const struct revision *each = found->list[i].revision;
-        bool beaten = lifted || document_is_newer(own->revision, each);
-        if (&found->list[i] == own || !beaten || !is_retired(renaming, each))
+        if (&found->list[i] == own || !is_retired(renaming, found->list[i].revision))
             continue;
         result = retire_document(renaming->bucket, found->list[i].document);
         if (result == 0)
@@ -143,18 +141,25 @@ static int retire_all(const struct renaming *renaming, const struct revisions *f
     return result;
 }
 
-/* Looks once more, since others may have put or renamed onto the name too: as after a put (supersede.h), who comes to
- * it and then looks is newer than all it finds. */
-static int settle(const struct renaming *renaming) {
+/* 1: lifted once more, and others may have come meanwhile; 0: done. */
+static int look_again(const struct renaming *renaming) {
     cleanup_with(revisions_free) struct revisions *found = NULL;
     int result = revisions_find(renaming->bucket, renaming->to, NULL, REVISIONS_NEWEST, &found);
     const struct found_revision *own = result ? NULL : find_own(renaming, found);
     if (!own) /* renamed on, or removed */
         return result;
-    int64_t date = date_over(own->revision, revisions_newest(found, false)->revision);
-    bool first = revisions_newest(found, false) == own;
-    result = first ? 0 : move(renaming, own, date);
-    return result < 0 ? result : retire_all(renaming, found, own, result > 0);
+    const struct found_revision *newest = revisions_newest(found, false);
+    return newest == own ? retire_all(renaming, found, own)
+                         : move(renaming, own, date_over(own->revision, newest->revision));
+}
+
+/* Others may have put or renamed onto the name too: as after a put (supersede.h), whoever comes to it then looks, and
+ * retires all it finds when it is the newest. */
+static int settle(const struct renaming *renaming) {
+    int result = 1;
+    for (int i = 0; result > 0 && i < TRIES; i++)
+        result = look_again(renaming);
+    return result > 0 ? -EAGAIN : result;
 }
 
 /* The rename is made by now: what stays is an older revision. */

@@ -15,7 +15,6 @@ enum { RETIRED_MOST = 256 }; /* by one put; the next goes on */
 struct old {
     bson_t *document;
     int64_t date_ms;
-    bool older; /* than the own one when that was inserted */
 };
 
 struct others {
@@ -89,11 +88,10 @@ static int take_other(void *context, const bson_t *document) {
     result = note_spelling(others, document, revision);
     if (revision->date_ms >= others->date_needed && revision->date_ms < INT64_MAX)
         others->date_needed = revision->date_ms + 1;
-    bool retired = is_replaced(others, revision) && revision->date_ms < INT64_MAX;
+    bool retired = is_older(revision, others->own) && is_replaced(others, revision);
     if (result || !retired || others->count == RETIRED_MOST)
         return result;
-    others->old[others->count++] =
-        (struct old){bson_copy(document), revision->date_ms, is_older(revision, others->own)};
+    others->old[others->count++] = (struct old){bson_copy(document), revision->date_ms};
     return 0;
 }
 
@@ -142,11 +140,9 @@ const char *others_spelling(const struct others *others) {
     return others->same_spelling ? NULL : others->spelling;
 }
 
-void others_retire(struct bucket *bucket, const struct others *others, bool lifted) {
+void others_retire(struct bucket *bucket, const struct others *others) {
     int result = 0;
     for (uint32_t i = 0; result == 0 && i < others->count; i++) {
-        if (!others->old[i].older && !lifted)
-            continue;
         result = retire_document(bucket, others->old[i].document);
         if (result == 0)
             stats_add(STAT_revisions_retired, 1);

@@ -1,9 +1,9 @@
 /* What a revision that was just published finds under its name: whether it is the newest, what it replaces.
  *
- * Two puts of one name at once must not retire each other. A put retires only revisions that are older, by date and
- * then _id, than it has been itself: when it was inserted, or when it was lifted and was still there to be. And each
- * goes only as it was seen, with that date. As dates are only ever lifted, of any number of puts the one that ends with
- * the newest date is retired by none.
+ * Of any number of puts of one name at once, one revision stays. A put writes, then looks; when it finds a newer one, it
+ * is lifted over that, which is a write, and looks again; when it finds none, it retires all it has found, each only as it
+ * was seen, with that date. As dates are only ever lifted, nobody retires the one that ends with the newest date; and of
+ * any two, the one whose last date is newer was written after the other had looked for the last time, and finds it.
  *
  * Threads: any. Errors: none that its put could tell anybody: the content is stored by then. They are logged. */
 #ifndef FS_STORE_MONGO_SUPERSEDE_H
@@ -20,8 +20,8 @@ int others_find(struct bucket *bucket, const struct revision *own, const char *f
 int64_t others_date_needed(const struct others *others);
 /* The filename of the newest of them if none is spelled as `own` is, else NULL. Lent. */
 const char *others_spelling(const struct others *others);
-/* Retires what the bucket's policy says, oldest first. `lifted`: the own one has the date needed in the database. */
-void others_retire(struct bucket *bucket, const struct others *others, bool lifted);
+/* Retires what the bucket's policy says of those that are older than `own`, oldest first. */
+void others_retire(struct bucket *bucket, const struct others *others);
 /* Takes NULL, returns NULL. */
 struct others *others_free(struct others *others);
 
