@@ -106,8 +106,8 @@ def test_a_slow_link_carries_the_content_about_once(link, through, data, mount):
 
 def test_a_listing_asks_its_questions_side_by_side(bucket, link, through, mount):
     bucket.insert_names(f"{directory}/{n}" for directory in ("one", "two") for n in range(20))
-    mnt = mount(uri=through)
     link.set(latency=0.05)
+    mnt = mount(uri=through)
     names_in(mnt.path / "one")      # the connections are made
     turn = 0.5
     link.set(latency=turn / 2)

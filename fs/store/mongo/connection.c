@@ -15,6 +15,7 @@ enum {
     AT_ONCE_MOST = 100, /* documents: a first batch has them */
     ASKERS = 3,
     ASKED = 64,
+    NEAR_MS = 1,
 };
 
 struct connection {
@@ -413,7 +414,11 @@ int connection_find_whole(struct connection *connection, const char *collection,
 }
 
 void connection_share(struct connection *connection, unsigned count, workers_piece *piece, void *context) {
-    workers_share(connection->askers, count, piece, context);
+    bool near = connection_round_trip_ms(connection) <= NEAR_MS;
+    for (unsigned number = 0; near && number < count; number++)
+        piece(context, number);
+    if (!near)
+        workers_share(connection->askers, count, piece, context);
 }
 
 int connection_command(struct connection *connection, const bson_t *command, bson_t *ret_reply,

@@ -51,7 +51,8 @@ int connection_aggregate(struct connection *connection, const char *collection, 
  * are more, or more than a server puts into one reply: connection_find() gets those. *ret_reply is the caller's. */
 int connection_find_whole(struct connection *connection, const char *collection, const bson_t *filter,
                           int32_t documents, const mongoc_read_prefs_t *preference, bson_t *ret_reply);
-/* Does pieces of work that each ask a question, side by side, and returns when all are done: see workers_share(). */
+/* Does pieces of work that each ask a question, and returns when all are done: side by side (workers_share()), unless
+ * the server is so near that waiting costs less than changing threads, and it would only work for longer. */
 void connection_share(struct connection *connection, unsigned count, workers_piece *piece, void *context);
 /* A command on the database, asked of the primary. *ret_reply is initialised in any case. */
 int connection_command(struct connection *connection, const bson_t *command, bson_t *ret_reply, bson_error_t *ret_error);
