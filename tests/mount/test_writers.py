@@ -74,8 +74,8 @@ def run_writers(bucket, writers, application, rounds):
     nothing_is_left_over(bucket, names)
 
 
-def test_of_all_who_close_at_once_one_wins_as_a_whole(bucket, writers, application):
-    run_writers(bucket, writers, application, 16)
+def test_of_all_who_close_at_once_one_wins_as_a_whole(bucket, writers, application, server):
+    run_writers(bucket, writers, application, 5 if server.slow else 16)
 
 
 @pytest.mark.long
