@@ -88,4 +88,4 @@ class FilledHole(Calls):
             super().fallocate(slot, mode, offset, size)
 
 
-KINDS = {kind.__name__: kind for kind in Calls.__subclasses__()}
+KINDS = {kind.__name__: kind for kind in Calls.__subclasses__() if kind.__module__ == __name__}
