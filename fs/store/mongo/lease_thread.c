@@ -10,7 +10,8 @@
 
 enum {
     ENDED_MOST = 10000, /* past that they are left to expire */
-    GATHER_MS = 20      /* well below what another mount waits for a claim to go */
+    GATHER_MS = 20,     /* well below what another mount waits for a claim to go */
+    AGAIN_MS = 200,
 };
 
 static void lease_free(struct store_lease *lease) {
@@ -68,6 +69,13 @@ static void delete_ended_locked(struct bucket *bucket) {
     int result = bucket_delete(bucket, bucket->locks, filter, true, NULL);
     bson_destroy(filter);
     lock_acquire(&leases->lock);
+    bool again = result && result != -ETIMEDOUT && result != -EACCES && !leases->stopping;
+    if (again) { /* else others would wait for a claim that nobody holds, until it expires */
+        DL_CONCAT(leases->ended, leases->ending);
+        leases->ending = NULL;
+        (void)condition_wait_for(&leases->changed, &leases->lock, AGAIN_MS);
+        return;
+    }
     free_all(&leases->ending);
     if (result) {
         log_debug("claims of bucket %s are left to expire", bucket->store.bucket);
