@@ -186,6 +186,7 @@ static void what_is_copied_and_what_was_sent_are_one_file(void **state) {
     sample_make(&content, 2 * BATCH * CHUNK, 2);
     memcpy(content.bytes, first.bytes, BATCH * CHUNK);
     content.dirty_from = BATCH * CHUNK;
+    content.content.source = base;
     struct store_upload *upload = begin(&real, base, &content, content.dirty_from);
     offer_and_await(&real, upload, content.content.length, 2 * BATCH);
     struct revision *revision = NULL;
