@@ -1,5 +1,6 @@
 #include "fs/store/mongo/beliefs.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,21 +39,23 @@ static bool has_name(struct bucket *bucket, const char *collection, const char *
 
 struct spellings {
     struct bucket *bucket;
-    bool there[2];
+    atomic_bool there; /* or it could not be asked */
 };
 
 static void ask_spelling(void *context, unsigned number) {
     static const char *const ranges[][2] = {{"/", "0"}, {"./", ".0"}};
     struct spellings *spellings = context;
     struct bucket *bucket = spellings->bucket;
-    spellings->there[number] = has_name(bucket, bucket->files, "filename", ranges[number][0], ranges[number][1]);
+    if (!atomic_load(&spellings->there) &&
+        has_name(bucket, bucket->files, "filename", ranges[number][0], ranges[number][1]))
+        atomic_store(&spellings->there, true);
 }
 
 /* Two questions: not every server has its index serve an $or. */
 static bool has_spellings(struct bucket *bucket) {
     struct spellings spellings = {.bucket = bucket};
     connection_share(bucket->connection, 2, ask_spelling, &spellings);
-    return spellings.there[0] || spellings.there[1];
+    return atomic_load(&spellings.there);
 }
 
 /* In the root the document "" is only the format. */

@@ -1,5 +1,6 @@
 /* A directory as one ordered run of entries: the scans of its files in each spelling and of its nodes, merged. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "cache/base/cleanup.h"
@@ -56,29 +57,28 @@ void bucket_list_close(struct store_list *list) {
 /* Scans that have to ask, each for itself. */
 struct asking {
     struct scan *scans[SCANS];
-    int results[SCANS];
     unsigned count;
+    atomic_int result; /* of one that failed */
 };
 
+/* Where one failed the others are not begun: each may wait for the server until the time is up. */
 static void ask(void *context, unsigned number) {
     struct asking *asking = context;
     struct scan_item *item;
-    asking->results[number] = scan_peek(asking->scans[number], &item);
+    int result = atomic_load(&asking->result);
+    if (result == 0 && (result = scan_peek(asking->scans[number], &item)) < 0)
+        atomic_store(&asking->result, result);
 }
 
 /* Has the scans that must do so ask, side by side. */
 static int ask_all(struct store_list *list) {
     struct asking asking = {0};
-    int result = 0;
     for (unsigned i = 0; i < SCANS; i++)
         if (scan_must_ask(list->scans[i]))
             asking.scans[asking.count++] = list->scans[i];
     if (asking.count)
         connection_share(list->bucket->connection, asking.count, ask, &asking);
-    for (unsigned i = 0; i < asking.count; i++)
-        if (result >= 0 && asking.results[i] < 0)
-            result = asking.results[i];
-    return result;
+    return atomic_load(&asking.result);
 }
 
 /* The next items of all scans; *ret_key the least key among them, or NULL at the end. */
