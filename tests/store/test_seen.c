@@ -152,6 +152,32 @@ static void what_was_put_since_is_removed_too(void **state) {
     real_store_close(&real);
 }
 
+/* By another mount: its record is in the trash, so that ours cannot be inserted. */
+static void what_others_removed_since_is_not_found(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("remove7");
+    warm_up(&real);
+    named_put(&real, "f", 1, 1000, true);
+    struct store_entry seen = look_at(&real, "f");
+    bson_t *document = real_store_first(&real, "files", real_store_json("{'filename': 'f'}")), *by_id = bson_new();
+    bson_iter_t id;
+    assert_true(bson_iter_init_find(&id, document, "_id") && bson_append_iter(by_id, "_id", 3, &id));
+    bson_t *record = bson_copy(by_id);
+    BSON_APPEND_DOCUMENT(record, "document", document);
+    BSON_APPEND_DATE_TIME(record, "due", INT64_C(1) << 41);
+    real_store_insert(&real, "gridmount.trash", record);
+    mongoc_collection_t *files = real_store_collection(&real, "files");
+    assert_true(mongoc_collection_delete_one(files, by_id, NULL, NULL, NULL));
+    mongoc_collection_destroy(files);
+    struct store_object object = {.path = "f", .kind = STORE_FILE, .revision = seen.revision};
+    assert_int_equal(real.store->ops->remove(real.store, &object), -ENOENT);
+    assert_int_equal(real_store_count(&real, "gridmount.trash", bson_new()), 1);
+    store_entry_done(&seen);
+    bson_destroy(by_id);
+    bson_destroy(document);
+    real_store_close(&real);
+}
+
 static void older_revisions_are_removed_too(void **state) {
     (void)state;
     struct real_store real = real_store_open("remove3");
@@ -291,6 +317,7 @@ int main(void) {
         cmocka_unit_test(a_file_linked_since_keeps_both_names),
         cmocka_unit_test(one_round_trip_removes_what_was_just_looked_up),
         cmocka_unit_test(what_was_put_since_is_removed_too),
+        cmocka_unit_test(what_others_removed_since_is_not_found),
         cmocka_unit_test(older_revisions_are_removed_too),
         cmocka_unit_test(a_name_linked_since_is_not_the_last),
         cmocka_unit_test(what_was_renamed_since_is_not_removed),

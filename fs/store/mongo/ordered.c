@@ -104,7 +104,7 @@ static bool all_made(const bson_t *reply) {
     return bson_iter_init_find(&errors, reply, "nErrors") && bson_iter_as_int64(&errors) == 0;
 }
 
-/* {cursor: {firstBatch: [{idx, n}, ...]}}; false when one is missing. */
+/* {cursor: {firstBatch: [{idx, n}, ...]}}, which ends with one that failed; false when it does not tell all. */
 static bool read_counts(const struct ordered *ordered, const bson_t *reply, int64_t ret_counts[ORDERED_MOST]) {
     bson_iter_t root, batch, each, field;
     uint32_t found = 0;
@@ -124,7 +124,10 @@ static bool read_counts(const struct ordered *ordered, const bson_t *reply, int6
             return false;
         ret_counts[found++] = count;
     }
-    return found == ordered->count;
+    bool ended = found < ordered->count && found > 0 && !all_made(reply);
+    for (uint32_t i = found; ended && i < ordered->count; i++)
+        ret_counts[i] = 0; /* it was not come to */
+    return ended || found == ordered->count;
 }
 
 static int make_all(struct ordered *ordered, const bson_t *command, int64_t *ret_counts) {
@@ -136,7 +139,7 @@ static int make_all(struct ordered *ordered, const bson_t *command, int64_t *ret
     bson_t *options = BCON_NEW("writeConcern", "{", "w", "majority", "j", BCON_BOOL(true), "}"), reply;
     bson_error_t error = {0};
     bool answered = mongoc_client_write_command_with_opts(client, "admin", command, options, &reply, &error);
-    bool made = answered && all_made(&reply) && (!ret_counts || read_counts(ordered, &reply, ret_counts));
+    bool told = answered && (!ret_counts || read_counts(ordered, &reply, ret_counts)), made = told && all_made(&reply);
     int result = !made;
     if (!answered && is_refusal(&error))
         atomic_store(&bucket->changing.ordered_refused, true);
@@ -151,6 +154,8 @@ static int make_all(struct ordered *ordered, const bson_t *command, int64_t *ret
 
 int ordered_end(struct ordered *ordered, int64_t ret_counts[ORDERED_MOST]) {
     int result = 1;
+    for (uint32_t i = 0; ret_counts && i < ordered->count; i++)
+        ret_counts[i] = ORDERED_UNKNOWN;
     if (ordered->operations.len <= ORDERED_BYTES_MOST) {
         bson_t *command = BCON_NEW("bulkWrite", BCON_INT32(1), "ops", BCON_ARRAY(&ordered->operations), "nsInfo",
                                    BCON_ARRAY(&ordered->namespaces), "ordered", BCON_BOOL(true));

@@ -19,6 +19,7 @@
 enum {
     ORDERED_BYTES_MOST = 1 << 20, /* of documents, which all go into one */
     ORDERED_MOST = 4,             /* changes and counts */
+    ORDERED_UNKNOWN = -1,         /* in place of a count: whether it was made cannot be told */
 };
 
 struct ordered {
@@ -37,7 +38,8 @@ void ordered_update(struct ordered *ordered, const char *collection, const bson_
 void ordered_delete(struct ordered *ordered, const char *collection, const bson_t *filter);
 /* Changes nothing. */
 void ordered_count(struct ordered *ordered, const char *collection, const bson_t *filter);
-/* 0: all were made; ret_counts unless NULL has of each how many documents were inserted, matched, deleted or counted.
+/* 0: all were made. ret_counts unless NULL has of each how many documents were inserted, matched, deleted or counted, also
+ * where not all were made.
  * 1: not all may have been, and they are to be made one after another by those who know what it means that one was made
  * already. -ETIMEDOUT: some may have been, and no time is left. */
 int ordered_end(struct ordered *ordered, int64_t ret_counts[ORDERED_MOST]);

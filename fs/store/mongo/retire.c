@@ -137,7 +137,7 @@ static int throw_away_only(struct bucket *bucket, const bson_t *files_document, 
     int result = make_record(bucket, files_document, id, &record, &due);
     if (result == 0)
         result = record_and_delete(bucket, &record, &filter, others, counts);
-    *ret_gone = result > 0 || (result == 0 && counts[1] == 1);
+    *ret_gone = counts[1] == 1 || counts[1] == ORDERED_UNKNOWN; /* and not when others had retired it, whose record is there */
     bson_destroy(&filter);
     bson_destroy(&record);
     return result < 0 ? result : result == 0 && counts[1] == 1 && counts[2] == 0;
