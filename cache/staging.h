@@ -1,11 +1,12 @@
 /* The staging buffer: content that is written but not yet published.
  *
  * A staged file is an overlay on a base (the revision it was opened with, or nothing): what was written, what was
- * punched out, and a length; everything else is the base's. A copy of another file lies over that file's base. Written bytes are in memory up to the area's share of the
- * memory budget, beyond it in a sparse file without a name in the staging directory. To make room, the file that was
- * not written to for longest goes to disk first.
+ * punched out, and a length; everything else is the base's. A copy of another file lies over that file's base. Of what
+ * was written it is known whether it is as it was when it was read to be sent ahead of the publication. Written bytes
+ * are in memory up to the area's share of the memory budget, beyond it in a sparse file without a name in the staging
+ * directory. To make room, the file that was not written to for longest goes to disk first.
  *
- *     clean [staged_write, _truncate, _punch, _allocate] -> dirty [staged_rebase, after it was published] -> clean
+ *     clean [staged_write, _truncate, _punch, _allocate, _copy] -> dirty [staged_rebase, once published] -> clean
  *
  * What it is not: it publishes nothing and knows no names; when to publish, and that nothing is written meanwhile, is
  * the caller's affair (fs/vfs/file.h).
