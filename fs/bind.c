@@ -12,6 +12,8 @@
 #include "cache/chunks.h"
 #include "cache/staging.h"
 #include "fs/fuse/session.h"
+#include "fs/leaving.h"
+#include "fs/mountpoint.h"
 #include "fs/staging_folder.h"
 #include "fs/status_text.h"
 #include "fs/store/mongo/server.h"
@@ -20,6 +22,7 @@
 #include "fs/vfs/vfs.h"
 
 enum { FETCHERS = 2, FETCHES_QUEUED = 32, LISTERS = 2, LISTS_QUEUED = 32 };
+enum { LEAVE_SILENT_MS = 1500 }; /* signals and unmounts are answered within two seconds */
 
 struct mount {
     const struct options *options;
@@ -33,6 +36,11 @@ struct mount {
     struct staging *staging; /* NULL: read-only */
     struct vfs *vfs;
     struct session *session;
+    struct leaving *leaving;
+    atomic_bool serving;
+    int result; /* of serving */
+    void (*ready)(void *context);
+    void *ready_context;
     struct ticker *ticker, *keeper;
     unsigned ticks, tidy_ticks; /* passed; between two rounds of housekeeping */
     unsigned keep_ticks;
@@ -189,7 +197,23 @@ static int open_layers(struct mount *mount, char **ret_error) {
     return vfs_new(&config, &mount->vfs);
 }
 
-static int open_session(struct mount *mount, void (*ready)(void *), void *context, char **ret_error) {
+static void tell_ready(void *context) {
+    struct mount *mount = context;
+    mount->ready(mount->ready_context);
+}
+
+static void leave(void *context) {
+    leaving_begin(((struct mount *)context)->leaving);
+}
+
+/* Once session_run() has returned, whoever is mounted there now may be another. */
+static void leave_mountpoint(void *context) {
+    struct mount *mount = context;
+    if (atomic_load(&mount->serving) && session_is_mounted(mount->session))
+        mountpoint_leave_behind(mount->options->mountpoint);
+}
+
+static int open_session(struct mount *mount, char **ret_error) {
     const struct options *options = mount->options;
     cleanup_free char *shown = NULL;
     if (asprintf(&shown, "%s/%s.%s", mount->server->address, mount->server->database, options->bucket) < 0)
@@ -206,8 +230,9 @@ static int open_session(struct mount *mount, void (*ready)(void *), void *contex
         .read_only = options->read_only,
         .allow_other = options->allow_other,
         .flags = flags,
-        .ready = ready,
-        .context = context,
+        .ready = tell_ready,
+        .told = leave,
+        .context = mount,
     };
     return session_new(&config, mount->vfs, &mount->session, ret_error);
 }
@@ -250,6 +275,15 @@ static int start_tickers(struct mount *mount) {
     return mount->ticker && (mount->keeper || !mount->staging) ? 0 : -ENOMEM;
 }
 
+static int watch_the_end(struct mount *mount) {
+    struct leaving_config config = {.silent_ms = LEAVE_SILENT_MS,
+                                    .timeout_ms = mount->options->timeout_ms,
+                                    .unmount = leave_mountpoint,
+                                    .context = mount};
+    mount->leaving = leaving_new(&config);
+    return mount->leaving ? 0 : -ENOMEM;
+}
+
 /* Staged files beyond the memory hold a descriptor each; a full disk is to be an error, not a signal. */
 static void prepare_process(void) {
     struct rlimit files;
@@ -269,13 +303,17 @@ int mount_open(const struct options *options, void (*ready)(void *context), void
     prepare_process();
     mount->options = options;
     mount->started = time(NULL);
+    mount->ready = ready;
+    mount->ready_context = context;
     int result = open_server(mount, ret_error);
     if (result == 0)
         result = open_layers(mount, ret_error);
     if (result == 0)
-        result = open_session(mount, ready, context, ret_error);
+        result = open_session(mount, ret_error);
     if (result == 0)
         result = start_tickers(mount);
+    if (result == 0)
+        result = watch_the_end(mount);
     if (result) {
         mount_close(mount);
     } else {
@@ -286,15 +324,19 @@ int mount_open(const struct options *options, void (*ready)(void *context), void
 }
 
 int mount_serve(struct mount *mount) {
-    int result = session_run(mount->session);
+    atomic_store(&mount->serving, true);
+    mount->result = session_run(mount->session);
+    atomic_store(&mount->serving, false);
     vfs_check(mount->vfs);
     chunks_check(mount->chunks);
-    return result;
+    return mount->result;
 }
 
 struct mount *mount_close(struct mount *mount) {
     if (!mount)
         return NULL;
+    if (mount->leaving)
+        leaving_begin(mount->leaving);
     session_free(mount->session);
     ticker_stop(mount->ticker);
     ticker_stop(mount->keeper);
@@ -308,7 +350,12 @@ struct mount *mount_close(struct mount *mount) {
     staging_free(mount->staging);
     staging_folder_close(&mount->folder);
     if (mount->server)
+        mount->server->ops->settle(mount->server);
+    if (mount->leaving)
+        leaving_last(mount->leaving, mount->result ? EXIT_FAILURE : EXIT_SUCCESS);
+    if (mount->server)
         mount->server->ops->free(mount->server);
+    leaving_free(mount->leaving);
     free(mount);
     return NULL;
 }

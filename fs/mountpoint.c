@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <mntent.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,12 +12,15 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cache/base/cleanup.h"
 
 #define TYPE "fuse.gridfs"
+
+enum { LEAVE_MS = 300 };
 
 static int complain(char **ret_error, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static int complain(char **ret_error, int error, const char *format, ...) {
@@ -86,6 +90,21 @@ int mountpoint_leave(const char *absolute, bool detach) {
     if (umount2(absolute, detach ? MNT_DETACH : UMOUNT_NOFOLLOW) == 0)
         return 0;
     return errno == EPERM ? leave_by_helper(absolute, detach) : -errno;
+}
+
+/* A child does it, which holds no end of the connection: at the latest when the parent has ended, it is done. */
+void mountpoint_leave_behind(const char *absolute) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        close_range(STDERR_FILENO + 1, UINT_MAX, 0);
+        if (umount2(absolute, MNT_DETACH))
+            execlp("fusermount3", "fusermount3", "-q", "-uz", "--", absolute, (char *)NULL);
+        _exit(0);
+    }
+    cleanup_fd int child = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+    struct pollfd ended = {.fd = child, .events = POLLIN};
+    if (child >= 0)
+        poll(&ended, 1, LEAVE_MS);
 }
 
 static int heal(const char *absolute, char **ret_error) {

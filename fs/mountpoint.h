@@ -15,5 +15,7 @@ bool mountpoint_is_ours(const char *absolute);
 char *mountpoint_absolute(const char *path);
 /* Unmounts; `detach`: even while it is in use. 0 or -errno. */
 int mountpoint_leave(const char *absolute, bool detach);
+/* The same, detached, for the process that serves it and is about to end: the kernel may wait for its answers. */
+void mountpoint_leave_behind(const char *absolute);
 
 #endif

@@ -1,6 +1,7 @@
 #include "fs/fuse/session.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,6 +19,8 @@ struct session {
     struct fuse_session *fuse;
     struct operations_context context;
     bool mounted;
+    void (*told)(void *context);
+    void *told_context;
     char last_words[256]; /* of libfuse, about why it cannot mount */
 };
 
@@ -96,6 +99,8 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
                                                    .trust_absence = config->trust_absence,
                                                    .ready = config->ready,
                                                    .ready_context = config->context};
+    session->told = config->told;
+    session->told_context = config->context;
     speaking = session;
     fuse_set_log_func(take_log);
     int result = add_options(&arguments, config);
@@ -114,31 +119,51 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
     return result;
 }
 
-int session_run(struct session *session) {
-    struct fuse_loop_config *config = fuse_loop_cfg_create();
-    if (!config || fuse_set_signal_handlers(session->fuse))
-        return -ENOMEM;
-    fuse_loop_cfg_set_max_threads(config, THREADS);
+/* Of the main thread, which alone takes signals: `speaking` is as it left it. */
+static void take_signal(int number) {
+    (void)number;
+    if (!speaking)
+        return;
+    fuse_session_exit(speaking->fuse);
+    speaking->told(speaking->told_context);
+}
+
+static void take_signals(void) {
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = take_signal};
     sigset_t ending;
     sigemptyset(&ending);
-    sigaddset(&ending, SIGINT);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGHUP);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        sigaddset(&ending, numbers[i]);
+        sigaction(numbers[i], &action, NULL);
+    }
     pthread_sigmask(SIG_UNBLOCK, &ending, NULL);
+}
+
+int session_run(struct session *session) {
+    struct fuse_loop_config *config = fuse_loop_cfg_create();
+    if (!config)
+        return -ENOMEM;
+    fuse_loop_cfg_set_max_threads(config, THREADS);
+    take_signals();
     int result = fuse_session_loop_mt(session->fuse, config);
-    fuse_remove_signal_handlers(session->fuse);
     fuse_loop_cfg_destroy(config);
-    return result < 0 ? result : 0; /* a signal's number is a clean end */
+    return result < 0 ? result : 0;
+}
+
+bool session_is_mounted(const struct session *session) {
+    struct pollfd device = {.fd = fuse_session_fd(session->fuse)};
+    return poll(&device, 1, 0) == 0 || !(device.revents & (POLLERR | POLLNVAL));
 }
 
 struct session *session_free(struct session *session) {
     if (!session)
         return NULL;
+    speaking = NULL;
     if (session->mounted)
         fuse_session_unmount(session->fuse);
     if (session->fuse)
         fuse_session_destroy(session->fuse);
-    speaking = NULL;
     free(session);
     return NULL;
 }

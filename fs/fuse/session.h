@@ -1,7 +1,8 @@
 /* The mount as the kernel sees it: a FUSE session over a vfs.
  *
  * Threads: session_run() in the main thread, after all else is set up; it serves requests with threads of its own.
- * Signals: SIGINT, SIGTERM and SIGHUP end session_run(); they are blocked before, and should be in all threads. */
+ * Signals: SIGINT, SIGTERM and SIGHUP end session_run() once the requests under way are answered; they are blocked before,
+ *          and should be in all threads. Later ones change nothing. */
 #ifndef FS_FUSE_SESSION_H
 #define FS_FUSE_SESSION_H
 
@@ -19,6 +20,7 @@ struct session_config {
     bool read_only, allow_other;
     const char *flags; /* further kernel flags ("noexec,noatime"), or NULL */
     void (*ready)(void *context); /* called once, when the mount is usable */
+    void (*told)(void *context);  /* called by the signal handler, when it is to end */
     void *context;
 };
 
@@ -26,6 +28,8 @@ struct session_config {
 int session_new(const struct session_config *config, struct vfs *vfs, struct session **ret_session, char **ret_error);
 /* Serves until it is unmounted or a signal comes. 0 or -errno. */
 int session_run(struct session *session);
+/* Whether it still is there for programs; from any thread, until session_free(). */
+bool session_is_mounted(const struct session *session);
 /* Unmounts when it still is mounted. Takes NULL, returns NULL. */
 struct session *session_free(struct session *session);
 

@@ -1,4 +1,5 @@
 """A server that is slow, silent or gone: no hang, the truth in `status`, and healing by itself."""
+import concurrent.futures
 import errno
 import os
 import random
@@ -14,6 +15,7 @@ from buckets import CHUNK, Bucket
 from mounting import gridmount, mount_table, names_in, wait_for
 
 TIMEOUT = 3
+LONG = 45       # longer than any of these tests may wait
 GRACE = 4       # what a loaded machine may take on top
 
 
@@ -63,13 +65,45 @@ def test_requests_end_when_the_server_is_silent_and_work_when_it_is_back(
 
 
 def test_an_unmount_works_while_the_server_is_silent(link, through, data, mount):
-    mnt = mount(uri=through, options=f"timeout={TIMEOUT}")
+    mnt = mount(uri=through, options=f"timeout={LONG}")
     (mnt.path / "f").stat()
     link.set(stalled=True)
     began = time.monotonic()
     assert mnt.unmount() == 0
-    assert time.monotonic() - began <= TIMEOUT + GRACE
+    assert time.monotonic() - began <= LONG / 3
     assert mount_table(mnt.path) == []
+
+
+def test_a_signal_ends_the_mount_of_a_silent_server_and_what_waits_for_it(link, through, data, mount):
+    mnt = mount(uri=through, options=f"timeout={LONG}")
+    opened = open(mnt.path / "f", "rb")
+    link.set(stalled=True)
+    asked = mnt.counters()["round_trips"]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(os.stat, mnt.path / f"name {n}") for n in range(4)]
+        waiting += [pool.submit(os.listdir, mnt.path) for _ in range(4)]
+        wait_for(lambda: mnt.counters()["round_trips"] > asked, what="a request under way")
+        began = time.monotonic()
+        mnt.process.send_signal(signal.SIGTERM)
+        assert mnt.end() == 0
+        assert time.monotonic() - began <= LONG / 3
+        assert all(isinstance(each.exception(LONG), OSError) for each in waiting)
+    assert mount_table(mnt.path) == [] and names_in(mnt.path) == [], "no dead mount is left"
+    with pytest.raises(OSError):
+        opened.read()
+    opened.close()
+
+
+def test_content_that_a_silent_server_does_not_take_is_told_at_the_end(link, through, mount):
+    mnt = mount(uri=through, options=f"timeout={TIMEOUT}")
+    file = open(mnt.path / "f", "wb", buffering=0)
+    file.write(bytes(12345))
+    link.set(stalled=True)
+    with pytest.raises(OSError):
+        file.close()
+    mnt.process.send_signal(signal.SIGTERM)
+    assert mnt.end() == 0
+    assert "could not be stored before the end" in mnt.log() and mount_table(mnt.path) == []
 
 
 def test_a_killed_reader_of_a_silent_server_is_gone_within_the_timeout(link, through, data, mount):

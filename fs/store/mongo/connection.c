@@ -44,6 +44,7 @@ static void note_answer(const mongoc_apm_command_succeeded_t *event) {
     struct connection *connection = mongoc_apm_command_succeeded_get_context(event);
     int_least64_t took = mongoc_apm_command_succeeded_get_duration(event);
     int_least64_t least = atomic_load(&connection->round_trip_us);
+    stats_add(STAT_answers, 1);
     note_health(connection, true);
     if (took < least)
         atomic_store(&connection->round_trip_us, took);
@@ -54,7 +55,9 @@ static void note_failure(const mongoc_apm_command_failed_t *event) {
     struct connection *connection = mongoc_apm_command_failed_get_context(event);
     bson_error_t error;
     mongoc_apm_command_failed_get_error(event, &error);
-    if (error.domain == MONGOC_ERROR_STREAM || error.domain == MONGOC_ERROR_SERVER_SELECTION)
+    bool away = error.domain == MONGOC_ERROR_STREAM || error.domain == MONGOC_ERROR_SERVER_SELECTION;
+    stats_add(STAT_answers, !away);
+    if (away)
         note_health(connection, false);
 }
 

@@ -110,17 +110,22 @@ static bool healthy(struct server *server) {
     return connection_healthy(((struct mongo_server *)server)->connection);
 }
 
-static struct server *mongo_free(struct server *server) {
+static void settle(struct server *server) {
     struct mongo_server *mongo = (struct mongo_server *)server;
-    if (!mongo)
-        return NULL;
     struct known_bucket *known, *next;
-    uploaders_free(mongo->uploaders); /* what they still clean up is in a bucket */
+    mongo->uploaders = uploaders_free(mongo->uploaders); /* what they still clean up is in a bucket */
     HASH_ITER(hh, mongo->table, known, next) {
         HASH_DEL(mongo->table, known);
         bucket_free(known->bucket);
         free(known);
     }
+}
+
+static struct server *mongo_free(struct server *server) {
+    struct mongo_server *mongo = (struct mongo_server *)server;
+    if (!mongo)
+        return NULL;
+    settle(server);
     connection_free(mongo->connection);
     lock_done(&mongo->lock);
     free(server->address);
@@ -134,6 +139,7 @@ static const struct server_ops mongo_ops = {
     .buckets = list_buckets,
     .bucket = open_bucket,
     .healthy = healthy,
+    .settle = settle,
     .free = mongo_free,
 };
 

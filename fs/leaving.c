@@ -1,0 +1,118 @@
+#include "fs/leaving.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cache/base/clock.h"
+#include "cache/base/log.h"
+#include "cache/base/stats.h"
+
+enum { LOOK_MS = 50 };
+
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+enum { LAST_MS = 5000 }; /* they look for leaks when all is done */
+#else
+enum { LAST_MS = 20 }; /* the driver tells the server in the first; joining its threads takes half a second */
+#endif
+
+enum stage { SERVING, LEAVING, LAST, GONE };
+
+struct leaving {
+    struct leaving_config config;
+    pthread_t thread;
+    sem_t changed; /* and no condition: a signal handler may post it */
+    atomic_int stage;
+    int status; /* once it is LAST */
+};
+
+/* Waits for a stage, at most until then. */
+static bool has_reached(struct leaving *leaving, enum stage stage, int64_t until_ms) {
+    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    while ((enum stage)atomic_load(&leaving->stage) < stage)
+        if (sem_clockwait(&leaving->changed, CLOCK_MONOTONIC, &until) && clock_now_ms() >= until_ms)
+            return false;
+    return true;
+}
+
+static void reach(struct leaving *leaving, enum stage stage) {
+    if ((enum stage)atomic_load(&leaving->stage) < stage)
+        atomic_store(&leaving->stage, stage);
+    sem_post(&leaving->changed);
+}
+
+static bool would_lose(void) {
+    return stats_get(STAT_staged_bytes) || stats_get(STAT_unsaved_files);
+}
+
+/* Not by exit(): the others still use what it takes away. */
+__attribute__((noreturn)) static void end_without_the_server(struct leaving *leaving) {
+    leaving->config.unmount(leaving->config.context);
+    if (would_lose())
+        log_error("%llu bytes written, of %llu closed files and what was open, could not be stored before the end",
+                  (unsigned long long)stats_get(STAT_staged_bytes), (unsigned long long)stats_get(STAT_unsaved_files));
+    else
+        log_warning("ended without waiting for what the server was still asked; nothing was left to store");
+    _exit(EXIT_SUCCESS);
+}
+
+/* How long it has been leaving, and how long the server has not answered. */
+static bool takes_too_long(const struct leaving *leaving, int64_t leaving_ms, int64_t silent_ms) {
+    const struct leaving_config *config = &leaving->config;
+    bool silent = silent_ms >= (would_lose() ? config->timeout_ms : config->silent_ms);
+    return silent || (leaving_ms >= config->timeout_ms && !would_lose());
+}
+
+static void *watch(void *argument) {
+    struct leaving *leaving = argument;
+    (void)has_reached(leaving, LEAVING, INT64_MAX);
+    int64_t began = clock_now_ms(), answered = began;
+    uint64_t answers = stats_get(STAT_answers);
+    while (!has_reached(leaving, LAST, clock_now_ms() + LOOK_MS)) {
+        int64_t now = clock_now_ms();
+        if (stats_get(STAT_answers) != answers)
+            answered = now;
+        answers = stats_get(STAT_answers);
+        if (takes_too_long(leaving, now - began, now - answered))
+            end_without_the_server(leaving);
+    }
+    if (!has_reached(leaving, GONE, clock_now_ms() + LAST_MS))
+        _exit(leaving->status);
+    return NULL;
+}
+
+struct leaving *leaving_new(const struct leaving_config *config) {
+    struct leaving *leaving = calloc(1, sizeof *leaving);
+    if (!leaving)
+        return NULL;
+    leaving->config = *config;
+    sem_init(&leaving->changed, 0, 0);
+    if (pthread_create(&leaving->thread, NULL, watch, leaving) == 0)
+        return leaving;
+    sem_destroy(&leaving->changed);
+    free(leaving);
+    return NULL;
+}
+
+void leaving_begin(struct leaving *leaving) {
+    reach(leaving, LEAVING);
+}
+
+void leaving_last(struct leaving *leaving, int status) {
+    leaving->status = status;
+    reach(leaving, LAST);
+}
+
+struct leaving *leaving_free(struct leaving *leaving) {
+    if (!leaving)
+        return NULL;
+    reach(leaving, GONE);
+    pthread_join(leaving->thread, NULL);
+    sem_destroy(&leaving->changed);
+    free(leaving);
+    return NULL;
+}

@@ -1,0 +1,35 @@
+/* The end of a mount, within bounds: a server that does not answer, and what serves nobody any more, is not waited for.
+ *
+ *     serving --leaving_begin()--> leaving --leaving_last()--> last --leaving_free()--> gone
+ *                                     |                          |
+ *                                     '---- it takes too long: the process ends, at once ----'
+ *
+ * Too long is, while leaving: no answer of the server for `silent_ms`, or for `timeout_ms` when there is content that
+ * would be lost; and `timeout_ms` in all when there is none. Then the mountpoint is left, the log says what was
+ * lost, and requests still under way end with the connection to the kernel. At last, when all that counts is done: a
+ * moment (with sanitizers, which look for leaks then, some seconds).
+ * What it is not: a way to stop work. Nothing is undone; what is on the server may be half of a change, as after a crash.
+ *
+ * Threads: one of its own, which sleeps while the mount serves. leaving_begin() may be called by a signal handler. */
+#ifndef FS_LEAVING_H
+#define FS_LEAVING_H
+
+#include <stdint.h>
+
+struct leaving;
+
+struct leaving_config {
+    int64_t silent_ms, timeout_ms;
+    void (*unmount)(void *context); /* called in the own thread, while the others may do anything */
+    void *context;
+};
+
+/* NULL without memory or threads. */
+struct leaving *leaving_new(const struct leaving_config *config);
+void leaving_begin(struct leaving *leaving);
+/* What is left to do is for order only. `status`: what the process would exit with. */
+void leaving_last(struct leaving *leaving, int status);
+/* Takes NULL, returns NULL. */
+struct leaving *leaving_free(struct leaving *leaving);
+
+#endif

@@ -1,0 +1,146 @@
+/* Each mount of these tests is a process, since ending it is what is tested. */
+#include "fs/leaving.h"
+
+#include <stdbool.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cache/base/clock.h"
+#include "cache/base/log.h"
+#include "cache/base/stats.h"
+#include "tests/unit/unit.h"
+
+enum { SHORT_MS = 1, SILENT_MS = 700, LONG_MS = 600000, LEFT = 40, IN_TIME = 50 };
+
+static bool unmounted; /* in the process of one test */
+
+static void unmount(void *context) {
+    (void)context;
+    unmounted = true;
+}
+
+static void note_unmounted(void *context) {
+    (void)context;
+    _exit(LEFT);
+}
+
+static void pause_ms(int milliseconds) {
+    usleep((useconds_t)milliseconds * 1000);
+}
+
+/* Starts a process; `leave` gets what watches its end. */
+static pid_t start(void (*leave)(struct leaving *), int64_t timeout_ms, void (*unmounting)(void *context)) {
+    pid_t pid = fork();
+    if (pid)
+        return pid;
+    log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR);
+    struct leaving_config config = {.silent_ms = SILENT_MS, .timeout_ms = timeout_ms, .unmount = unmounting};
+    struct leaving *leaving = leaving_new(&config);
+    leave(leaving);
+    leaving_free(leaving);
+    _exit(unmounted ? 1 : IN_TIME);
+}
+
+static void expect(pid_t pid, int wanted) {
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), wanted);
+}
+
+static void hang(struct leaving *leaving) {
+    leaving_begin(leaving);
+    pause_ms(LONG_MS);
+}
+
+static void hang_with_content(struct leaving *leaving) {
+    stats_add(STAT_staged_bytes, 1);
+    hang(leaving);
+}
+
+static void hang_with_a_file(struct leaving *leaving) {
+    stats_add(STAT_unsaved_files, 1);
+    hang(leaving);
+}
+
+/* For twice as long as a silent server is waited for. */
+static void end_slowly(struct leaving *leaving) {
+    leaving_begin(leaving);
+    for (int i = 0; i < 2 * SILENT_MS / 10; i++) {
+        stats_add(STAT_answers, 1);
+        pause_ms(10);
+    }
+}
+
+static void never_end(struct leaving *leaving) {
+    leaving_begin(leaving);
+    for (;;) {
+        stats_add(STAT_answers, 1);
+        pause_ms(10);
+    }
+}
+
+static void end_at_once(struct leaving *leaving) {
+    leaving_begin(leaving);
+    leaving_last(leaving, 7);
+}
+
+static void never_begin(struct leaving *leaving) {
+    (void)leaving;
+}
+
+static void a_silent_server_is_not_waited_for(void **state) {
+    (void)state;
+    pid_t mounted = start(hang, LONG_MS, note_unmounted), other = start(hang, LONG_MS, unmount);
+    expect(mounted, LEFT);
+    expect(other, EXIT_SUCCESS);
+}
+
+static void a_server_that_answers_is_waited_for_until_the_timeout(void **state) {
+    (void)state;
+    pid_t slow = start(end_slowly, LONG_MS, unmount), endless = start(never_end, SHORT_MS, unmount);
+    expect(slow, IN_TIME);
+    expect(endless, EXIT_SUCCESS);
+}
+
+static void content_is_worth_the_timeout(void **state) {
+    (void)state;
+    int64_t began = clock_now_ms();
+    pid_t content = start(hang_with_content, 2 * SILENT_MS, unmount);
+    pid_t file = start(hang_with_a_file, 2 * SILENT_MS, unmount);
+    expect(content, EXIT_SUCCESS);
+    expect(file, EXIT_SUCCESS);
+    assert_true(clock_now_ms() - began >= 2 * SILENT_MS);
+}
+
+static void what_ends_in_time_ends_by_itself(void **state) {
+    (void)state;
+    expect(start(end_at_once, LONG_MS, unmount), IN_TIME);
+    expect(start(never_begin, LONG_MS, unmount), IN_TIME);
+}
+
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+static void last_things_take_long(struct leaving *leaving) {
+    leaving_begin(leaving);
+    leaving_last(leaving, 7);
+    pause_ms(LONG_MS);
+}
+
+static void the_last_things_are_hardly_waited_for(void **state) {
+    (void)state;
+    expect(start(last_things_take_long, LONG_MS, note_unmounted), 7);
+}
+#endif
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_silent_server_is_not_waited_for),
+        cmocka_unit_test(a_server_that_answers_is_waited_for_until_the_timeout),
+        cmocka_unit_test(content_is_worth_the_timeout),
+        cmocka_unit_test(what_ends_in_time_ends_by_itself),
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+        cmocka_unit_test(the_last_things_are_hardly_waited_for),
+#endif
+    };
+    return cmocka_run_group_tests_name("leaving", tests, NULL, NULL);
+}
