@@ -169,14 +169,17 @@ static void say_stored(struct vfs *vfs, struct inode *inode) {
         log_info("file '%s' is stored now", path);
 }
 
-/* The number of files that could not be stored. */
-static unsigned retry_unsaved(struct vfs *vfs) {
+/* The number of files that could not be stored. A server that is away would let each wait for as long as the first; at
+ * the end it is asked all the same. */
+static unsigned retry_unsaved(struct vfs *vfs, bool at_the_end) {
     struct chore *chore, *next, *all = take_all(vfs, &vfs->unsaved);
     unsigned failed = 0;
+    bool away = false;
     LL_FOREACH_SAFE(all, chore, next) {
         struct inode *inode = chore->inode;
         free(chore);
-        int result = store_again(vfs, inode);
+        int result = away ? -ETIMEDOUT : store_again(vfs, inode);
+        away = result == -ETIMEDOUT && !at_the_end;
         stats_subtract(STAT_unsaved_files, 1); /* when it is stored, or counted anew */
         if (result) {
             failed++;
@@ -193,7 +196,7 @@ static unsigned retry_unsaved(struct vfs *vfs) {
 void vfs_tick(struct vfs *vfs) {
     send_all_times(vfs);
     if (++vfs->ticks % RETRY_TICKS == 0)
-        retry_unsaved(vfs);
+        retry_unsaved(vfs, false);
 }
 
 static void free_revisions(struct revision **revisions, uint32_t count) {
@@ -245,7 +248,7 @@ void vfs_tidy(struct vfs *vfs) {
 
 void chores_settle(struct vfs *vfs) {
     send_all_times(vfs);
-    unsigned failed = retry_unsaved(vfs);
+    unsigned failed = retry_unsaved(vfs, true);
     if (failed)
         log_error("%u files could not be stored before the end", failed);
     struct chore *chore, *next;

@@ -1,4 +1,7 @@
 """What is closed while the server is away: an error, then stored by itself, and never over what others did meanwhile."""
+import concurrent.futures
+import time
+
 import gridfs
 import pytest
 
@@ -6,6 +9,7 @@ import proxy
 from mounting import names_in, wait_for
 
 TIMEOUT = 2
+GRACE = 4       # what a loaded machine may take on top
 
 
 @pytest.fixture
@@ -67,3 +71,28 @@ def test_what_could_not_be_stored_never_replaces_what_others_did(link, bucket, m
         assert (mnt.path / name).read_bytes() == content
     assert "recovered-" in mnt.log()
 
+
+@pytest.mark.timeout(120)
+def test_a_close_ends_within_the_timeout_when_the_server_is_gone(link, bucket, mount, database):
+    timeout = 6
+    for n in range(4):
+        bucket.put(f"old {n}", bytes(300_000))
+    mnt = mount(uri=f"mongodb://127.0.0.1:{link.port}/{database.name}?directConnection=true",
+                options=f"timeout={timeout}")
+    files = [open(mnt.path / f"old {n}", "r+b", buffering=0) for n in range(4)]
+    files += [open(mnt.path / f"new {n}", "xb", buffering=0) for n in range(8)]
+    for n, file in enumerate(files):
+        file.write(bytes([n]) * (600_000 if n % 2 else 1000))
+    go_away(link)
+
+    def close(file):
+        began = time.monotonic()
+        with pytest.raises(OSError):
+            file.close()
+        return time.monotonic() - began
+
+    with concurrent.futures.ThreadPoolExecutor(len(files)) as pool:
+        took = list(pool.map(close, files))
+    assert max(took) <= 2 * timeout + GRACE
+    wait_for(lambda: mnt.counters()["unsaved_files"] == len(files), 30, "all kept")
+    link.set(refusing=False)

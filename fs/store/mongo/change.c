@@ -207,6 +207,10 @@ static int look_at_format(struct bucket *bucket) {
     return -EROFS;
 }
 
+bool bucket_broke_off(const struct bucket *bucket, int result, int64_t began_ms) {
+    return result == -ETIMEDOUT && clock_now_ms() - began_ms < bucket->policy.timeout_ms / 4;
+}
+
 int bucket_begin_changing(struct bucket *bucket) {
     int64_t now = clock_now_ms();
     if (now < atomic_load(&bucket->changing.until_ms))

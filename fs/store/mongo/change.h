@@ -29,6 +29,10 @@ int bucket_begin_changing(struct bucket *bucket);
 /* Makes sure that nodes holds {_id: "", format: 1}. Before anything is written to nodes, locks, trash or intents. */
 int bucket_mark_format(struct bucket *bucket);
 
+/* Whether a change that began then failed by a connection that broke so soon that another try still ends in time. A server
+ * that is silent, or that cannot be reached, takes half of the timeout at least. */
+bool bucket_broke_off(const struct bucket *bucket, int result, int64_t began_ms);
+
 /* For changes of other forms: a handle that writes with the concern above, to be destroyed before its client is given
  * back; and what an error of the driver means when changing. */
 mongoc_collection_t *bucket_collection(struct bucket *bucket, mongoc_client_t *client, const char *collection);

@@ -126,8 +126,7 @@ int chunk_batch_send(struct bucket *bucket, const struct chunk_batch *batch, boo
     int64_t began = clock_now_ms();
     int result = insert(bucket, batch, false);
     /* The driver repeats a batch only where the server has sessions. Once more, if that still ends in time. */
-    bool broke_off = result == -ETIMEDOUT && clock_now_ms() - began < bucket->policy.timeout_ms / 2;
-    bool repeated = broke_off || result == -EEXIST;
+    bool repeated = bucket_broke_off(bucket, result, began) || result == -EEXIST;
     if (repeated)
         result = insert(bucket, batch, true);
     for (uint32_t i = 0; result == 0 && i < batch->count; i++)

@@ -87,14 +87,15 @@ static void set_default(mongoc_uri_t *uri, const char *option, int milliseconds)
         mongoc_uri_set_option_as_int32(uri, option, milliseconds);
 }
 
-/* The driver's defaults are too long for a filesystem: 30 s to select, 300 s on a socket. A question that fails on a
- * broken connection is asked once more: each half has half of the time. */
+/* The driver's defaults are too long for a filesystem: 30 s to select, 300 s on a socket. A question waits at two of
+ * these points at most (a client and an answer; an answer, and when the connection broke a server to ask once more):
+ * each has half of the time. */
 static void set_timeouts(mongoc_uri_t *uri, int timeout_ms) {
     int half = timeout_ms / 2;
     set_default(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, half);
     set_default(uri, MONGOC_URI_CONNECTTIMEOUTMS, half < 10000 ? half : 10000);
     set_default(uri, MONGOC_URI_SOCKETTIMEOUTMS, half);
-    set_default(uri, MONGOC_URI_WAITQUEUETIMEOUTMS, timeout_ms);
+    set_default(uri, MONGOC_URI_WAITQUEUETIMEOUTMS, half);
     set_default(uri, MONGOC_URI_MAXPOOLSIZE, POOL_SIZE);
 }
 

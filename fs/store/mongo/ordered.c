@@ -149,7 +149,7 @@ static int make_all(struct ordered *ordered, const bson_t *command, int64_t *ret
     bson_destroy(options);
     connection_push(bucket->connection, client);
     /* What else is wrong is said better of single changes; a connection that broke at once leaves time for them. */
-    return result != -ETIMEDOUT || clock_now_ms() - began < bucket->policy.timeout_ms / 2 ? result != 0 : result;
+    return result != -ETIMEDOUT || bucket_broke_off(bucket, result, began) ? result != 0 : result;
 }
 
 int ordered_end(struct ordered *ordered, int64_t ret_counts[ORDERED_MOST]) {

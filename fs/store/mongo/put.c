@@ -207,7 +207,7 @@ static int publish(struct putting *putting, const bson_t *document) {
             return log_error("a unique index on %s allows no second revision of '%s'", putting->bucket->files,
                              putting->filename),
                    -EPERM;
-        if (published < 0 || clock_now_ms() - began > putting->bucket->policy.timeout_ms / 2)
+        if (published < 0 || !bucket_broke_off(putting->bucket, -ETIMEDOUT, began))
             return -ETIMEDOUT;
     }
 }

@@ -243,7 +243,7 @@ static bool wait_for_senders(struct store_upload *upload) {
         condition_wait(&upload->changed, &upload->lock);
     bool failed = upload->failed;
     lock_release(&upload->lock);
-    return failed && clock_now_ms() - began > upload->bucket->policy.timeout_ms / 2;
+    return failed && !bucket_broke_off(upload->bucket, -ETIMEDOUT, began);
 }
 
 static bool is_as_sent(const struct store_upload *upload, const struct store_content *content, uint32_t n) {
