@@ -64,6 +64,7 @@ struct store_object {
     const char *path;
     enum store_kind kind;
     const struct revision *revision;
+    int64_t ctime_ns; /* of link, remove and rename: when, if the database has a place for it. 0: not said */
 };
 
 /* The content of a put, given by the layer above. It does not change while the put goes on. */

@@ -142,9 +142,9 @@ static bool still_is(const struct inode *inode, const struct inode_found *found)
     return inode->type != STORE_FILE || revision_same_content(inode->revision, found->entry->revision);
 }
 
-/* The times of a directory go to the database late. */
-static void keep_later_times(const struct attributes *mine, struct attributes *found) {
-    if (mine->has & ATTRIBUTES_MTIME && (!(found->has & ATTRIBUTES_MTIME) || mine->mtime_ns > found->mtime_ns)) {
+/* The times of a directory go to the database late; not all that changes a ctime does. */
+static void keep_later_times(enum store_kind kind, const struct attributes *mine, struct attributes *found) {
+    if (kind == STORE_DIRECTORY && mine->has & ATTRIBUTES_MTIME && (!(found->has & ATTRIBUTES_MTIME) || mine->mtime_ns > found->mtime_ns)) {
         found->mtime_ns = mine->mtime_ns;
         found->has |= ATTRIBUTES_MTIME;
     }
@@ -156,8 +156,8 @@ static void keep_later_times(const struct attributes *mine, struct attributes *f
 
 static void take_attributes(struct inode *inode, const struct attributes *found) {
     struct attributes now = *found;
-    if (inode->type == STORE_DIRECTORY && inode->attributes)
-        keep_later_times(inode->attributes, &now);
+    if (inode->attributes)
+        keep_later_times(inode->type, inode->attributes, &now);
     if (now.has && !inode->attributes)
         inode->attributes = malloc(sizeof *inode->attributes);
     if (inode->attributes)
@@ -171,9 +171,7 @@ static void update(struct inode *inode, const struct inode_found *found) {
     if (!entry)
         return;
     if (entry->revision) {
-        struct revision *before = inode->revision;
-        inode->revision = steal_ptr(&entry->revision);
-        entry->revision = before;
+        inode_take_revision(inode, steal_ptr(&entry->revision));
     } else if (entry->kind != STORE_FILE) {
         take_attributes(inode, &entry->attributes);
     }

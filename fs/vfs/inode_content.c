@@ -61,16 +61,34 @@ struct revision *inode_revision(struct inodes *inodes, const struct inode *inode
     return revision;
 }
 
+static int change_revision(struct inode *inode, const struct attributes *changes) {
+    struct attributes all = inode->revision->attributes;
+    attributes_apply(&all, changes);
+    struct revision *fresh = revision_with(inode->revision, &all);
+    if (!fresh)
+        return -ENOMEM;
+    revision_unref(inode->revision);
+    inode->revision = fresh;
+    return 0;
+}
+
+void inode_take_revision(struct inode *inode, struct revision *revision) {
+    const struct attributes *mine = &inode->revision->attributes, *found = &revision->attributes;
+    int64_t ctime_ns = mine->ctime_ns;
+    bool later = mine->has & ATTRIBUTES_CTIME && (!(found->has & ATTRIBUTES_CTIME) || ctime_ns > found->ctime_ns);
+    revision_unref(inode->revision);
+    inode->revision = revision;
+    if (later)
+        (void)change_revision(inode, &(struct attributes){.has = ATTRIBUTES_CTIME, .ctime_ns = ctime_ns});
+}
+
 void inode_refresh(struct inodes *inodes, struct inode *inode, struct revision *revision) {
     lock_acquire(&inodes->lock);
-    struct revision *before = NULL;
     if (inode->revision && revision_same_content(inode->revision, revision)) {
-        before = inode->revision;
-        inode->revision = revision_ref(revision);
+        inode_take_revision(inode, revision_ref(revision));
         inode->checked_ms = clock_now_ms();
     }
     lock_release(&inodes->lock);
-    revision_unref(before);
 }
 
 int64_t inode_checked_ms(struct inodes *inodes, const struct inode *inode) {
@@ -97,17 +115,6 @@ static int change_own(struct inode *inode, const struct attributes *changes) {
             *inode->attributes = inode->revision->attributes;
     }
     attributes_apply(inode->attributes, changes);
-    return 0;
-}
-
-static int change_revision(struct inode *inode, const struct attributes *changes) {
-    struct attributes all = inode->revision->attributes;
-    attributes_apply(&all, changes);
-    struct revision *fresh = revision_with(inode->revision, &all);
-    if (!fresh)
-        return -ENOMEM;
-    revision_unref(inode->revision);
-    inode->revision = fresh;
     return 0;
 }
 

@@ -100,6 +100,9 @@ void inode_count_links(struct inode *inode, int change);
 void inode_set_published(struct inodes *inodes, struct inode *inode);
 /* Its attributes as this mount knows them; NULL when there are none. */
 const struct attributes *inode_known(const struct inode *inode);
+/* The revision that it has, as it was found now: takes the reference. A later ctime is kept, since not all that changes it
+ * is told to the database. */
+void inode_take_revision(struct inode *inode, struct revision *revision);
 /* The inode of a hard-linked file; what leads there from now on; and that nothing does. */
 struct inode *linked_find(struct inodes *inodes, struct store *store, const struct attributes *attributes);
 void linked_add(struct inodes *inodes, struct inode *inode);

@@ -219,12 +219,14 @@ void vfs_reopen(struct file *file) {
     file_unref(file);
 }
 
-static int link_stored(struct vfs *vfs, struct inode *inode, struct inode *parent, const char *stored) {
+static int link_stored(struct vfs *vfs, struct inode *inode, struct inode *parent, const char *stored,
+                       int64_t ctime_ns) {
     struct store *store = inode_store(inode);
     cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
     cleanup_free char *new_path = inode_path(vfs->inodes, parent, stored);
     cleanup_with(revision_unref) struct revision *revision = inode_revision(vfs->inodes, inode), *linked = NULL;
     struct store_object object = vfs_object(inode, path, revision);
+    object.ctime_ns = ctime_ns;
     int result = path && new_path ? store->ops->link(store, &object, new_path, &linked) : -ENOMEM;
     return result ? result : inode_linked(vfs->inodes, inode, parent, stored, linked);
 }
@@ -242,11 +244,11 @@ int vfs_link(struct vfs *vfs, struct inode *inode, struct inode *parent, const c
     if (result)
         return result;
     struct file *file = vfs_shut(vfs, inode); /* the count of links is told of the revision that is there */
-    result = inode_is_removed(vfs->inodes, inode) ? -ENOENT : link_stored(vfs, inode, parent, stored);
+    struct attributes now = {.has = ATTRIBUTES_CTIME, .ctime_ns = vfs_now_ns()};
+    result = inode_is_removed(vfs->inodes, inode) ? -ENOENT : link_stored(vfs, inode, parent, stored, now.ctime_ns);
     vfs_reopen(file);
     if (result)
         return result;
-    struct attributes now = {.has = ATTRIBUTES_CTIME, .ctime_ns = vfs_now_ns()};
     (void)inode_change(vfs->inodes, inode, &now);
     vfs_touch_directory(vfs, parent);
     ret_entry->inode = inode;
@@ -264,20 +266,6 @@ void vfs_drop_unpublished(struct vfs *vfs, struct inode *inode, struct file *fil
     inode_removed(vfs->inodes, parent, stored);
 }
 
-/* A name of it was removed here; where others are left, they show when. */
-void vfs_note_lost_name(struct vfs *vfs, struct inode *inode) {
-    struct attributes now = {.has = ATTRIBUTES_CTIME, .ctime_ns = vfs_now_ns()};
-    struct store *store = inode_store(inode);
-    (void)inode_change(vfs->inodes, inode, &now);
-    if (inode_is_removed(vfs->inodes, inode) || inode_type(inode) == STORE_DIRECTORY)
-        return;
-    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
-    cleanup_with(revision_unref) struct revision *revision = inode_revision(vfs->inodes, inode), *changed = NULL;
-    struct store_object object = vfs_object(inode, path, revision);
-    if (path)
-        (void)store->ops->set_attributes(store, &object, &now, &changed);
-}
-
 static int remove_stored(struct vfs *vfs, struct inode *inode, struct inode *parent, const char *stored) {
     struct store *store = inode_store(inode);
     cleanup_free char *path = inode_path(vfs->inodes, parent, stored);
@@ -285,13 +273,15 @@ static int remove_stored(struct vfs *vfs, struct inode *inode, struct inode *par
     int result = path ? vfs_keep_directory(vfs, parent) : -ENOMEM;
     if (result)
         return result;
+    struct attributes now = {.has = ATTRIBUTES_CTIME, .ctime_ns = vfs_now_ns()};
     struct store_object object = vfs_object(inode, path, revision);
+    object.ctime_ns = now.ctime_ns;
     result = object.kind == STORE_DIRECTORY ? store->ops->remove_directory(store, path)
                                             : store->ops->remove(store, &object);
     if (result == 0 || result == -ENOENT)
         inode_removed(vfs->inodes, parent, stored);
     if (result == 0)
-        vfs_note_lost_name(vfs, inode);
+        (void)inode_change(vfs->inodes, inode, &now);
     return result;
 }
 

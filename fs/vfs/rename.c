@@ -10,6 +10,7 @@ struct renaming {
     struct inode *inode, *target; /* references; target may be NULL */
     char from[NAMES_STORED_MOST + 1], to[NAMES_STORED_MOST + 1];
     unsigned flags;
+    int64_t ctime_ns;
 };
 
 static int rename_stored(struct vfs *vfs, const struct renaming *renaming) {
@@ -31,6 +32,7 @@ static int rename_stored(struct vfs *vfs, const struct renaming *renaming) {
                                   .target = stored_target ? &object : NULL,
                                   .keep_target = renaming->flags & RENAME_NOREPLACE,
                                   .exchange = renaming->flags & RENAME_EXCHANGE};
+    rename.from.ctime_ns = renaming->ctime_ns;
     return store->ops->rename(store, &rename);
 }
 
@@ -70,14 +72,14 @@ static int publish_both(struct vfs *vfs, const struct renaming *renaming) {
 }
 
 static void rename_known(struct vfs *vfs, const struct renaming *renaming) {
-    struct attributes now = {.has = ATTRIBUTES_CTIME, .ctime_ns = vfs_now_ns()};
+    struct attributes now = {.has = ATTRIBUTES_CTIME, .ctime_ns = renaming->ctime_ns};
     if (renaming->flags & RENAME_EXCHANGE)
         inode_exchanged(vfs->inodes, renaming->from_parent, renaming->from, renaming->to_parent, renaming->to);
     else
         inode_moved(vfs->inodes, renaming->from_parent, renaming->from, renaming->to_parent, renaming->to);
     (void)inode_change(vfs->inodes, renaming->inode, &now);
-    if (renaming->target && !(renaming->flags & RENAME_EXCHANGE))
-        vfs_note_lost_name(vfs, renaming->target);
+    if (renaming->target)
+        (void)inode_change(vfs->inodes, renaming->target, &now);
     vfs_touch_directory(vfs, renaming->from_parent);
     if (renaming->to_parent != renaming->from_parent)
         vfs_touch_directory(vfs, renaming->to_parent);
@@ -105,7 +107,8 @@ static int rename_found(struct vfs *vfs, const struct renaming *renaming) {
 
 int vfs_rename(struct vfs *vfs, struct inode *parent, const char *name, struct inode *new_parent, const char *new_name,
                unsigned flags) {
-    struct renaming renaming = {.from_parent = parent, .to_parent = new_parent, .flags = flags};
+    struct renaming renaming = {
+        .from_parent = parent, .to_parent = new_parent, .flags = flags, .ctime_ns = vfs_now_ns()};
     if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
         return -EINVAL;
     int result = vfs_known(vfs, parent, name, renaming.from, &renaming.inode);

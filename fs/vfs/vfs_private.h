@@ -91,10 +91,9 @@ int vfs_cut(struct vfs *vfs, struct inode *inode, struct file *file, int64_t len
 int vfs_known(struct vfs *vfs, struct inode *parent, const char *name, char ret_stored[NAMES_STORED_MOST + 1],
               struct inode **ret_inode);
 /* For changes of names: a directory that exists only by its files stays without them; -ENOTEMPTY when files that are
- * not published yet are in a directory; a name of an inode was removed; and one that the database does not know. */
+ * not published yet are in a directory; and a name that the database does not know is removed. */
 int vfs_keep_directory(struct vfs *vfs, struct inode *directory);
 int vfs_check_empty(struct vfs *vfs, struct inode *directory);
-void vfs_note_lost_name(struct vfs *vfs, struct inode *inode);
 void vfs_drop_unpublished(struct vfs *vfs, struct inode *inode, struct file *file, struct inode *parent,
                           const char *stored);
 /* Keeps publications of a file away while its name changes; NULL when nothing is written of it. */

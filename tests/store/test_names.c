@@ -247,7 +247,7 @@ static void one_of_several_names_is_removed(void **state) {
     struct revision *revision, *linked;
     named_put(&real, "f", 1, 1000, true);
     assert_int_equal(real.store->ops->newest(real.store, "f", &revision), 0);
-    struct store_object file = {"f", STORE_FILE, revision};
+    struct store_object file = {.path = "f", .kind = STORE_FILE, .revision = revision};
     assert_int_equal(real.store->ops->link(real.store, &file, "g", &linked), 0);
     assert_int_equal(remove_name(&real, "f", STORE_FILE), 0);
     assert_int_equal(named_newest(&real, "f"), -ENOENT);

@@ -191,7 +191,7 @@ static void files_and_nodes_replace_each_other(void **state) {
 static void link_to(struct real_store *real, const char *path, const char *further) {
     struct revision *revision, *linked;
     assert_int_equal(real->store->ops->newest(real->store, path, &revision), 0);
-    struct store_object file = {path, STORE_FILE, revision};
+    struct store_object file = {.path = path, .kind = STORE_FILE, .revision = revision};
     assert_int_equal(real->store->ops->link(real->store, &file, further, &linked), 0);
     revision_unref(revision);
     revision_unref(linked);

@@ -122,17 +122,20 @@ int links_point(struct bucket *bucket, const unsigned char file[ATTRIBUTES_FILE_
 
 /* ---- the count ---- */
 
-static int next_count(const struct attributes *attributes, int by, struct attributes *ret_changes) {
+static int next_count(const struct attributes *attributes, int by, int64_t ctime_ns, struct attributes *ret_changes) {
     int64_t count = (attributes->has & ATTRIBUTES_LINKS ? attributes->links : 1) + (int64_t)by;
     if (count > LINKS_MOST)
         return -EMLINK;
     *ret_changes = (struct attributes){.has = ATTRIBUTES_LINKS, .links = count > 0 ? (uint32_t)count : 1};
+    if (ctime_ns)
+        attributes_apply(ret_changes, &(struct attributes){.has = ATTRIBUTES_CTIME, .ctime_ns = ctime_ns});
     if (!(attributes->has & ATTRIBUTES_FILE))
         attributes_new_file(ret_changes);
     return 0;
 }
 
-int links_count_file(struct bucket *bucket, const struct revision *revision, int by, struct revision **ret_revision) {
+int links_count_file(struct bucket *bucket, const struct revision *revision, int by, int64_t ctime_ns,
+                     struct revision **ret_revision) {
     cleanup_with(revision_unref) struct revision *read = NULL;
     int adopted = links_adopt(bucket, revision, &read);
     if (adopted < 0)
@@ -140,7 +143,7 @@ int links_count_file(struct bucket *bucket, const struct revision *revision, int
     for (int i = 0; i < POSIX_TRIES; i++) {
         struct attributes changes;
         const struct revision *seen = read ? read : revision;
-        int result = next_count(&seen->attributes, by, &changes);
+        int result = next_count(&seen->attributes, by, ctime_ns, &changes);
         if (result == 0)
             result = posix_try(bucket, seen, &changes);
         if (result)
@@ -176,7 +179,8 @@ static int try_node(struct bucket *bucket, const char *path, const struct attrib
     return result ? result : matched > 0;
 }
 
-int links_count_node(struct bucket *bucket, const char *path, int by, unsigned char ret_file[ATTRIBUTES_FILE_SIZE]) {
+int links_count_node(struct bucket *bucket, const char *path, int by, int64_t ctime_ns,
+                     unsigned char ret_file[ATTRIBUTES_FILE_SIZE]) {
     for (int i = 0; i < POSIX_TRIES; i++) {
         struct attributes seen = {0}, changes;
         bson_t *document;
@@ -185,7 +189,7 @@ int links_count_node(struct bucket *bucket, const char *path, int by, unsigned c
             return result;
         document_attributes(document, &seen);
         bson_destroy(document);
-        result = next_count(&seen, by, &changes);
+        result = next_count(&seen, by, ctime_ns, &changes);
         if (result == 0)
             result = try_node(bucket, path, &seen, &changes);
         if (result > 0)
@@ -197,16 +201,16 @@ int links_count_node(struct bucket *bucket, const char *path, int by, unsigned c
     return -EIO;
 }
 
-void links_count_behind(struct bucket *bucket, const struct document_link *link, int by) {
+void links_count_behind(struct bucket *bucket, const struct document_link *link, int by, int64_t ctime_ns) {
     unsigned char file[ATTRIBUTES_FILE_SIZE];
     if (link->node) {
-        if (links_count_node(bucket, link->at, by, file) == -ENOENT && link->was)
-            (void)links_count_node(bucket, link->was, by, file);
+        if (links_count_node(bucket, link->at, by, ctime_ns, file) == -ENOENT && link->was)
+            (void)links_count_node(bucket, link->was, by, ctime_ns, file);
         return;
     }
     struct store_entry entry = {0};
     if (links_follow(bucket, link, &entry) > 0 && entry.revision)
-        (void)links_count_file(bucket, entry.revision, by, NULL);
+        (void)links_count_file(bucket, entry.revision, by, ctime_ns, NULL);
     store_entry_done(&entry);
 }
 
@@ -261,28 +265,28 @@ static int link_file(struct bucket *bucket, const struct store_object *object, c
     if (result == 0 && strcmp(filename + names_skip_spelling(filename, strlen(filename)), path) == 0)
         result = -EEXIST;
     if (result == 0)
-        result = links_count_file(bucket, revision, 1, &counted);
+        result = links_count_file(bucket, revision, 1, object->ctime_ns, &counted);
     if (result)
         return result;
     struct document_link link = {.at = filename};
     memcpy(link.file, counted->attributes.file, sizeof link.file);
     result = publish(bucket, path, &link);
     if (result && result != -ETIMEDOUT)
-        (void)links_count_file(bucket, counted, -1, NULL);
+        (void)links_count_file(bucket, counted, -1, 0, NULL);
     if (result == 0)
         *ret_revision = steal_ptr(&counted);
     return result;
 }
 
-static int link_node(struct bucket *bucket, const char *from, const char *path) {
+static int link_node(struct bucket *bucket, const struct store_object *object, const char *path) {
     struct document_link link = {.node = true};
-    int result = links_node(bucket, from, &link.at);
+    int result = links_node(bucket, object->path, &link.at);
     if (result == 0)
-        result = links_count_node(bucket, link.at, 1, link.file);
+        result = links_count_node(bucket, link.at, 1, object->ctime_ns, link.file);
     if (result == 0) {
         result = publish(bucket, path, &link);
         if (result && result != -ETIMEDOUT)
-            links_count_behind(bucket, &link, -1);
+            links_count_behind(bucket, &link, -1, 0);
     }
     document_link_done(&link);
     return result;
@@ -296,5 +300,5 @@ int bucket_link(struct store *store, const struct store_object *object, const ch
     int result = presence_check_path(path);
     if (result)
         return result;
-    return object->revision ? link_file(bucket, object, path, ret_revision) : link_node(bucket, object->path, path);
+    return object->revision ? link_file(bucket, object, path, ret_revision) : link_node(bucket, object, path);
 }

@@ -4,12 +4,14 @@
 
 #include "fs/store/mongo/links.h"
 
-/* Counts one name more or less (`by`) of the file, as read last, or of the node at `path`. Gives it an identity when
- * it has none. -EMLINK. *ret_revision unless NULL: with the new count. */
-int links_count_file(struct bucket *bucket, const struct revision *revision, int by, struct revision **ret_revision);
-int links_count_node(struct bucket *bucket, const char *path, int by, unsigned char ret_file[ATTRIBUTES_FILE_SIZE]);
+/* Counts one name more or less (`by`) of the file, as read last, or of the node at `path`, which changes its ctime unless
+ * that is 0. Gives it an identity when it has none. -EMLINK. *ret_revision unless NULL: with the new count. */
+int links_count_file(struct bucket *bucket, const struct revision *revision, int by, int64_t ctime_ns,
+                     struct revision **ret_revision);
+int links_count_node(struct bucket *bucket, const char *path, int by, int64_t ctime_ns,
+                     unsigned char ret_file[ATTRIBUTES_FILE_SIZE]);
 /* The same for what a further name stood for when it was read. That it cannot be counted leaves too high a count. */
-void links_count_behind(struct bucket *bucket, const struct document_link *link, int by);
+void links_count_behind(struct bucket *bucket, const struct document_link *link, int by, int64_t ctime_ns);
 /* Whether it has any, dead or alive: 1, 0 or -errno. Asks only when it may. */
 int links_any(struct bucket *bucket, const struct attributes *attributes);
 /* Whether it is a name of this file. */

@@ -15,10 +15,10 @@
 #include "fs/store/mongo/posix.h"
 #include "fs/store/names.h"
 
-static int remove_further(struct bucket *bucket, const char *path, const struct document_link *link) {
-    int result = links_delete(bucket, path, link);
+static int remove_further(struct bucket *bucket, const struct store_object *object, const struct document_link *link) {
+    int result = links_delete(bucket, object->path, link);
     if (result > 0)
-        links_count_behind(bucket, link, -1);
+        links_count_behind(bucket, link, -1, object->ctime_ns);
     return result == 0 ? -ENOENT : result;
 }
 
@@ -105,7 +105,7 @@ static int move_older(struct bucket *bucket, const struct revision *newest, cons
     return result;
 }
 
-static int give_file_over(struct bucket *bucket, const struct revision *revision) {
+static int give_file_over(struct bucket *bucket, const struct revision *revision, int64_t ctime_ns) {
     struct document_link link = {0};
     cleanup_with(revision_unref) struct revision *now = NULL;
     cleanup_free char *filename = NULL, *heir = NULL;
@@ -125,14 +125,14 @@ static int give_file_over(struct bucket *bucket, const struct revision *revision
         result = links_delete(bucket, heir, &link);
     if (result < 0)
         return result;
-    (void)links_count_file(bucket, now, -1, NULL);
+    (void)links_count_file(bucket, now, -1, ctime_ns, NULL);
     return 1;
 }
 
 /* ---- the same of a node ---- */
 
 /* The further name becomes the node: all its fields but the name, with one name less. */
-static bson_t *inheritance_of(const bson_t *node) {
+static bson_t *inheritance_of(const bson_t *node, int64_t ctime_ns) {
     bson_t *update = bson_new(), set;
     bson_iter_t field;
     int64_t links = 2;
@@ -142,53 +142,55 @@ static bson_t *inheritance_of(const bson_t *node) {
         bool of_a_link = strcmp(key, "at") == 0 || strcmp(key, "was") == 0 || strcmp(key, "node") == 0;
         if (strcmp(key, "links") == 0)
             (void)document_whole_number(&field, 2, INT32_MAX, &links);
-        else if (strcmp(key, "_id") != 0 && !of_a_link)
+        else if (strcmp(key, "_id") != 0 && !of_a_link && !(ctime_ns && strcmp(key, "ctime_ns") == 0))
             document_append(&set, NULL, &field);
     }
     BSON_APPEND_INT64(&set, "links", links - 1);
+    if (ctime_ns)
+        BSON_APPEND_INT64(&set, "ctime_ns", ctime_ns);
     bson_append_document_end(update, &set);
     BCON_APPEND(update, "$unset", "{", "at", BCON_INT32(1), "was", BCON_INT32(1), "node", BCON_INT32(1), "}");
     return update;
 }
 
-static int give_node_over(struct bucket *bucket, const char *path, const bson_t *node,
+static int give_node_over(struct bucket *bucket, const struct store_object *object, const bson_t *node,
                           const struct attributes *attributes) {
     cleanup_free char *heir = NULL;
     int result = choose_heir(bucket, attributes->file, &heir);
     if (result > 0)
-        result = links_point(bucket, attributes->file, heir, path);
+        result = links_point(bucket, attributes->file, heir, object->path);
     if (result < 0 || !heir)
         return result;
     bson_oid_t file;
     int64_t matched = 0;
     bson_oid_init_from_data(&file, attributes->file);
     bson_t *filter = BCON_NEW("_id", BCON_UTF8(heir), "kind", "link", "file", BCON_OID(&file));
-    bson_t *update = inheritance_of(node);
+    bson_t *update = inheritance_of(node, object->ctime_ns);
     result = bucket_update(bucket, bucket->nodes, filter, update, false, false, &matched);
     bson_destroy(update);
     bson_destroy(filter);
     if (result || !matched)
         return result ? result : -EIO;
-    filter = BCON_NEW("_id", BCON_UTF8(path), "file", BCON_OID(&file));
+    filter = BCON_NEW("_id", BCON_UTF8(object->path), "file", BCON_OID(&file));
     result = bucket_delete(bucket, bucket->nodes, filter, false, NULL);
     bson_destroy(filter);
     return result ? result : 1;
 }
 
-static int remove_node(struct bucket *bucket, const char *path) {
+static int remove_node(struct bucket *bucket, const struct store_object *object) {
     bson_t *node;
     struct document_link link;
     struct attributes attributes = {0};
-    int result = nodes_read(bucket, path, &node);
+    int result = nodes_read(bucket, object->path, &node);
     if (result)
         return result == -ENOENT ? 0 : result;
     document_attributes(node, &attributes);
     int is_link = document_link(node, &link);
     if (is_link == 0) {
-        result = remove_further(bucket, path, &link);
+        result = remove_further(bucket, object, &link);
         document_link_done(&link);
     } else if (is_link == -EINVAL && links_possible(bucket, &attributes)) {
-        result = give_node_over(bucket, path, node, &attributes);
+        result = give_node_over(bucket, object, node, &attributes);
     } else {
         result = is_link == -EINVAL ? 0 : is_link;
     }
@@ -196,25 +198,26 @@ static int remove_node(struct bucket *bucket, const char *path) {
     return result;
 }
 
-static int remove_file(struct bucket *bucket, const char *path, const struct revision *revision) {
+static int remove_file(struct bucket *bucket, const struct store_object *object, const struct revision *revision) {
     struct document_link link = {0};
     int result = links_any(bucket, &revision->attributes);
     if (result <= 0)
         return result;
-    result = links_at(bucket, path, &link);
+    result = links_at(bucket, object->path, &link);
     if (result < 0)
         return result;
     /* Another file's further name may be there, hidden by this file until it has gone. */
     bool further = result > 0 && links_is_of(&link, revision);
-    result = further ? remove_further(bucket, path, &link) : give_file_over(bucket, revision);
+    result = further ? remove_further(bucket, object, &link)
+                     : give_file_over(bucket, revision, object->ctime_ns);
     document_link_done(&link);
     return result;
 }
 
 int links_remove(struct bucket *bucket, const struct store_object *object) {
     if (!object->revision)
-        return object->kind == STORE_DIRECTORY ? 0 : remove_node(bucket, object->path);
+        return object->kind == STORE_DIRECTORY ? 0 : remove_node(bucket, object);
     cleanup_with(revision_unref) struct revision *adopted = NULL;
     int result = links_adopt(bucket, object->revision, &adopted);
-    return result < 0 ? result : remove_file(bucket, object->path, adopted ? adopted : object->revision);
+    return result < 0 ? result : remove_file(bucket, object, adopted ? adopted : object->revision);
 }

@@ -13,28 +13,30 @@ enum { PAGE = 100 };
 /* ---- one name ---- */
 
 /* For a moment there is one name more, which is counted: else the last of them could seem to be the only one. */
-static int rename_further(struct bucket *bucket, const char *path, const struct document_link *link, const char *to) {
-    links_count_behind(bucket, link, 1);
+static int rename_further(struct bucket *bucket, const struct store_object *object, const struct document_link *link,
+                          const char *to) {
+    links_count_behind(bucket, link, 1, 0);
     int result = links_insert(bucket, to, link);
     if (result == 0)
-        result = links_delete(bucket, path, link);
+        result = links_delete(bucket, object->path, link);
     if (result == -ETIMEDOUT)
         return result;
-    links_count_behind(bucket, link, -1);
+    links_count_behind(bucket, link, -1, object->ctime_ns);
     return result < 0 ? result : 1;
 }
 
-static int rename_file(struct bucket *bucket, const char *path, const struct revision *revision, const char *to) {
+static int rename_file(struct bucket *bucket, const struct store_object *object, const struct revision *revision,
+                       const char *to) {
     cleanup_with(revision_unref) struct revision *now = NULL;
     cleanup_free char *filename = NULL;
     struct document_link link = {0};
     int result = links_any(bucket, &revision->attributes);
     if (result <= 0)
         return result;
-    result = links_at(bucket, path, &link);
+    result = links_at(bucket, object->path, &link);
     bool further = result > 0 && links_is_of(&link, revision);
     if (further)
-        result = rename_further(bucket, path, &link, to);
+        result = rename_further(bucket, object, &link, to);
     document_link_done(&link);
     if (further || result < 0)
         return result;
@@ -44,32 +46,32 @@ static int rename_file(struct bucket *bucket, const char *path, const struct rev
     return result;
 }
 
-static int rename_node(struct bucket *bucket, const char *path, const char *to) {
+static int rename_node(struct bucket *bucket, const struct store_object *object, const char *to) {
     bson_t *node;
     struct document_link link;
     struct attributes attributes = {0};
-    int result = nodes_read(bucket, path, &node);
+    int result = nodes_read(bucket, object->path, &node);
     if (result)
         return result == -ENOENT ? 0 : result;
     document_attributes(node, &attributes);
     int is_link = document_link(node, &link);
     bson_destroy(node);
     if (is_link == 0) {
-        result = rename_further(bucket, path, &link, to);
+        result = rename_further(bucket, object, &link, to);
         document_link_done(&link);
         return result;
     }
     if (is_link == -EINVAL && links_possible(bucket, &attributes))
-        return links_point(bucket, attributes.file, to, path);
+        return links_point(bucket, attributes.file, to, object->path);
     return is_link == -EINVAL ? 0 : is_link;
 }
 
 int links_rename(struct bucket *bucket, const struct store_object *object, const char *to) {
     if (!object->revision)
-        return object->kind == STORE_DIRECTORY ? 0 : rename_node(bucket, object->path, to);
+        return object->kind == STORE_DIRECTORY ? 0 : rename_node(bucket, object, to);
     cleanup_with(revision_unref) struct revision *adopted = NULL;
     int result = links_adopt(bucket, object->revision, &adopted);
-    return result < 0 ? result : rename_file(bucket, object->path, adopted ? adopted : object->revision, to);
+    return result < 0 ? result : rename_file(bucket, object, adopted ? adopted : object->revision, to);
 }
 
 /* ---- some of them, read in pages ---- */

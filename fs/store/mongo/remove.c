@@ -49,7 +49,8 @@ static int remove_seen(struct bucket *bucket, const char *path, bool *ret_gone) 
     return result;
 }
 
-static int remove_all(struct bucket *bucket, const char *path) {
+static int remove_all(struct bucket *bucket, const struct store_object *object) {
+    const char *path = object->path;
     cleanup_with(revisions_free) struct revisions *page = NULL;
     cleanup_with(revision_unref) struct revision *newest = NULL;
     int result = revisions_find(bucket, path, NULL, REVISIONS_OLDEST, &page);
@@ -58,8 +59,9 @@ static int remove_all(struct bucket *bucket, const char *path) {
     result = find_newest(bucket, path, page, &newest);
     if (result)
         return result;
-    const struct store_object object = {.path = path, .kind = STORE_FILE, .revision = newest};
-    result = links_remove(bucket, &object);
+    const struct store_object now = {
+        .path = path, .kind = STORE_FILE, .revision = newest, .ctime_ns = object->ctime_ns};
+    result = links_remove(bucket, &now);
     if (result)
         return result;
     while ((result = retire_page(bucket, page, newest)) > 0) {
@@ -71,11 +73,11 @@ static int remove_all(struct bucket *bucket, const char *path) {
     return result < 0 ? result : 1;
 }
 
-int remove_file(struct bucket *bucket, const char *path) {
+int remove_file(struct bucket *bucket, const struct store_object *object) {
     bool gone = false;
-    int result = remove_seen(bucket, path, &gone);
+    int result = remove_seen(bucket, object->path, &gone);
     if (result == 0)
-        result = remove_all(bucket, path);
+        result = remove_all(bucket, object);
     return result < 0 ? result : result || gone;
 }
 
@@ -91,13 +93,14 @@ static int delete_simple(struct bucket *bucket, const char *path) {
     return result ? result : deleted > 0;
 }
 
-int remove_node(struct bucket *bucket, const char *path) {
-    const struct store_object object = {.path = path, .kind = STORE_SYMLINK}; /* or any that is no directory */
-    int result = delete_simple(bucket, path);
+int remove_node(struct bucket *bucket, const struct store_object *object) {
+    const struct store_object node = { /* or any that is no directory */
+        .path = object->path, .kind = STORE_SYMLINK, .ctime_ns = object->ctime_ns};
+    int result = delete_simple(bucket, node.path);
     if (result == 0)
-        result = links_remove(bucket, &object);
+        result = links_remove(bucket, &node);
     if (result == 0)
-        result = nodes_delete(bucket, path, false); /* the last name of several */
+        result = nodes_delete(bucket, node.path, false); /* the last name of several */
     return result;
 }
 
@@ -106,9 +109,9 @@ int remove_node(struct bucket *bucket, const char *path) {
 int bucket_remove(struct store *store, const struct store_object *object) {
     struct bucket *bucket = (struct bucket *)store;
     bool file = object->kind == STORE_FILE;
-    int result = file ? remove_file(bucket, object->path) : remove_node(bucket, object->path);
+    int result = file ? remove_file(bucket, object) : remove_node(bucket, object);
     if (result == 0) /* a further name of a file, or another thing by now */
-        result = file ? remove_node(bucket, object->path) : remove_file(bucket, object->path);
+        result = file ? remove_node(bucket, object) : remove_file(bucket, object);
     return result < 0 ? result : result ? 0 : -ENOENT;
 }
 

@@ -1,13 +1,14 @@
-/* What removing a name is made of, for renames that replace one too. Threads: any. Errors: those of store.h. */
+/* What removing a name is made of, for renames that replace one too: of an object, path and ctime matter. Threads: any.
+ * Errors: those of store.h. */
 #ifndef FS_STORE_MONGO_REMOVE_H
 #define FS_STORE_MONGO_REMOVE_H
 
 #include "fs/store/mongo/bucket.h"
 
-/* Every revision of the file `path` present now, oldest first, or one of its names when it has several. 1; 0: there is
+/* Every revision of the file there that is present now, oldest first, or one of its names when it has several. 1; 0: there is
  * no file that has this name by itself. */
-int remove_file(struct bucket *bucket, const char *path);
+int remove_file(struct bucket *bucket, const struct store_object *object);
 /* A node that is no directory, or a further name. 1; 0: there is none. */
-int remove_node(struct bucket *bucket, const char *path);
+int remove_node(struct bucket *bucket, const struct store_object *object);
 
 #endif

@@ -16,11 +16,9 @@ static int rename_object(struct bucket *bucket, const struct store_object *from,
     if (from->kind == STORE_DIRECTORY)
         return rename_directory(bucket, from->path, to);
     bool file = from->kind == STORE_FILE;
-    int result = file ? rename_file(bucket, from->path, to, target, from->revision)
-                      : rename_node(bucket, from->path, to, target);
+    int result = file ? rename_file(bucket, from, to, target) : rename_node(bucket, from, to, target);
     if (result == -ENOENT) /* a further name of a file, or another thing by now */
-        result = file ? rename_node(bucket, from->path, to, target)
-                      : rename_file(bucket, from->path, to, target, NULL);
+        result = file ? rename_node(bucket, from, to, target) : rename_file(bucket, from, to, target);
     return result;
 }
 

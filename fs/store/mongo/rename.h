@@ -46,12 +46,13 @@ int rename_intent_step(struct rename_intent *intent, int step);
 /* It is done, or was never begun. */
 void rename_intent_end(struct rename_intent *intent);
 
-/* The file `from`, of which `seen` was last seen (or NULL), onto what `target` says is there, NULL: nothing. -ENOENT: no
- * file has this name by itself. */
-int rename_file(struct bucket *bucket, const char *from, const char *to, const struct store_object *target,
-                const struct revision *seen);
+/* The file at from->path, of which from->revision was last seen (or NULL), onto what `target` says is there, NULL: nothing.
+ * -ENOENT: no file has this name by itself. */
+int rename_file(struct bucket *bucket, const struct store_object *from, const char *to,
+                const struct store_object *target);
 /* A node that is no directory, or a further name of a file. */
-int rename_node(struct bucket *bucket, const char *from, const char *to, const struct store_object *target);
+int rename_node(struct bucket *bucket, const struct store_object *from, const char *to,
+                const struct store_object *target);
 int rename_directory(struct bucket *bucket, const char *from, const char *to);
 int rename_exchange(struct bucket *bucket, const char *from, const char *to);
 

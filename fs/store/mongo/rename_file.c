@@ -20,6 +20,7 @@ enum { TRIES = 8 };
 struct renaming {
     struct bucket *bucket;
     const char *from, *to;
+    int64_t ctime_ns; /* see struct store_object */
     const struct store_object *target;
     const struct revision *ahead; /* it has the new name already, or may have it; or NULL */
     struct revisions *found;      /* of both names */
@@ -56,6 +57,14 @@ static int64_t date_over(const struct revision *own, const struct revision *othe
     return other->date_ms == INT64_MIN ? 0 : other->date_ms == INT64_MAX ? INT64_MAX : other->date_ms + 1;
 }
 
+/* What it is set: with the time of the change, where metadata.posix is a gridmount's. */
+static bson_t *new_name(const struct renaming *renaming, const struct revision *revision) {
+    bson_t *set = BCON_NEW("filename", BCON_UTF8(renaming->to));
+    if (renaming->ctime_ns && revision->posix != POSIX_OTHER)
+        BSON_APPEND_INT64(set, "metadata.posix.ctime_ns", renaming->ctime_ns);
+    return set;
+}
+
 /* 1; 0 when the revision is not there any more as it was seen. */
 static int move(const struct renaming *renaming, const struct found_revision *each, int64_t date) {
     const struct revision *own = each->revision;
@@ -65,7 +74,7 @@ static int move(const struct renaming *renaming, const struct found_revision *ea
         return -EIO;
     bucket_match_id(&filter, "_id", &id);
     BSON_APPEND_UTF8(&filter, "filename", each->filename);
-    bson_t *update, *set = BCON_NEW("filename", BCON_UTF8(renaming->to));
+    bson_t *update, *set = new_name(renaming, own);
     int result;
     if (date == own->date_ms) {
         update = BCON_NEW("$set", BCON_DOCUMENT(set));
@@ -172,11 +181,15 @@ static void retire_replaced(const struct renaming *renaming) {
 
 /* A replaced file that has further names lives on under one of them; what is no file had been in its shadow. */
 static int leave_target(const struct renaming *renaming) {
+    const struct store_object there = {.path = renaming->to, .ctime_ns = renaming->ctime_ns};
     if (!renaming->replaced)
-        return renaming->target ? remove_node(renaming->bucket, renaming->to) : 0;
+        return renaming->target ? remove_node(renaming->bucket, &there) : 0;
     if (!may_have_several_names(renaming, renaming->replaced->revision))
         return 0;
-    const struct store_object replaced = {renaming->to, STORE_FILE, renaming->replaced->revision};
+    const struct store_object replaced = {.path = renaming->to,
+                                          .kind = STORE_FILE,
+                                          .revision = renaming->replaced->revision,
+                                          .ctime_ns = renaming->ctime_ns};
     return links_remove(renaming->bucket, &replaced);
 }
 
@@ -224,7 +237,7 @@ static int move_seen(struct renaming *renaming, const struct revision *seen, boo
     if (!ordered_begin(bucket, &ordered))
         return 0;
     bson_t *filter = filter_of_seen(seen, renaming->from), *all = filter_of_all(renaming);
-    bson_t *update = BCON_NEW("$set", "{", "filename", BCON_UTF8(renaming->to), "}");
+    bson_t *set = new_name(renaming, seen), *update = BCON_NEW("$set", BCON_DOCUMENT(set));
     ordered_update(&ordered, bucket->files, filter, update);
     ordered_count(&ordered, bucket->files, all);
     int result = ordered_end(&ordered, counts);
@@ -232,6 +245,7 @@ static int move_seen(struct renaming *renaming, const struct revision *seen, boo
     if (result > 0 || *ret_moved)
         renaming->ahead = seen;
     bson_destroy(update);
+    bson_destroy(set);
     bson_destroy(all);
     bson_destroy(filter);
     return result < 0 ? result : *ret_moved && counts[1] == 1;
@@ -276,7 +290,10 @@ static int try(struct renaming *renaming) {
         result = is_same_file(renaming);
     if (result)
         return result;
-    const struct store_object own = {renaming->from, STORE_FILE, renaming->own->revision};
+    const struct store_object own = {.path = renaming->from,
+                                     .kind = STORE_FILE,
+                                     .revision = renaming->own->revision,
+                                     .ctime_ns = renaming->ctime_ns};
     if (may_have_several_names(renaming, own.revision)) {
         result = links_bury(renaming->bucket, renaming->from);
         if (result >= 0)
@@ -291,9 +308,11 @@ static int try(struct renaming *renaming) {
     return result;
 }
 
-int rename_file(struct bucket *bucket, const char *from, const char *to, const struct store_object *target,
-                const struct revision *seen) {
-    struct renaming renaming = {.bucket = bucket, .from = from, .to = to, .target = target};
+int rename_file(struct bucket *bucket, const struct store_object *from, const char *to,
+                const struct store_object *target) {
+    const struct revision *seen = from->revision;
+    struct renaming renaming = {
+        .bucket = bucket, .from = from->path, .to = to, .ctime_ns = from->ctime_ns, .target = target};
     bool moved = false;
     int result = seen && !target && !may_have_several_names(&renaming, seen) ? move_seen(&renaming, seen, &moved) : 0;
     for (int i = 0; result == 0 && i < TRIES; i++)
@@ -302,6 +321,6 @@ int rename_file(struct bucket *bucket, const char *from, const char *to, const s
     if (result == -ENOENT && moved) /* and was taken away by others since */
         return 0;
     if (result == 0)
-        log_error("'%s' is changed by others all the time", from);
+        log_error("'%s' is changed by others all the time", from->path);
     return result < 0 ? result : result ? 0 : -EIO;
 }

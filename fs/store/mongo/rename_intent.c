@@ -80,7 +80,7 @@ static int move_file(struct bucket *bucket, const char *from, const char *to) {
         return 0;
     if (result)
         return result;
-    const struct store_object object = {from, STORE_FILE, revision};
+    const struct store_object object = {.path = from, .kind = STORE_FILE, .revision = revision};
     result = links_rename(bucket, &object, to); /* of a further name, that is all */
     revision_unref(revision);
     if (result)

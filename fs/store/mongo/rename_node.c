@@ -46,12 +46,22 @@ static int is_same(struct bucket *bucket, const bson_t *document, const char *fr
 /* A further name is inserted and deleted by those who know them. A node in its way goes first, a file after. */
 static int rename_link(struct bucket *bucket, const struct store_object *object, const char *to,
                        const struct store_object *target) {
-    int result = target ? remove_node(bucket, to) : 0;
+    const struct store_object replaced = {.path = to, .ctime_ns = object->ctime_ns};
+    int result = target ? remove_node(bucket, &replaced) : 0;
     if (result >= 0)
         result = links_rename(bucket, object, to);
     if (result > 0 && target)
-        result = remove_file(bucket, to);
+        result = remove_file(bucket, &replaced);
     return result < 0 ? result : 0;
+}
+
+static bson_t *renamed_now(const bson_t *document, const char *path, int64_t ctime_ns) {
+    if (!ctime_ns)
+        return nodes_renamed(document, path);
+    bson_t *renamed = BCON_NEW("_id", BCON_UTF8(path));
+    bson_copy_to_excluding_noinit(document, renamed, "_id", "ctime_ns", NULL);
+    BSON_APPEND_INT64(renamed, "ctime_ns", ctime_ns);
+    return renamed;
 }
 
 /* One that has several names is found by them before and after. */
@@ -60,30 +70,32 @@ static int rename_own(struct bucket *bucket, const struct store_object *object, 
     int result = identity_of(document) ? links_rename(bucket, object, to) : 0;
     if (result < 0)
         return result;
-    bson_t *renamed = nodes_renamed(document, to);
-    const struct store_object replaced = {.path = to, .kind = STORE_SYMLINK};
+    bson_t *renamed = renamed_now(document, to, object->ctime_ns);
+    const struct store_object replaced = {.path = to, .kind = STORE_SYMLINK, .ctime_ns = object->ctime_ns};
     if (target) /* it may be a further name, also of a file */
         result = links_remove(bucket, &replaced);
     if (result >= 0)
         result = target ? nodes_replace(bucket, renamed) : nodes_insert(bucket, renamed);
     bson_destroy(renamed);
     if (result == 0 && target && target->kind == STORE_FILE)
-        result = remove_file(bucket, to); /* until then it hides the node */
+        result = remove_file(bucket, &replaced); /* until then it hides the node */
     if (result >= 0)
         result = nodes_delete(bucket, object->path, false);
     return result < 0 ? result : 0;
 }
 
-int rename_node(struct bucket *bucket, const char *from, const char *to, const struct store_object *target) {
-    const struct store_object object = {.path = from, .kind = STORE_SYMLINK}; /* or any that is no directory */
+int rename_node(struct bucket *bucket, const struct store_object *from, const char *to,
+                const struct store_object *target) {
+    const struct store_object object = { /* or any that is no directory */
+        .path = from->path, .kind = STORE_SYMLINK, .ctime_ns = from->ctime_ns};
     bson_t *document;
-    int result = nodes_read(bucket, from, &document);
+    int result = nodes_read(bucket, object.path, &document);
     if (result)
         return result;
     if (nodes_is_directory(document))
         result = -ENOENT;
     else if (target)
-        result = is_same(bucket, document, from, to);
+        result = is_same(bucket, document, object.path, to);
     if (result == 0 && is_link(document))
         result = rename_link(bucket, &object, to, target);
     else if (result == 0)
