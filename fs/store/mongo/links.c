@@ -82,7 +82,7 @@ int links_is_alive(struct bucket *bucket, const char *path, const unsigned char 
     return alive;
 }
 
-int links_insert(struct bucket *bucket, const char *path, const struct document_link *link) {
+bson_t *links_document(const char *path, const struct document_link *link) {
     bson_oid_t file;
     bson_oid_init_from_data(&file, link->file);
     bson_t *document = BCON_NEW("_id", BCON_UTF8(path), "kind", "link", "file", BCON_OID(&file), "at",
@@ -91,6 +91,11 @@ int links_insert(struct bucket *bucket, const char *path, const struct document_
         BSON_APPEND_UTF8(document, "was", link->was);
     if (link->node)
         BSON_APPEND_BOOL(document, "node", true);
+    return document;
+}
+
+int links_insert(struct bucket *bucket, const char *path, const struct document_link *link) {
+    bson_t *document = links_document(path, link);
     int result = say_there_are_some(bucket);
     if (result == 0)
         result = nodes_insert(bucket, document);

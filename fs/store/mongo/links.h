@@ -10,7 +10,8 @@
  * 2. The count may be wrong after a crash, or on a server whose updates are not atomic; no name is lost by that: once a
  *    bucket had hard links, which {_id: "", hard_links: true} says, further names are asked for whatever the count.
  * 3. Where there is a file or a directory of the same name, the further name counts as absent: it is dead. Dead ones
- *    are left out when reading, and writers that meet them bury them.
+ *    are left out when reading, and writers that meet them bury them: before a file goes or gets another name, what it
+ *    hides, whoever left it there (remove_hidden), so that it does not come back.
  *
  * Threads: any. Errors: those of store.h. */
 #ifndef FS_STORE_MONGO_LINKS_H
@@ -49,9 +50,19 @@ int links_remove(struct bucket *bucket, const struct store_object *object);
  * further name. 0: the caller renames the file or node; its further names already follow, and go on to be found when
  * that fails. */
 int links_rename(struct bucket *bucket, const struct store_object *object, const char *to);
+/* Puts a node in the place of one that is no directory, or of none, at once: its name is never away. `replaced` has its path.
+ * What was there lives on under its other names. */
+int links_place(struct bucket *bucket, const bson_t *node, const struct store_object *replaced);
+/* A second node `to` for the further name `object`, likewise: 0. -ENOENT: it is none. */
+int links_double(struct bucket *bucket, const struct store_object *object, const char *to);
 /* Before a directory is renamed: the further names of all that lies below it follow likewise. Names get no spelling.
  * When that rename is given up: the same with `from` and `to` exchanged. */
 int links_rename_below(struct bucket *bucket, const char *from, const char *to);
+/* Of revisions of one path, of which `newest` is what the name shows: before they are removed or renamed with it, those of
+ * other files with several names, onto which it was put or renamed by who died before he could do this, go where one of
+ * those names is. 1: some did; 0: there are none. Asks nothing for others. */
+int links_rescue(struct bucket *bucket, const char *path, const struct revision *const *revisions, uint32_t count,
+                 const struct revision *newest);
 /* Removes a dead further name. 1: there was one, and `path` has no node any more; 0: there was none. */
 int links_bury(struct bucket *bucket, const char *path);
 /* Removes the dead ones below a directory: before it is found not to be empty. */

@@ -18,6 +18,8 @@ int links_any(struct bucket *bucket, const struct attributes *attributes);
 bool links_is_of(const struct document_link *link, const struct revision *revision);
 /* Whether a further name is seen as what it stands for, and not as another thing of that name: 1, 0 or -errno. */
 int links_is_alive(struct bucket *bucket, const char *path, const unsigned char file[ATTRIBUTES_FILE_SIZE]);
+/* Its node, to be destroyed. */
+bson_t *links_document(const char *path, const struct document_link *link);
 /* A new further name, in place of a dead one. -EEXIST. */
 int links_insert(struct bucket *bucket, const char *path, const struct document_link *link);
 /* Takes away that further name: 1; 0: it is not there. */

@@ -5,7 +5,8 @@
  *     the older revisions follow
  *     the further name's node goes     its count goes down
  *
- * A crash in between leaves each name with the right content, or a count that is too high. */
+ * A crash in between leaves each name with the right content (or older revisions, where an application had put some, at
+ * the old one), a count that is too high, and a node that the file hides: see remove_hidden(). */
 #include <errno.h>
 #include <string.h>
 
@@ -105,13 +106,16 @@ static int move_older(struct bucket *bucket, const struct revision *newest, cons
     return result;
 }
 
-static int give_file_over(struct bucket *bucket, const struct revision *revision, int64_t ctime_ns) {
+/* 1: it lives on, maybe because others took this name away meanwhile. */
+static int give_file_over(struct bucket *bucket, const struct store_object *object, const struct revision *revision) {
     struct document_link link = {0};
     cleanup_with(revision_unref) struct revision *now = NULL;
     cleanup_free char *filename = NULL, *heir = NULL;
     int result = posix_read(bucket, revision, &now, &filename);
     if (result || !filename)
         return result ? result : -EINVAL;
+    if (strcmp(filename + names_skip_spelling(filename, strlen(filename)), object->path) != 0)
+        return 1;
     memcpy(link.file, now->attributes.file, sizeof link.file);
     result = choose_heir(bucket, link.file, &heir);
     if (result <= 0)
@@ -120,13 +124,45 @@ static int give_file_over(struct bucket *bucket, const struct revision *revision
     if (result == 0)
         result = move_newest(bucket, now, filename, heir);
     if (result == 0)
-        result = move_older(bucket, now, filename + names_skip_spelling(filename, strlen(filename)), heir);
+        result = move_older(bucket, now, object->path, heir);
     if (result == 0)
         result = links_delete(bucket, heir, &link);
     if (result < 0)
         return result;
-    (void)links_count_file(bucket, now, -1, ctime_ns, NULL);
+    (void)links_count_file(bucket, now, -1, object->ctime_ns, NULL);
     return 1;
+}
+
+static bool same_file(const struct revision *one, const struct revision *other) {
+    return one->attributes.has & other->attributes.has & ATTRIBUTES_FILE &&
+           memcmp(one->attributes.file, other->attributes.file, sizeof one->attributes.file) == 0;
+}
+
+/* Whether this is the newest of its file, which is another than that of what the name shows. */
+static bool is_lost(const struct revision *const *revisions, uint32_t count, uint32_t i, const struct revision *newest) {
+    const struct attributes *attributes = &revisions[i]->attributes;
+    bool several = attributes->has & ATTRIBUTES_FILE && attributes->has & ATTRIBUTES_LINKS && attributes->links > 1;
+    if (!several || !(newest->attributes.has & ATTRIBUTES_FILE) || same_file(revisions[i], newest))
+        return false;
+    for (uint32_t k = 0; k < count; k++)
+        if (k != i && same_file(revisions[k], revisions[i]) && document_is_newer(revisions[k], revisions[i]))
+            return false;
+    return true;
+}
+
+int links_rescue(struct bucket *bucket, const char *path, const struct revision *const *revisions, uint32_t count,
+                 const struct revision *newest) {
+    int rescued = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!is_lost(revisions, count, i, newest))
+            continue;
+        const struct store_object object = {.path = path, .kind = STORE_FILE, .revision = revisions[i]};
+        int result = links_remove(bucket, &object);
+        if (result < 0)
+            return result;
+        rescued |= result;
+    }
+    return rescued;
 }
 
 /* ---- the same of a node ---- */
@@ -209,7 +245,7 @@ static int remove_file(struct bucket *bucket, const struct store_object *object,
     /* Another file's further name may be there, hidden by this file until it has gone. */
     bool further = result > 0 && links_is_of(&link, revision);
     result = further ? remove_further(bucket, object, &link)
-                     : give_file_over(bucket, revision, object->ctime_ns);
+                     : give_file_over(bucket, object, revision);
     document_link_done(&link);
     return result;
 }

@@ -25,6 +25,37 @@ static int rename_further(struct bucket *bucket, const struct store_object *obje
     return result < 0 ? result : 1;
 }
 
+int links_place(struct bucket *bucket, const bson_t *node, const struct store_object *replaced) {
+    struct document_link link;
+    int further = links_at(bucket, replaced->path, &link);
+    if (further < 0)
+        return further;
+    int result = further ? 0 : links_remove(bucket, replaced);
+    if (result >= 0)
+        result = nodes_replace(bucket, node);
+    if (further && result == 0)
+        links_count_behind(bucket, &link, -1, replaced->ctime_ns);
+    if (further)
+        document_link_done(&link);
+    return result;
+}
+
+int links_double(struct bucket *bucket, const struct store_object *object, const char *to) {
+    struct document_link link;
+    const struct store_object replaced = {.path = to, .kind = STORE_SYMLINK, .ctime_ns = object->ctime_ns};
+    int result = links_at(bucket, object->path, &link);
+    if (result <= 0)
+        return result ? result : -ENOENT;
+    bson_t *node = links_document(to, &link);
+    links_count_behind(bucket, &link, 1, 0);
+    result = links_place(bucket, node, &replaced);
+    if (result && result != -ETIMEDOUT)
+        links_count_behind(bucket, &link, -1, 0);
+    bson_destroy(node);
+    document_link_done(&link);
+    return result;
+}
+
 static int rename_file(struct bucket *bucket, const struct store_object *object, const struct revision *revision,
                        const char *to) {
     cleanup_with(revision_unref) struct revision *now = NULL;

@@ -120,6 +120,8 @@ static int judge_node(struct bucket *bucket, struct node_glance *glance, bool no
         result = no_files ? links_follow(bucket, &glance->link, glance->entry) : 0;
         document_link_done(&glance->link);
     }
+    if (!no_files && glance->here && glance->entry->kind != STORE_DIRECTORY) /* a removal has more to do than it sees */
+        recents_note(&bucket->recents, glance->path, NULL);
     if (result || !no_files)
         return result ? result : glance->here && !linked;
     if (glance->here && !linked)

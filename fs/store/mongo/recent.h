@@ -34,7 +34,7 @@ void recents_done(struct recents *recents);
 bool recents_whole(const struct recents *recents);
 /* One that was asked for so. */
 void recents_measure(struct recents *recents, const bson_t *document);
-/* The only revision of a path, or NULL: it has none or several. Takes the document. */
+/* The only revision of a path, or NULL: it has none or several, or hides a node. Takes the document. */
 void recents_note(struct recents *recents, const char *path, bson_t *document);
 /* What was noted of a path within RECENT_MS, to be destroyed; or NULL. It is not given again. */
 bson_t *recents_take(struct recents *recents, const char *path);

@@ -36,20 +36,33 @@ static int find_newest(struct bucket *bucket, const char *path, const struct rev
 
 /* What a lookup saw a moment ago, as the only revision. 1: that was all. 0: as if nothing had been done; but nothing
  * found then is no failure where *ret_gone. */
-static int remove_seen(struct bucket *bucket, const char *path, bool *ret_gone) {
-    bson_t *document = recents_take(&bucket->recents, path);
-    if (!document)
-        return 0;
+static int remove_seen(struct bucket *bucket, const char *path, const bson_t *document, bool *ret_gone) {
     bson_t *others = presence_spellings(path);
     int result = others ? bucket_begin_changing(bucket) : -ENOMEM; /* which also asks for hard links */
     if (result == 0)
         result = retire_only(bucket, document, others, ret_gone);
     bson_destroy(others);
-    bson_destroy(document);
     return result;
 }
 
-static int remove_all(struct bucket *bucket, const struct store_object *object) {
+/* Those among them go away that have other names, which are not those of the newest. 1: there were some. */
+static int rescue(struct bucket *bucket, const char *path, const struct revisions *page, const struct revision *newest) {
+    const struct revision *list[REVISIONS_MOST];
+    for (uint32_t i = 0; i < page->count; i++)
+        list[i] = page->list[i].revision;
+    return links_rescue(bucket, path, list, page->count, newest);
+}
+
+static int read_page(struct bucket *bucket, const char *path, const struct revision *newest, struct revisions **page) {
+    int result;
+    do {
+        *page = revisions_free(*page);
+        result = revisions_find(bucket, path, NULL, REVISIONS_OLDEST, page);
+    } while (result == 0 && (result = rescue(bucket, path, *page, newest)) > 0);
+    return result;
+}
+
+static int remove_all(struct bucket *bucket, const struct store_object *object, bool hiding) {
     const char *path = object->path;
     cleanup_with(revisions_free) struct revisions *page = NULL;
     cleanup_with(revision_unref) struct revision *newest = NULL;
@@ -57,6 +70,10 @@ static int remove_all(struct bucket *bucket, const struct store_object *object) 
     if (result || page->count == 0)
         return result;
     result = find_newest(bucket, path, page, &newest);
+    if (result == 0 && hiding)
+        result = remove_hidden(bucket, path);
+    if (result == 0 && (result = rescue(bucket, path, page, newest)) > 0)
+        result = read_page(bucket, path, newest, &page);
     if (result)
         return result;
     const struct store_object now = {
@@ -65,20 +82,25 @@ static int remove_all(struct bucket *bucket, const struct store_object *object) 
     if (result)
         return result;
     while ((result = retire_page(bucket, page, newest)) > 0) {
-        page = revisions_free(page);
-        result = revisions_find(bucket, path, NULL, REVISIONS_OLDEST, &page);
+        result = read_page(bucket, path, newest, &page);
         if (result)
             break;
     }
     return result < 0 ? result : 1;
 }
 
-int remove_file(struct bucket *bucket, const struct store_object *object) {
+static int remove_revisions(struct bucket *bucket, const struct store_object *object, bool hiding) {
     bool gone = false;
-    int result = remove_seen(bucket, object->path, &gone);
+    bson_t *seen = recents_take(&bucket->recents, object->path);
+    int result = seen ? remove_seen(bucket, object->path, seen, &gone) : 0;
     if (result == 0)
-        result = remove_all(bucket, object);
+        result = remove_all(bucket, object, hiding && !seen);
+    bson_destroy(seen);
     return result < 0 ? result : result || gone;
+}
+
+int remove_file(struct bucket *bucket, const struct store_object *object) {
+    return remove_revisions(bucket, object, false);
 }
 
 /* ---- nodes ---- */
@@ -104,14 +126,38 @@ int remove_node(struct bucket *bucket, const struct store_object *object) {
     return result;
 }
 
+int remove_may_hide(struct bucket *bucket, const char *path) {
+    bson_t *node;
+    if (!bucket_may_have_nodes(bucket, path))
+        return 0;
+    int result = nodes_read(bucket, path, &node);
+    if (result)
+        return result == -ENOENT ? 0 : result;
+    bool directory = nodes_is_directory(node);
+    bson_destroy(node);
+    return !directory;
+}
+
+int remove_hidden(struct bucket *bucket, const char *path) {
+    const struct store_object object = {.path = path};
+    int result = remove_may_hide(bucket, path);
+    if (result > 0)
+        result = remove_node(bucket, &object);
+    return result < 0 ? result : 0;
+}
+
 /* ---- the operations ---- */
+
+static int remove_file_alone(struct bucket *bucket, const struct store_object *object) {
+    return remove_revisions(bucket, object, true);
+}
 
 int bucket_remove(struct store *store, const struct store_object *object) {
     struct bucket *bucket = (struct bucket *)store;
     bool file = object->kind == STORE_FILE;
-    int result = file ? remove_file(bucket, object) : remove_node(bucket, object);
+    int result = file ? remove_file_alone(bucket, object) : remove_node(bucket, object);
     if (result == 0) /* a further name of a file, or another thing by now */
-        result = file ? remove_node(bucket, object) : remove_file(bucket, object);
+        result = file ? remove_node(bucket, object) : remove_file_alone(bucket, object);
     return result < 0 ? result : result ? 0 : -ENOENT;
 }
 

@@ -7,7 +7,12 @@
 
 /* Every revision of the file there that is present now, oldest first, or one of its names when it has several. 1; 0: there is
  * no file that has this name by itself. */
-int remove_file(struct bucket *bucket, const struct store_object *object);
+int remove_file(struct bucket *bucket, const struct store_object *object); /* what it hides is there then */
+/* Removes the node, no directory, that a file of this name hides: a rename was cut short, or an application put the file.
+ * Else it would be back when the file has another name or none. */
+int remove_hidden(struct bucket *bucket, const char *path);
+/* Whether there is such a node, hidden or not: 1, 0 or -errno. */
+int remove_may_hide(struct bucket *bucket, const char *path);
 /* A node that is no directory, or a further name. 1; 0: there is none. */
 int remove_node(struct bucket *bucket, const struct store_object *object);
 

@@ -8,8 +8,12 @@
  * Onto a free name the first is tried unasked, with the revision that the caller last saw, by a command that counts what
  * else has either name (ordered.h): mostly nothing, and then that was all.
  *
- * A node is inserted under its new name and deleted under the old. What is more than that, directories and exchanges,
- * is done under an intent:
+ * A node is inserted under its new name, in the place of one that is there, and deleted under the old; a file in its way is
+ * removed in between. Of a file with several names the others point to both names before it moves. Whoever dies on the way
+ * leaves each name with its old or its new content, and maybe a node that a file hides, or a revision with names of its own
+ * below one that came over it: the next change of that name deals with those first (remove_hidden, links_rescue).
+ *
+ * What is more than that, directories and exchanges, is done under an intent:
  *
  *     {_id, kind: "rename", from, to, owner, until}
  *     {_id, kind: "exchange", from, to, by: a free name, step, owner, until}     from -> by, to -> from, by -> to

@@ -21,6 +21,7 @@ struct renaming {
     struct bucket *bucket;
     const char *from, *to;
     int64_t ctime_ns; /* see struct store_object */
+    bool bare; /* nothing is hidden at `from` */
     const struct store_object *target;
     const struct revision *ahead; /* it has the new name already, or may have it; or NULL */
     struct revisions *found;      /* of both names */
@@ -251,6 +252,13 @@ static int move_seen(struct renaming *renaming, const struct revision *seen, boo
     return result < 0 ? result : *ret_moved && counts[1] == 1;
 }
 
+/* A lookup of it a moment ago saw only the file. */
+static bool is_bare(struct bucket *bucket, const char *path) {
+    bson_t *seen = recents_take(&bucket->recents, path);
+    bson_destroy(seen);
+    return seen;
+}
+
 /* ---- all of it ---- */
 
 static int look(struct renaming *renaming) {
@@ -267,6 +275,28 @@ static int look(struct renaming *renaming) {
         return -EIO;
     }
     return renaming->own ? 0 : -ENOENT;
+}
+
+/* Before the newest moves: what it hides would come to light at its old name, and what lost its name to it goes with it. 1:
+ * some of that was found, and moved away. */
+static int rescue(const struct renaming *renaming, const char *path, bool of_other, const struct found_revision *newest) {
+    const struct revision *list[REVISIONS_MOST];
+    uint32_t count = 0;
+    for (uint32_t i = 0; newest && i < renaming->found->count; i++)
+        if (renaming->found->list[i].of_other == of_other)
+            list[count++] = renaming->found->list[i].revision;
+    return count > 1 ? links_rescue(renaming->bucket, path, list, count, newest->revision) : 0;
+}
+
+static int uncover(const struct renaming *renaming) {
+    int result = renaming->bare ? 0 : remove_hidden(renaming->bucket, renaming->from);
+    if (result == 0 && renaming->replaced && may_have_several_names(renaming, renaming->replaced->revision))
+        result = remove_hidden(renaming->bucket, renaming->to);
+    if (result == 0)
+        result = rescue(renaming, renaming->from, false, renaming->own);
+    if (result == 0)
+        result = rescue(renaming, renaming->to, true, renaming->replaced);
+    return result;
 }
 
 /* What further names of the replaced file stand for must be told apart from what comes to its name. */
@@ -294,11 +324,11 @@ static int try(struct renaming *renaming) {
                                      .kind = STORE_FILE,
                                      .revision = renaming->own->revision,
                                      .ctime_ns = renaming->ctime_ns};
-    if (may_have_several_names(renaming, own.revision)) {
-        result = links_bury(renaming->bucket, renaming->from);
-        if (result >= 0)
-            result = links_rename(renaming->bucket, &own, renaming->to);
-    }
+    result = uncover(renaming);
+    if (result)
+        return result < 0 ? result : 0;
+    if (may_have_several_names(renaming, own.revision))
+        result = links_rename(renaming->bucket, &own, renaming->to);
     if (result >= 0)
         result = tell_apart(renaming, &own);
     if (result >= 0)
@@ -314,7 +344,13 @@ int rename_file(struct bucket *bucket, const struct store_object *from, const ch
     struct renaming renaming = {
         .bucket = bucket, .from = from->path, .to = to, .ctime_ns = from->ctime_ns, .target = target};
     bool moved = false;
-    int result = seen && !target && !may_have_several_names(&renaming, seen) ? move_seen(&renaming, seen, &moved) : 0;
+    bool simple = seen && !target && !may_have_several_names(&renaming, seen);
+    renaming.bare = is_bare(bucket, from->path);
+    int result = simple && !renaming.bare ? remove_may_hide(bucket, from->path) : 0;
+    if (simple && result == 0)
+        result = move_seen(&renaming, seen, &moved);
+    else if (result > 0)
+        result = 0;
     for (int i = 0; result == 0 && i < TRIES; i++)
         result = try(&renaming);
     revisions_free(renaming.found);

@@ -43,15 +43,22 @@ static int is_same(struct bucket *bucket, const bson_t *document, const char *fr
     return result == -ENOENT ? 0 : result;
 }
 
-/* A further name is inserted and deleted by those who know them. A node in its way goes first, a file after. */
+/* A further name is inserted and deleted by those who know them. Where a file is, it is at both names when that goes, so
+ * that each shows its old or its new content all the time: also to others, who bury what a file hides. */
 static int rename_link(struct bucket *bucket, const struct store_object *object, const char *to,
                        const struct store_object *target) {
     const struct store_object replaced = {.path = to, .ctime_ns = object->ctime_ns};
-    int result = target ? remove_node(bucket, &replaced) : 0;
-    if (result >= 0)
-        result = links_rename(bucket, object, to);
-    if (result > 0 && target)
+    if (!target) {
+        int result = links_rename(bucket, object, to);
+        return result < 0 ? result : 0;
+    }
+    int result = links_double(bucket, object, to);
+    if (result == 0)
         result = remove_file(bucket, &replaced);
+    if (result > 0 && remove_may_hide(bucket, to) == 0)
+        result = links_double(bucket, object, to);
+    if (result >= 0)
+        result = links_remove(bucket, object);
     return result < 0 ? result : 0;
 }
 
@@ -72,10 +79,7 @@ static int rename_own(struct bucket *bucket, const struct store_object *object, 
         return result;
     bson_t *renamed = renamed_now(document, to, object->ctime_ns);
     const struct store_object replaced = {.path = to, .kind = STORE_SYMLINK, .ctime_ns = object->ctime_ns};
-    if (target) /* it may be a further name, also of a file */
-        result = links_remove(bucket, &replaced);
-    if (result >= 0)
-        result = target ? nodes_replace(bucket, renamed) : nodes_insert(bucket, renamed);
+    result = target ? links_place(bucket, renamed, &replaced) : nodes_insert(bucket, renamed);
     bson_destroy(renamed);
     if (result == 0 && target && target->kind == STORE_FILE)
         result = remove_file(bucket, &replaced); /* until then it hides the node */

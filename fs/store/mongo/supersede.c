@@ -78,6 +78,13 @@ static bool is_replaced(const struct others *others, const struct revision *revi
     return false;
 }
 
+/* What has further names that are not ours stays for them: see links_rescue(). */
+static bool is_lost(const struct others *others, const struct revision *revision) {
+    const struct attributes *own = &others->own->attributes, *other = &revision->attributes;
+    return own->has & other->has & ATTRIBUTES_FILE && other->has & ATTRIBUTES_LINKS && other->links > 1 &&
+           memcmp(own->file, other->file, sizeof own->file) != 0;
+}
+
 static int take_other(void *context, const bson_t *document) {
     struct others *others = context;
     cleanup_with(revision_unref) struct revision *revision = NULL;
@@ -88,7 +95,7 @@ static int take_other(void *context, const bson_t *document) {
     result = note_spelling(others, document, revision);
     if (revision->date_ms >= others->date_needed && revision->date_ms < INT64_MAX)
         others->date_needed = revision->date_ms + 1;
-    bool retired = is_older(revision, others->own) && is_replaced(others, revision);
+    bool retired = is_older(revision, others->own) && is_replaced(others, revision) && !is_lost(others, revision);
     if (result || !retired || others->count == RETIRED_MOST)
         return result;
     others->old[others->count++] = (struct old){bson_copy(document), revision->date_ms};
