@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cache/base/cleanup.h"
+#include "cache/whole.h"
 
 struct spill {
     int fd;
@@ -64,34 +65,13 @@ struct spill *spill_free(struct spill *spill) {
 }
 
 int spill_write(struct spill *spill, int64_t offset, const void *bytes, size_t size) {
-    const char *from = bytes;
-    while (size) {
-        ssize_t written = pwrite(spill->fd, from, size, offset);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return written ? -errno : -EIO;
-        from += written;
-        offset += written;
-        size -= (size_t)written;
-        spill->end = offset > spill->end ? offset : spill->end;
-    }
-    return 0;
+    int64_t end = offset + (int64_t)size;
+    spill->end = end > spill->end ? end : spill->end; /* a part of it may be there after a failure too */
+    return whole_write(spill->fd, offset, bytes, size);
 }
 
 int spill_read(struct spill *spill, int64_t offset, size_t size, void *into) {
-    char *to = into;
-    while (size) {
-        ssize_t got = pread(spill->fd, to, size, offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got ? -errno : -EIO;
-        to += got;
-        offset += got;
-        size -= (size_t)got;
-    }
-    return 0;
+    return whole_read(spill->fd, offset, into, size);
 }
 
 void spill_forget(struct spill *spill, int64_t start, int64_t end) {
