@@ -103,6 +103,7 @@ int staged_prepare_locked(struct staged *staged) {
 void staged_change_locked(struct staged *staged, int64_t start, int64_t end,
                           const unsigned char becomes[EXTENT_KINDS]) {
     staged->dirty |= extents_change(&staged->extents, start, end, becomes);
+    staged->version++;
 }
 
 void staged_grow_locked(struct staged *staged, int64_t length) {
@@ -127,6 +128,7 @@ static int write_locked(struct staged *staged, int64_t offset, const void *bytes
         staged->length = end > staged->length ? end : staged->length;
     } else {
         extents_change(&staged->extents, offset, end, unsent); /* some of its bytes may have changed */
+        staged->version++;
     }
     staging_settle(staged);
     return result;

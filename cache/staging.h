@@ -43,6 +43,16 @@ struct staged_hole {
     int64_t offset, length;
 };
 
+/* A part of a staged file that is not as its base has it. */
+struct staged_part {
+    int64_t offset, length;
+    enum staged_part_kind {
+        STAGED_BYTES, /* staged_read() gives them, without the base */
+        STAGED_ZEROS, /* zeros that count as data */
+        STAGED_HOLE,
+    } kind;
+};
+
 struct staging;
 struct staged;
 
@@ -87,6 +97,10 @@ int64_t staged_copy(struct staged *to, int64_t to_offset, struct staged *from, i
 struct staged_base staged_under(struct staged *staged);
 /* Whether [offset, offset + size), within the length, is what the base has there. */
 bool staged_is_clean(struct staged *staged, int64_t offset, size_t size);
+/* The first part behind `offset`, or the rest of the one that `offset` is in; false: there is none. */
+bool staged_next_part(struct staged *staged, int64_t offset, struct staged_part *ret_part);
+/* A number that is another one after each change. */
+uint64_t staged_version(struct staged *staged);
 /* Where from `offset` on data begins, or a hole (the end is one): lseek's SEEK_DATA and SEEK_HOLE. -ENXIO. */
 int64_t staged_seek(struct staged *staged, int64_t offset, bool data);
 /* Bytes that are no hole. */

@@ -1,4 +1,5 @@
-/* What staging.c (an area and the memory in it), staged.c (one file) and staged_copy.c (between two) share. */
+/* What staging.c (an area and the memory in it), staged.c (one file), staged_parts.c (what of it is changed) and
+ * staged_copy.c (between two) share. */
 #ifndef CACHE_STAGING_PRIVATE_H
 #define CACHE_STAGING_PRIVATE_H
 
@@ -26,6 +27,7 @@ struct staged {
     struct extents extents;
     struct content content;
     int64_t length;
+    uint64_t version;
     bool dirty;
 };
 

@@ -19,7 +19,8 @@ MAY_USE = {
 }
 DOORS = {("fs", "fs/store/mongo"): {"server.h"}, ("fs", "fs/fuse"): {"session.h"}, ("fs", "fs/vfs"): {"vfs.h"},
          ("fs/fuse", "fs/vfs"): {"vfs.h"}, ("fs/tools", "fs"): {"mountpoint.h"}}
-LIBRARIES = {"mongoc": "fs/store/mongo", "bson": "fs/store/mongo", "fuse": "fs/fuse", "openssl": "fs/store/mongo"}
+LIBRARIES = {"mongoc": ["fs/store/mongo"], "bson": ["fs/store/mongo"], "fuse": ["fs/fuse"],
+             "openssl": ["fs/store/mongo", "cache"]}
 WITH_UTHASH = {"cache", "fs/store", "fs/store/mongo", "fs/vfs"}
 
 
@@ -32,8 +33,8 @@ def complaints(folder, file):
         place = f"{file}:{number}: "
         if quote == "<":
             library = re.match(r"[a-z]+", name).group()
-            if LIBRARIES.get(library, folder) != folder:
-                yield place + f"only {LIBRARIES[library]} may use <{name}>"
+            if folder not in LIBRARIES.get(library, [folder]):
+                yield place + f"only {' and '.join(LIBRARIES[library])} may use <{name}>"
             if library.startswith("ut") and name in ("uthash.h", "utlist.h") and folder not in WITH_UTHASH:
                 yield place + f"{folder} may not use <{name}>"
             continue
