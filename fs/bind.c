@@ -10,6 +10,7 @@
 
 #include "cache/base/stats.h"
 #include "cache/chunks.h"
+#include "cache/journal.h"
 #include "cache/staging.h"
 #include "fs/fuse/session.h"
 #include "fs/leaving.h"
@@ -34,6 +35,7 @@ struct mount {
     struct chunks *chunks;
     struct staging_folder folder;
     struct staging *staging; /* NULL: read-only */
+    struct journal *journal; /* likewise */
     struct vfs *vfs;
     struct session *session;
     struct leaving *leaving;
@@ -160,6 +162,8 @@ static int open_staging(struct mount *mount, char **ret_error) {
     if (result)
         return result;
     result = staging_new(&mount->budget, (size_t)options->cache_size / 4, mount->folder.path, &mount->staging);
+    if (result == 0)
+        result = journal_open(mount->folder.path, &mount->journal);
     if (result && asprintf(ret_error, "staging_dir %s: %s; give another with -o staging_dir=DIR, or mount with -o ro",
                            mount->folder.path, strerror(-result)) < 0)
         *ret_error = NULL;
@@ -185,6 +189,7 @@ static int open_layers(struct mount *mount, char **ret_error) {
         .chunks = mount->chunks,
         .listers = mount->listers,
         .staging = mount->staging,
+        .journal = mount->journal,
         .max_file_size = options->max_file_size,
         .uid = (uid_t)options->uid,
         .gid = (gid_t)options->gid,
@@ -242,7 +247,12 @@ static void tidy(void *context) {
     vfs_tidy(mount->vfs);
 }
 
-enum { TIDY_TICKS_MOST = 60 };
+static void recover(void *context) {
+    struct mount *mount = context;
+    vfs_recover(mount->vfs);
+}
+
+enum { TIDY_TICKS_MOST = 60, RECOVER_TICKS = 2 };
 
 /* As often as content becomes due, within reason. */
 static unsigned choose_tidy_ticks(const struct options *options) {
@@ -258,6 +268,8 @@ static void tick(void *context) {
     vfs_tick(mount->vfs);
     if (++mount->ticks % mount->tidy_ticks == 0)
         workers_submit(mount->chores, tidy, mount);
+    if (mount->ticks % RECOVER_TICKS == 0)
+        workers_submit(mount->chores, recover, mount);
 }
 
 /* In a thread of its own: no long work may make it late. */
@@ -317,6 +329,7 @@ int mount_open(const struct options *options, void (*ready)(void *context), void
     if (result) {
         mount_close(mount);
     } else {
+        workers_submit(mount->chores, recover, mount);
         workers_submit(mount->chores, look_around, mount);
         *ret_mount = mount;
     }
@@ -340,6 +353,8 @@ struct mount *mount_close(struct mount *mount) {
     session_free(mount->session);
     ticker_stop(mount->ticker);
     ticker_stop(mount->keeper);
+    if (mount->vfs)
+        vfs_stop_recovering(mount->vfs);
     workers_free(mount->chores);
     vfs_free(mount->vfs); /* publishes what is left, which may need to read */
     if (mount->chunks)
@@ -348,6 +363,7 @@ struct mount *mount_close(struct mount *mount) {
     workers_free(mount->fetchers);
     chunks_free(mount->chunks);
     staging_free(mount->staging);
+    journal_free(mount->journal);
     staging_folder_close(&mount->folder);
     if (mount->server)
         mount->server->ops->settle(mount->server);

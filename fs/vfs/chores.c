@@ -1,15 +1,13 @@
 /* What is done later: times of directories, once a second; content that could not be published, until it can. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <utlist.h>
 
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
 #include "fs/vfs/vfs_private.h"
 
-enum { RETRY_TICKS = 10, RECOVERED_MOST = 100 };
+enum { RETRY_TICKS = 10 };
 
 /* Puts an inode on a list, once, with a reference. False when it is there, or without memory: then the chore is not
  * done, and a time is lost, or content as at a crash. */
@@ -118,28 +116,13 @@ static int claim_again(struct vfs *vfs, struct inode *inode) {
     return result;
 }
 
-/* `path`.recovered-<date>, with a number where that is taken; its last component is cut to what a name may have. */
-static char *recovered_path(const char *path, unsigned number) {
-    const char *slash = strrchr(path, '/');
-    size_t size = strlen(path), folder = slash ? (size_t)(slash + 1 - path) : 0;
-    char suffix[64], date[32], *recovered = NULL;
-    time_t now = time(NULL);
-    struct tm parts;
-    strftime(date, sizeof date, "%Y-%m-%dT%H%M%SZ", gmtime_r(&now, &parts));
-    int length = snprintf(suffix, sizeof suffix, number ? ".recovered-%s-%u" : ".recovered-%s", date, number);
-    size_t most = folder + NAMES_COMPONENT_MOST - (size_t)length;
-    if (size > most)
-        for (size = most; size > folder && ((unsigned char)path[size] & 0xc0) == 0x80;)
-            size--; /* not within a character */
-    return asprintf(&recovered, "%.*s%s", (int)size, path, suffix) < 0 ? NULL : recovered;
-}
-
 /* Somebody else's content is at its name now, and stays: what was not stored in time is kept beside it. */
 static int recover(struct vfs *vfs, struct inode *inode) {
     cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+    int64_t now_ms = vfs_now_ns() / 1000000;
     int result = path ? -EEXIST : -ENOMEM;
     for (unsigned number = 0; result == -EEXIST && number < RECOVERED_MOST; number++) {
-        cleanup_free char *recovered = recovered_path(path, number);
+        cleanup_free char *recovered = recovery_path(path, now_ms, number);
         result = recovered ? vfs_publish_beside(vfs, inode, recovered) : -ENOMEM;
         if (result == 0) {
             stats_add(STAT_recovered_files, 1);
@@ -250,9 +233,11 @@ void chores_settle(struct vfs *vfs) {
     send_all_times(vfs);
     unsigned failed = retry_unsaved(vfs, true);
     if (failed)
-        log_error("%u files could not be stored before the end", failed);
+        log_error("%u files could not be stored before the end%s", failed,
+                  vfs->config.journal ? "; the next mount with this staging_dir and mountpoint stores them" : "");
     struct chore *chore, *next;
     LL_FOREACH_SAFE(vfs->unsaved, chore, next) {
+        stats_subtract(STAT_unsaved_files, 1);
         give_up_claim(vfs, chore->inode);
         end_keeping(vfs, chore->inode);
         inode_release(vfs->inodes, chore->inode);

@@ -7,6 +7,7 @@ struct file {
     atomic_uint references;
     struct staged *staged;
     struct ahead ahead;
+    struct file_record record; /* of a publication */
     struct lock lock; /* guards what follows */
     struct condition changed;
     unsigned writers;
@@ -52,6 +53,10 @@ struct staged *file_staged(struct file *file) {
 
 struct ahead *file_ahead(struct file *file) {
     return &file->ahead;
+}
+
+struct file_record *file_record(struct file *file) {
+    return &file->record;
 }
 
 void file_enter(struct file *file) {

@@ -16,6 +16,15 @@
 
 struct file;
 
+/* What of it is in the journal. */
+struct file_record {
+    uint64_t number;  /* 0: nothing */
+    uint64_t version; /* of the staged content in it */
+    uint64_t digest;  /* of the facts */
+    int64_t failed_ms; /* when it first could not be stored, since 1970; 0: it never was tried */
+    unsigned char beside[ATTRIBUTES_FILE_SIZE]; /* see unstored.h */
+};
+
 /* Over `base`; `holes` are the base's. NULL without memory. */
 struct file *file_new(struct staging *staging, const struct staged_base *base, const struct hole *holes,
                       uint32_t hole_count);
@@ -24,6 +33,8 @@ struct file *file_ref(struct file *file);
 struct file *file_unref(struct file *file);
 struct staged *file_staged(struct file *file);
 struct ahead *file_ahead(struct file *file);
+/* Between file_begin_publishing() and file_end_publishing(). */
+struct file_record *file_record(struct file *file);
 void file_enter(struct file *file);
 void file_leave(struct file *file);
 void file_begin_publishing(struct file *file);

@@ -310,8 +310,10 @@ static int remove_name(struct vfs *vfs, struct inode *parent, const char *name, 
         vfs_drop_unpublished(vfs, inode, file, parent, stored);
     else if (result == 0)
         result = remove_stored(vfs, inode, parent, stored);
-    if (file && inode_is_removed(vfs->inodes, inode))
+    if (file && inode_is_removed(vfs->inodes, inode)) {
         ahead_end(file_ahead(file));
+        journaling_drop(vfs, file);
+    }
     vfs_reopen(file);
     inode_release(vfs->inodes, inode);
     if (result == 0)

@@ -44,8 +44,7 @@ static void follow_directory(struct vfs *vfs, struct inode *inode, const char *p
         log_error("file '%s' was stored as '%s', and could not follow its directory", now, path);
 }
 
-/* Puts the content as it is now. `put` says where to, with what attributes and under which conditions. */
-static int put_content(struct store *store, struct file *file, struct store_put *put, struct revision **ret_revision) {
+int vfs_put_content(struct store *store, struct file *file, struct store_put *put, struct revision **ret_revision) {
     struct staged *staged = file_staged(file);
     cleanup_with(revision_unref) struct revision *source = published_under(staged);
     cleanup_free struct staged_hole *holes = NULL;
@@ -78,7 +77,7 @@ static int put(struct vfs *vfs, struct inode *inode, struct file *file, bool aga
                             .attributes = &attributes,
                             .lease = lease,
                             .unless_replaced = again};
-    int result = put_content(store, file, &put, ret_revision);
+    int result = vfs_put_content(store, file, &put, ret_revision);
     if (result == 0 && !base)
         follow_directory(vfs, inode, path, *ret_revision);
     if (result && lease)
@@ -132,6 +131,14 @@ static bool is_replaced(int error) {
     return error == -EEXIST || error == -ESTALE;
 }
 
+/* What could not be stored is kept; but not what never will be. */
+static void keep_or_drop(struct vfs *vfs, struct inode *inode, struct file *file, int result) {
+    if (result == 0 || result == -EACCES || result == -EROFS)
+        journaling_drop(vfs, file);
+    else
+        journaling_keep(vfs, inode, file);
+}
+
 static int publish(struct vfs *vfs, struct inode *inode, bool again) {
     cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
     if (!file)
@@ -144,6 +151,7 @@ static int publish(struct vfs *vfs, struct inode *inode, bool again) {
     else if (wanted && !inode_is_removed(vfs->inodes, inode))
         result = publish_staged(vfs, inode, file, again);
     ahead_end(file_ahead(file)); /* it was for one put; what is written from here on is another's */
+    keep_or_drop(vfs, inode, file, result);
     file_end_publishing(file);
     if (result && !(again && is_replaced(result))) {
         cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
@@ -176,7 +184,7 @@ int vfs_publish_beside(struct vfs *vfs, struct inode *inode, const char *path) {
     int result = wanted ? store->ops->reserve(store, path, &lease) : -ENOENT;
     if (result == 0) {
         struct store_put put = {.path = path, .base = base, .attributes = &attributes, .lease = lease};
-        result = put_content(store, file, &put, &revision);
+        result = vfs_put_content(store, file, &put, &revision);
         store->ops->release(store, lease);
     }
     if (result == 0) {
@@ -185,6 +193,7 @@ int vfs_publish_beside(struct vfs *vfs, struct inode *inode, const char *path) {
         inode_abandon(vfs->inodes, inode); /* before a writer comes in, who would write what nobody stores */
         inode_end_publishing(vfs->inodes, inode, revision);
         rest_on(vfs, file, revision);
+        journaling_drop(vfs, file);
     }
     ahead_end(file_ahead(file));
     file_end_publishing(file);

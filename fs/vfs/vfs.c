@@ -28,6 +28,8 @@ int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs) {
     }
     if (result == 0 && !(vfs->inodes = inodes_new(&root)))
         result = -ENOMEM;
+    if (result == 0)
+        result = recovery_init(vfs);
     if (result)
         vfs_free(vfs);
     else
@@ -42,6 +44,7 @@ struct vfs *vfs_free(struct vfs *vfs) {
         if (vfs->inodes)
             chores_settle(vfs);
         inodes_free(vfs->inodes);
+        recovery_done(vfs);
         retries_done(&vfs->retries);
         lock_done(&vfs->lock);
         free(vfs);
@@ -371,6 +374,14 @@ void vfs_statistics(struct vfs *vfs, struct statvfs *ret_statistics) {
                                        .f_files = 1ull << 32,
                                        .f_ffree = 1ull << 32,
                                        .f_namemax = NAMES_COMPONENT_MOST};
+}
+
+void vfs_recover(struct vfs *vfs) {
+    recovery_try(vfs);
+}
+
+void vfs_stop_recovering(struct vfs *vfs) {
+    recovery_stop(vfs);
 }
 
 void vfs_check(struct vfs *vfs) {

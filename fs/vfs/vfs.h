@@ -2,7 +2,8 @@
  *
  * It promises what a reader sees: one revision per open file, whole or an error; open() of the newest in the modes
  * that ask; directories in a stable order. And a writer: what vfs_flush() or vfs_sync() answered with 0 is stored for
- * good and what the next open() anywhere sees; what it answered with an error is kept and tried again.
+ * good and what the next open() anywhere sees; what it answered with an error is kept and tried again, if need be by the
+ * next mount.
  *
  * Threads: all functions from any thread; they block as the store does. No lock is held meanwhile.
  * Memory: inodes live by lookup counts (vfs_forget) and handles; handles are the caller's to close, those left over are closed
@@ -27,6 +28,7 @@ struct vfs_config {
     struct chunks *chunks;
     struct workers *listers; /* read directories ahead; NULL: none do. They end before the server does */
     struct staging *staging; /* NULL: read-only, every change is -EROFS */
+    struct journal *journal; /* keeps what cannot be stored for the next mount; NULL: nothing does */
     int64_t max_file_size;   /* bytes; -EFBIG beyond */
     uid_t uid;
     gid_t gid;
@@ -157,6 +159,11 @@ int vfs_remove_xattr(struct vfs *vfs, struct inode *inode, const char *name);
 
 /* To be called once a second, by one thread: sends times of directories, tries again what could not be published. */
 void vfs_tick(struct vfs *vfs);
+/* To be called every few seconds, by one thread: stores what earlier mounts could not, if it is time to try again. May
+ * take long. */
+void vfs_recover(struct vfs *vfs);
+/* From here on vfs_recover() begins nothing more. */
+void vfs_stop_recovering(struct vfs *vfs);
 /* To be called every STORE_KEEP_SECONDS: what is open here stays, although others may have replaced or removed it. */
 void vfs_keep_open(struct vfs *vfs);
 /* To be called about once a minute: the housekeeping of the stores in use. May take long. */

@@ -6,6 +6,7 @@
 #include "fs/store/names.h"
 #include "fs/vfs/directory.h"
 #include "fs/vfs/inode.h"
+#include "fs/vfs/recovery.h"
 #include "fs/vfs/retries.h"
 #include "fs/vfs/vfs.h"
 
@@ -40,6 +41,7 @@ struct vfs {
     struct lock lock;       /* guards the list of handles */
     struct handle *handles; /* open; at unmount some may never have been released */
     struct retries retries;
+    struct recovery recovery;
     struct chore *touched;  /* directories whose times the database does not have */
     struct chore *unsaved;  /* files without handles that could not be published */
     unsigned ticks;         /* of vfs_tick(); its thread only */
@@ -70,6 +72,8 @@ struct file *vfs_file_over(struct vfs *vfs, struct published *published);
 int vfs_touch(struct vfs *vfs, struct inode *inode, struct file *file);
 /* A process writes through a handle. */
 void vfs_note_writer(struct vfs *vfs, struct handle *handle, pid_t pid);
+/* Puts the content of a file as it is now. `put` says where to, with what attributes and under which conditions. */
+int vfs_put_content(struct store *store, struct file *file, struct store_put *put, struct revision **ret_revision);
 /* Publishes what is written, if anything is. */
 int vfs_publish(struct vfs *vfs, struct inode *inode);
 /* The same without anybody's close: -ESTALE or -EEXIST when somebody else replaced or made the file meanwhile. */
@@ -102,6 +106,10 @@ void vfs_reopen(struct file *file);
 /* The last handle is gone and content is left over that could not be published, for this reason. It is kept and tried
  * again; but where the user may not write, and was told so, it goes. */
 void chores_keep_unsaved(struct vfs *vfs, struct inode *inode, int error);
+/* What is written of a file could not be stored: it goes into the journal, or the log says why not; and it was stored,
+ * or is to be no more: it goes out of it. Between file_begin_publishing() and file_end_publishing(). */
+void journaling_keep(struct vfs *vfs, struct inode *inode, struct file *file);
+void journaling_drop(struct vfs *vfs, struct file *file);
 /* All that is left over, before the end. */
 void chores_settle(struct vfs *vfs);
 int64_t vfs_now_ns(void);

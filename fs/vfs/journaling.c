@@ -1,0 +1,84 @@
+/* What could not be stored goes into the journal, so that the next mount finds it if this one ends before it is. */
+#include <errno.h>
+#include <string.h>
+
+#include "cache/base/log.h"
+#include "cache/base/stats.h"
+#include "cache/journal.h"
+#include "fs/vfs/unstored.h"
+#include "fs/vfs/vfs_private.h"
+
+/* FNV-1a, for telling whether a record says all this already. */
+static uint64_t digest_of(const void *bytes, size_t size) {
+    uint64_t digest = UINT64_C(14695981039346656037);
+    for (const unsigned char *byte = bytes, *end = byte + size; byte < end; byte++)
+        digest = (digest ^ *byte) * UINT64_C(1099511628211);
+    return digest;
+}
+
+/* The same for all records of a file. */
+static void set_out(struct file_record *record) {
+    enum { MILLION = 1000000 };
+    struct attributes beside = {0};
+    if (record->failed_ms)
+        return;
+    attributes_new_file(&beside);
+    memcpy(record->beside, beside.file, sizeof record->beside);
+    record->failed_ms = vfs_now_ns() / MILLION;
+}
+
+static int encode(struct vfs *vfs, struct inode *inode, struct file *file, void **ret_facts, size_t *ret_size) {
+    const struct file_record *record = file_record(file);
+    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+    cleanup_with(revision_unref) struct revision *base = inode_revision(vfs->inodes, inode);
+    cleanup_with(revision_unref) struct revision *under = published_under(file_staged(file));
+    struct unstored unstored = {.bucket = inode_store(inode)->bucket,
+                                .path = path,
+                                .failed_ms = record->failed_ms,
+                                .attributes = inode_attributes(vfs->inodes, inode),
+                                .base = base,
+                                .under = under};
+    memcpy(unstored.beside, record->beside, sizeof unstored.beside);
+    return path ? unstored_encode(&unstored, ret_facts, ret_size) : -ENOMEM;
+}
+
+/* In place of the record of before. */
+static int write_record(struct vfs *vfs, struct file *file, const void *facts, size_t size) {
+    struct file_record *record = file_record(file), now = *record;
+    now.version = staged_version(file_staged(file));
+    now.digest = digest_of(facts, size);
+    if (record->number && now.version == record->version && now.digest == record->digest)
+        return 0;
+    now.number = record->number ? record->number : journal_next(vfs->config.journal);
+    int result = journal_write(vfs->config.journal, now.number, facts, size, file_staged(file));
+    if (result == 0)
+        *record = now;
+    return result;
+}
+
+void journaling_keep(struct vfs *vfs, struct inode *inode, struct file *file) {
+    cleanup_free void *facts = NULL;
+    size_t size = 0;
+    if (!vfs->config.journal)
+        return;
+    set_out(file_record(file));
+    int result = encode(vfs, inode, file, &facts, &size);
+    if (result == 0)
+        result = write_record(vfs, file, facts, size);
+    if (result == 0)
+        return;
+    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+    stats_add(STAT_failed_records, 1);
+    log_error("file '%s' is not safe from a crash until it is stored: the staging directory does not take it: %s",
+              path ? path : "?", strerror(-result));
+}
+
+void journaling_drop(struct vfs *vfs, struct file *file) {
+    struct file_record *record = file_record(file);
+    if (!record->number)
+        return;
+    int result = journal_remove(vfs->config.journal, record->number);
+    if (result) /* then the next mount finds it, and that it is there or was replaced */
+        log_warning("what is stored by now stays in the staging directory: %s", strerror(-result));
+    *record = (struct file_record){0};
+}
