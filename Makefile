@@ -117,7 +117,8 @@ SECONDS = 60
 FUZZ_SHORT = 10
 FUZZED = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SOURCES = $(wildcard cache/base/*.c cache/readahead.c fs/store/*.c fs/store/mongo/document.c) \
-	$(wildcard cache/staging.c cache/staged.c cache/staged_copy.c cache/content.c cache/blocks.c cache/spill.c cache/extents.c) \
+	$(wildcard cache/staging.c cache/staged*.c cache/content.c cache/blocks.c cache/spill.c cache/extents.c) \
+	cache/whole.c cache/journal_codec.c cache/journal_record.c fs/vfs/unstored.c \
 	tests/fake/staged_model.c \
 	fs/store/mongo/identity.c fs/store/mongo/files_document.c fs/store/mongo/xattr_document.c \
 	fs/options.c fs/memory_limit.c

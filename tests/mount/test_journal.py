@@ -1,0 +1,121 @@
+"""What could not be stored before a mount ended, however it did: the next one stores it, never over what others did."""
+import pathlib
+import signal
+
+import gridfs
+import pytest
+
+import proxy
+from mounting import force_unmount, wait_for
+
+TIMEOUT = 2     # seconds, of the mounts; what is waited for is given far more
+
+
+@pytest.fixture
+def link(server):
+    if not server.is_ours:
+        pytest.skip("the server of GRIDMOUNT_TEST_URI cannot be put behind a proxy")
+    with proxy.Proxy("127.0.0.1", server.port) as opened:
+        yield opened
+
+
+@pytest.fixture
+def staging(tmp_path):
+    return tmp_path / "staging"
+
+
+@pytest.fixture
+def away(link, database, mount, staging):
+    """A mount of which the server can be made unreachable."""
+    return mount(uri=f"mongodb://127.0.0.1:{link.port}/{database.name}?directConnection=true",
+                 options=f"timeout={TIMEOUT},staging_dir={staging}")
+
+
+def go_away(link):
+    link.set(refusing=True)
+    link.cut()
+
+
+def close_in_vain(*files):
+    for file in files:
+        with pytest.raises(OSError):
+            file.close()
+
+
+def kill(mnt):
+    mnt.process.kill()
+    assert mnt.end() == -signal.SIGKILL
+    force_unmount(mnt.path)
+
+
+def records(staging):
+    return list(pathlib.Path(staging).glob("*/*.record"))
+
+
+def expect_all_stored(mnt, staging):
+    wait_for(lambda: mnt.counters()["unsaved_files"] == 0, 50, "everything stored")
+    assert records(staging) == []
+
+
+def all_there_is(database):
+    """{name: newest content}, as pymongo reads it."""
+    files = gridfs.GridFS(database)
+    return {name: files.get_last_version(name).read() for name in files.list()}
+
+
+@pytest.mark.timeout(150)
+def test_what_a_killed_mount_could_not_store_is_stored_by_the_next(link, bucket, away, database, staging):
+    for name in ("kept", "replaced"):
+        bucket.put(name, b"before " + name.encode())
+    files = [open(away.path / name, "r+b", buffering=0) for name in ("kept", "replaced")]
+    files += [open(away.path / "new", "wb", buffering=0), open(away.path / "claimed", "xb", buffering=0)]
+    for file in files:
+        assert file.write(b"OURS") == 4
+    go_away(link)
+    close_in_vain(*files)
+    assert len(records(staging)) == 4
+    kill(away)
+    bucket.put("replaced", b"theirs")
+    assert database["fs.gridmount.locks"].delete_one({"_id": "claimed"}).deleted_count == 1, "as if it had run out"
+
+    link.set(refusing=False)
+    away.start()
+    expect_all_stored(away, staging)
+    assert away.counters()["recovered_files"] == 1
+    stored = all_there_is(database)
+    beside = {name: stored.pop(name) for name in list(stored) if ".recovered-" in name}
+    assert stored == {"kept": b"OURSre kept", "replaced": b"theirs", "new": b"OURS", "claimed": b"OURS"}
+    assert [name.partition(".recovered-")[0] for name in beside] == ["replaced"]
+    assert list(beside.values()) == [b"OURSre replaced"]
+    for name, content in (stored | beside).items():
+        assert (away.path / name).read_bytes() == content
+    assert "is stored now" in away.log() and "replaced.recovered-" in away.log()
+
+
+@pytest.mark.timeout(120)
+def test_what_an_unmounted_mount_could_not_store_is_stored_by_the_next(link, away, database, staging):
+    file = open(away.path / "new", "wb", buffering=0)
+    assert file.write(b"OURS") == 4
+    go_away(link)
+    close_in_vain(file)
+    assert away.unmount() == 0
+    assert len(records(staging)) == 1 and "could not be stored before the end" in away.log()
+    link.set(refusing=False)
+    away.start()
+    expect_all_stored(away, staging)
+    assert all_there_is(database) == {"new": b"OURS"}
+
+
+def test_a_record_that_is_none_is_set_aside_and_the_mount_works(bucket, mount, staging, stored):
+    mnt = mount(options=f"staging_dir={staging}")
+    folder, = staging.iterdir()
+    assert mnt.unmount() == 0
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / "0000000000000003.record").write_bytes(b"garbage" * 100)
+    (folder / "0000000000000004.new").write_bytes(b"what a process had begun when it died")
+    mnt.start()
+    wait_for(lambda: mnt.counters()["damaged_records"] == 1, 30, "the record set aside")
+    assert [path.name for path in folder.iterdir()] == ["0000000000000003.bad"]
+    assert "0000000000000003.bad" in mnt.log() and mnt.counters()["unsaved_files"] == 0
+    (mnt.path / "file").write_bytes(b"content")
+    assert stored("file") == b"content"
