@@ -1,5 +1,6 @@
 /* What a record of the journal says of a file that could not be stored: all that it takes to do it later, in another
- * process. The content is the journal's (cache/journal.h).
+ * process. The content is the journal's (cache/journal.h). Who changes what is written here makes it another version
+ * (cache/journal_codec.h).
  *
  * Pure functions: no state, any thread. Fuzzed (tests/fuzz).
  * Errors: 0, -EBADMSG (it says nothing usable), -ENOMEM. */

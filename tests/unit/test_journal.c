@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "cache/base/check.h"
 #include "cache/journal_codec.h"
@@ -10,9 +11,47 @@
 #include "tests/unit/fake_disk.h"
 #include "tests/unit/unit.h"
 
-enum { BIG = 3 << 20 };
+enum { BIG = 3 << 20, DEAD = 99 };
 
 static const char facts[] = "who, where, since when";
+
+/* ---- a process that is killed before one of its calls to the disk ---- */
+
+static unsigned dies_at; /* 1: the next; 0: it lives */
+
+static void step(void) {
+    if (dies_at && --dies_at == 0)
+        _exit(DEAD);
+}
+
+int fsync(int fd) {
+    step();
+    return (int)syscall(SYS_fsync, fd);
+}
+
+int renameat(int from, const char *name, int to, const char *new_name) {
+    step();
+    return (int)syscall(SYS_renameat2, from, name, to, new_name, 0);
+}
+
+int unlinkat(int directory, const char *name, int flags) {
+    step();
+    return (int)syscall(SYS_unlinkat, directory, name, flags);
+}
+
+/* Whether `work` was killed at its nth step; false: it has less. */
+static bool killed_at(unsigned nth, void (*work)(void *context), void *context) {
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        dies_at = nth;
+        work(context);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == DEAD));
+    return WEXITSTATUS(status) == DEAD;
+}
 
 /* ---- a base, an area, a folder ---- */
 
@@ -274,6 +313,59 @@ static void what_was_begun_when_the_process_died_goes(void **state) {
     staged_free(staged);
 }
 
+/* What `number` says, "" when there is no record. */
+static void read_start(uint64_t number, char ret_text[6]) {
+    struct journal_record *record;
+    int result = journal_read(journal, number, &record);
+    memset(ret_text, 0, 6);
+    if (result == -ENOENT)
+        return;
+    assert_int_equal(result, 0);
+    journal_record_free(record);
+    struct staged *staged = replayed(number);
+    assert_int_equal(staged_read(staged, 0, 5, ret_text), 5);
+    staged_free(staged);
+}
+
+struct writing {
+    uint64_t number;
+    struct staged *staged;
+};
+
+static void write_it(void *context) {
+    struct writing *writing = context;
+    CHECK(journal_write(journal, writing->number, facts, sizeof facts, writing->staged) == 0);
+}
+
+static void remove_it(void *context) {
+    struct writing *writing = context;
+    CHECK(journal_remove(journal, writing->number) == 0);
+}
+
+static void who_is_killed_at_any_step_leaves_the_old_or_the_new(void **state) {
+    (void)state;
+    struct writing writing = {.number = journal_next(journal), .staged = written_file()};
+    char text[6];
+    enum { FIRST, AGAIN, REMOVED, PHASES };
+    static const char *const old[] = {"", "abcXY", "newer"}, *const new[] = {"abcXY", "newer", ""};
+    unsigned steps = 0;
+    for (int phase = FIRST; phase < PHASES; phase++) {
+        void (*work)(void *) = phase == REMOVED ? remove_it : write_it;
+        if (phase == AGAIN)
+            assert_int_equal(staged_write(writing.staged, 0, "newer", 5), 0);
+        for (unsigned nth = 1; killed_at(nth, work, &writing); nth++, steps++) {
+            reopen();
+            read_start(writing.number, text);
+            assert_true(strcmp(text, old[phase]) == 0 || strcmp(text, new[phase]) == 0);
+        }
+        read_start(writing.number, text);
+        assert_string_equal(text, new[phase]);
+    }
+    assert_true(steps >= 8);
+    expect_names("");
+    staged_free(writing.staged);
+}
+
 /* ---- what is no record ---- */
 
 static int read_error(uint64_t number) {
@@ -398,6 +490,7 @@ int main(void) {
         TEST(a_full_disk_leaves_the_record_of_before),
         TEST(interrupted_writes_go_on),
         TEST(what_was_begun_when_the_process_died_goes),
+        TEST(who_is_killed_at_any_step_leaves_the_old_or_the_new),
         TEST(a_torn_record_is_none_wherever_it_ends),
         TEST(a_flipped_bit_is_noticed_wherever_it_is),
         TEST(what_is_not_ours_is_no_record),

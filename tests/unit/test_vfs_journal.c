@@ -182,6 +182,40 @@ static void the_record_is_of_what_was_written_last(void **state) {
     memory_mount_expect_stored(mount, "file", "confused");
 }
 
+static ino_t record_file(void) {
+    char path[100];
+    struct stat status;
+    snprintf(path, sizeof path, "%s/0000000000000001.record", mount->folder);
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_ino;
+}
+
+static void a_record_is_written_again_only_when_it_would_say_something_else(void **state) {
+    (void)state;
+    struct vfs_entry entry;
+    struct vfs_change change = {.set = VFS_MODE, .mode = 0600};
+    struct stat attributes;
+    struct handle *handle = created("file", O_EXCL, &entry);
+    memory_mount_write(mount, handle, 0, "content");
+    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -ETIMEDOUT);
+    assert_int_equal(flush(handle), -ETIMEDOUT);
+    ino_t first = record_file(), second;
+    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -ETIMEDOUT);
+    assert_int_equal(flush(handle), -ETIMEDOUT);
+    assert_int_equal(record_file(), first);
+    memory_mount_write(mount, handle, 0, "C");
+    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -ETIMEDOUT);
+    assert_int_equal(flush(handle), -ETIMEDOUT);
+    assert_int_not_equal(second = record_file(), first);
+    assert_int_equal(vfs_change(mount->vfs, entry.inode, handle, &change, &attributes), 0);
+    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -ETIMEDOUT);
+    close_and_forget(handle, entry.inode);
+    assert_int_not_equal(record_file(), second);
+    for (int i = 0; i < RETRY_TICKS; i++)
+        vfs_tick(mount->vfs);
+    memory_mount_expect_stored(mount, "file", "Content");
+}
+
 static void mode_and_times_come_along(void **state) {
     (void)state;
     struct vfs_entry entry;
@@ -518,6 +552,7 @@ int main(void) {
         TEST(a_new_file_is_stored_by_the_next_mount),
         TEST(what_was_stored_after_all_leaves_no_record),
         TEST(the_record_is_of_what_was_written_last),
+        TEST(a_record_is_written_again_only_when_it_would_say_something_else),
         TEST(mode_and_times_come_along),
         TEST(what_was_removed_is_not_stored_again),
         TEST(who_may_not_write_leaves_no_record),
