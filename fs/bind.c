@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "cache/base/lock.h"
 #include "cache/base/stats.h"
 #include "cache/chunks.h"
 #include "cache/journal.h"
@@ -39,6 +40,8 @@ struct mount {
     struct vfs *vfs;
     struct session *session;
     struct leaving *leaving;
+    struct lock ending; /* guards what follows */
+    bool settled;       /* the vfs has nothing to be kept any more */
     atomic_bool serving;
     int result; /* of serving */
     void (*ready)(void *context);
@@ -218,6 +221,23 @@ static void leave_mountpoint(void *context) {
         mountpoint_leave_behind(mount->options->mountpoint);
 }
 
+static bool keep(void *context) {
+    struct mount *mount = context;
+    lock_acquire(&mount->ending);
+    bool kept = mount->settled || vfs_keep_unstored(mount->vfs);
+    lock_release(&mount->ending);
+    return kept;
+}
+
+/* Publishes what is left, which may need to read. */
+static void settle(struct mount *mount) {
+    if (mount->vfs)
+        vfs_settle(mount->vfs);
+    lock_acquire(&mount->ending);
+    mount->settled = true;
+    lock_release(&mount->ending);
+}
+
 static int open_session(struct mount *mount, char **ret_error) {
     const struct options *options = mount->options;
     cleanup_free char *shown = NULL;
@@ -291,6 +311,7 @@ static int watch_the_end(struct mount *mount) {
     struct leaving_config config = {.silent_ms = LEAVE_SILENT_MS,
                                     .timeout_ms = mount->options->timeout_ms,
                                     .unmount = leave_mountpoint,
+                                    .keep = keep,
                                     .context = mount};
     mount->leaving = leaving_new(&config);
     return mount->leaving ? 0 : -ENOMEM;
@@ -313,6 +334,7 @@ int mount_open(const struct options *options, void (*ready)(void *context), void
     if (!mount)
         return -ENOMEM;
     prepare_process();
+    lock_init(&mount->ending, LOCK_MOUNT);
     mount->options = options;
     mount->started = time(NULL);
     mount->ready = ready;
@@ -356,7 +378,8 @@ struct mount *mount_close(struct mount *mount) {
     if (mount->vfs)
         vfs_stop_recovering(mount->vfs);
     workers_free(mount->chores);
-    vfs_free(mount->vfs); /* publishes what is left, which may need to read */
+    settle(mount);
+    vfs_free(mount->vfs);
     if (mount->chunks)
         chunks_stop(mount->chunks);
     workers_free(mount->listers);
@@ -372,6 +395,7 @@ struct mount *mount_close(struct mount *mount) {
     if (mount->server)
         mount->server->ops->free(mount->server);
     leaving_free(mount->leaving);
+    lock_done(&mount->ending);
     free(mount);
     return NULL;
 }

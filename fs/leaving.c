@@ -46,15 +46,21 @@ static void reach(struct leaving *leaving, enum stage stage) {
 }
 
 static bool would_lose(void) {
-    return stats_get(STAT_staged_bytes) || stats_get(STAT_unsaved_files);
+    return stats_get(STAT_staged_bytes) || stats_get(STAT_unsaved_files) > stats_get(STAT_left_files);
+}
+
+static bool keep(struct leaving *leaving) {
+    const struct leaving_config *config = &leaving->config;
+    return config->keep && config->keep(config->context);
 }
 
 /* Not by exit(): the others still use what it takes away. */
 __attribute__((noreturn)) static void end_without_the_server(struct leaving *leaving) {
     leaving->config.unmount(leaving->config.context);
     if (would_lose())
-        log_error("%llu bytes written, of %llu closed files and what was open, could not be stored before the end",
-                  (unsigned long long)stats_get(STAT_staged_bytes), (unsigned long long)stats_get(STAT_unsaved_files));
+        log_error("%llu bytes written, of %llu closed files and what was open, could not be stored before the end%s",
+                  (unsigned long long)stats_get(STAT_staged_bytes), (unsigned long long)stats_get(STAT_unsaved_files),
+                  keep(leaving) ? "; the next mount with this staging_dir and mountpoint stores them" : "");
     else
         log_warning("ended without waiting for what the server was still asked; nothing was left to store");
     _exit(EXIT_SUCCESS);
@@ -72,11 +78,16 @@ static void *watch(void *argument) {
     (void)has_reached(leaving, LEAVING, INT64_MAX);
     int64_t began = clock_now_ms(), answered = began;
     uint64_t answers = stats_get(STAT_answers);
+    bool kept = false;
     while (!has_reached(leaving, LAST, clock_now_ms() + LOOK_MS)) {
         int64_t now = clock_now_ms();
         if (stats_get(STAT_answers) != answers)
             answered = now;
         answers = stats_get(STAT_answers);
+        if (!kept && now - answered >= leaving->config.silent_ms && would_lose()) {
+            (void)keep(leaving); /* who told us to end may not wait as long as we do */
+            kept = true;
+        }
         if (takes_too_long(leaving, now - began, now - answered))
             end_without_the_server(leaving);
     }

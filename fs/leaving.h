@@ -5,8 +5,8 @@
  *                                     '---- it takes too long: the process ends, at once ----'
  *
  * Too long is, while leaving: no answer of the server for `silent_ms`, or for `timeout_ms` when there is content that
- * would be lost; and `timeout_ms` in all when there is none. Then the mountpoint is left, the log says what was
- * lost, and requests still under way end with the connection to the kernel. At last, when all that counts is done: a
+ * would be lost, and which is kept for the next mount after `silent_ms`; and `timeout_ms` in all when there is none.
+ * Then the mountpoint is left, the log says what was lost or kept, and requests still under way end with the connection to the kernel. At last, when all that counts is done: a
  * moment (with sanitizers, which look for leaks then, some seconds).
  * What it is not: a way to stop work. Nothing is undone; what is on the server may be half of a change, as after a crash.
  *
@@ -14,13 +14,17 @@
 #ifndef FS_LEAVING_H
 #define FS_LEAVING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct leaving;
 
 struct leaving_config {
     int64_t silent_ms, timeout_ms;
-    void (*unmount)(void *context); /* called in the own thread, while the others may do anything */
+    /* These are called in the own thread, while the others may do anything. */
+    void (*unmount)(void *context);
+    /* Puts content that would be lost in a safe place; whether all of it is there. More than once. */
+    bool (*keep)(void *context);
     void *context;
 };
 

@@ -85,6 +85,14 @@ void file_begin_publishing(struct file *file) {
     lock_release(&file->lock);
 }
 
+bool file_try_publishing(struct file *file) {
+    lock_acquire(&file->lock);
+    bool free = !file->publishing && !file->writers;
+    file->publishing |= free;
+    lock_release(&file->lock);
+    return free;
+}
+
 void file_end_publishing(struct file *file) {
     lock_acquire(&file->lock);
     CHECK(file->publishing);

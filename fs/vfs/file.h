@@ -38,6 +38,8 @@ struct file_record *file_record(struct file *file);
 void file_enter(struct file *file);
 void file_leave(struct file *file);
 void file_begin_publishing(struct file *file);
+/* The same where nobody is to be waited for. */
+bool file_try_publishing(struct file *file);
 void file_end_publishing(struct file *file);
 /* The claim under which the name was created, given to whoever asks first; NULL. */
 void file_set_lease(struct file *file, struct store_lease *lease);

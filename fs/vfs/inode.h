@@ -165,6 +165,8 @@ void inode_begin_publishing(struct inodes *inodes, struct inode *inode);
 void inode_end_publishing(struct inodes *inodes, struct inode *inode, struct revision *revision);
 /* The stores that inodes are of; at most `most`. */
 uint32_t inode_stores(struct inodes *inodes, struct store **ret_stores, uint32_t most);
+/* The inodes of open files that have a written side: references in a list, all of it the caller's. */
+int inode_written_files(struct inodes *inodes, struct inode ***ret_inodes, uint32_t *ret_count);
 /* The revisions that are open here, or lie under what is written, of one store or (NULL) of all: references in a list, all
  * of it the caller's. */
 int inode_open_revisions(struct inodes *inodes, const struct store *store, struct revision ***ret_revisions,

@@ -56,21 +56,22 @@ static int write_record(struct vfs *vfs, struct file *file, const void *facts, s
     return result;
 }
 
-void journaling_keep(struct vfs *vfs, struct inode *inode, struct file *file) {
+bool journaling_keep(struct vfs *vfs, struct inode *inode, struct file *file) {
     cleanup_free void *facts = NULL;
     size_t size = 0;
     if (!vfs->config.journal)
-        return;
+        return false;
     set_out(file_record(file));
     int result = encode(vfs, inode, file, &facts, &size);
     if (result == 0)
         result = write_record(vfs, file, facts, size);
     if (result == 0)
-        return;
+        return true;
     cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
     stats_add(STAT_failed_records, 1);
     log_error("file '%s' is not safe from a crash until it is stored: the staging directory does not take it: %s",
               path ? path : "?", strerror(-result));
+    return false;
 }
 
 void journaling_drop(struct vfs *vfs, struct file *file) {
@@ -81,4 +82,29 @@ void journaling_drop(struct vfs *vfs, struct file *file) {
     if (result) /* then the next mount finds it, and that it is there or was replaced */
         log_warning("what is stored by now stays in the staging directory: %s", strerror(-result));
     *record = (struct file_record){0};
+}
+
+static bool keep_if_unstored(struct vfs *vfs, struct inode *inode) {
+    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
+    if (!file || !vfs_is_unstored(vfs, inode, file) || inode_is_removed(vfs->inodes, inode))
+        return true;
+    if (!file_try_publishing(file))
+        return false; /* it is being stored, or kept by who finds that it cannot be */
+    bool kept = journaling_keep(vfs, inode, file);
+    file_end_publishing(file);
+    return kept;
+}
+
+bool vfs_keep_unstored(struct vfs *vfs) {
+    struct inode **inodes;
+    uint32_t count;
+    bool all = true;
+    if (inode_written_files(vfs->inodes, &inodes, &count))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        all &= keep_if_unstored(vfs, inodes[i]);
+        inode_release(vfs->inodes, inodes[i]);
+    }
+    free(inodes);
+    return all;
 }

@@ -122,7 +122,7 @@ static int publish_staged(struct vfs *vfs, struct inode *inode, struct file *fil
     return 0;
 }
 
-static bool is_unstored(struct vfs *vfs, struct inode *inode, struct file *file) {
+bool vfs_is_unstored(struct vfs *vfs, struct inode *inode, struct file *file) {
     return staged_dirty(file_staged(file)) || inode_is_unpublished(vfs->inodes, inode);
 }
 
@@ -145,7 +145,7 @@ static int publish(struct vfs *vfs, struct inode *inode, bool again) {
         return 0;
     file_begin_publishing(file);
     int result = 0;
-    bool wanted = is_unstored(vfs, inode, file);
+    bool wanted = vfs_is_unstored(vfs, inode, file);
     if (wanted && inode_is_abandoned(vfs->inodes, inode))
         result = -EACCES; /* another handle was told so, and what was written went with it */
     else if (wanted && !inode_is_removed(vfs->inodes, inode))
@@ -180,7 +180,7 @@ int vfs_publish_beside(struct vfs *vfs, struct inode *inode, const char *path) {
     attributes_new_file(&attributes);
     attributes.has &= ~ATTRIBUTES_LINKS;
     file_begin_publishing(file);
-    bool wanted = is_unstored(vfs, inode, file) && !inode_is_removed(vfs->inodes, inode);
+    bool wanted = vfs_is_unstored(vfs, inode, file) && !inode_is_removed(vfs->inodes, inode);
     int result = wanted ? store->ops->reserve(store, path, &lease) : -ENOENT;
     if (result == 0) {
         struct store_put put = {.path = path, .base = base, .attributes = &attributes, .lease = lease};

@@ -234,6 +234,11 @@ static bool recover(struct vfs *vfs, uint64_t number, int *ret_result) {
     return result == 0;
 }
 
+static void count_left(int change) {
+    stats_add(STAT_unsaved_files, (uint64_t)change);
+    stats_add(STAT_left_files, (uint64_t)change);
+}
+
 /* With the server away one is tried, not all. */
 void recovery_try(struct vfs *vfs) {
     struct recovery *recovery = &vfs->recovery;
@@ -245,7 +250,7 @@ void recovery_try(struct vfs *vfs) {
             continue;
         recovery->done[i] = true;
         recovery->left--;
-        stats_subtract(STAT_unsaved_files, 1);
+        count_left(-1);
     }
     int64_t delay_ms = recovery->delay_ms ? 2 * recovery->delay_ms : DELAY_LEAST_MS;
     recovery->delay_ms = delay_ms < DELAY_MOST_MS ? delay_ms : DELAY_MOST_MS;
@@ -265,12 +270,12 @@ int recovery_init(struct vfs *vfs) {
     if (!recovery->done)
         return -ENOMEM;
     recovery->left = recovery->count;
-    stats_add(STAT_unsaved_files, recovery->left);
+    count_left((int)recovery->left);
     stats_add(STAT_damaged_records, journal_bad(vfs->config.journal));
     return 0;
 }
 
 void recovery_done(struct vfs *vfs) {
-    stats_subtract(STAT_unsaved_files, vfs->recovery.left);
+    count_left(-(int)vfs->recovery.left);
     free(vfs->recovery.done);
 }

@@ -37,12 +37,16 @@ int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs) {
     return result;
 }
 
+void vfs_settle(struct vfs *vfs) {
+    while (vfs->handles)
+        vfs_close(vfs, vfs->handles);
+    if (vfs->inodes)
+        chores_settle(vfs);
+}
+
 struct vfs *vfs_free(struct vfs *vfs) {
     if (vfs) {
-        while (vfs->handles)
-            vfs_close(vfs, vfs->handles);
-        if (vfs->inodes)
-            chores_settle(vfs);
+        vfs_settle(vfs);
         inodes_free(vfs->inodes);
         recovery_done(vfs);
         retries_done(&vfs->retries);

@@ -74,6 +74,8 @@ int vfs_touch(struct vfs *vfs, struct inode *inode, struct file *file);
 void vfs_note_writer(struct vfs *vfs, struct handle *handle, pid_t pid);
 /* Puts the content of a file as it is now. `put` says where to, with what attributes and under which conditions. */
 int vfs_put_content(struct store *store, struct file *file, struct store_put *put, struct revision **ret_revision);
+/* Whether anything is written of a file that the database does not have. */
+bool vfs_is_unstored(struct vfs *vfs, struct inode *inode, struct file *file);
 /* Publishes what is written, if anything is. */
 int vfs_publish(struct vfs *vfs, struct inode *inode);
 /* The same without anybody's close: -ESTALE or -EEXIST when somebody else replaced or made the file meanwhile. */
@@ -107,8 +109,8 @@ void vfs_reopen(struct file *file);
  * again; but where the user may not write, and was told so, it goes. */
 void chores_keep_unsaved(struct vfs *vfs, struct inode *inode, int error);
 /* What is written of a file could not be stored: it goes into the journal, or the log says why not; and it was stored,
- * or is to be no more: it goes out of it. Between file_begin_publishing() and file_end_publishing(). */
-void journaling_keep(struct vfs *vfs, struct inode *inode, struct file *file);
+ * or is to be no more: it goes out of it. Returns whether it is there. Between file_begin_publishing() and file_end_publishing(). */
+bool journaling_keep(struct vfs *vfs, struct inode *inode, struct file *file);
 void journaling_drop(struct vfs *vfs, struct file *file);
 /* All that is left over, before the end. */
 void chores_settle(struct vfs *vfs);

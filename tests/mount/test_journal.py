@@ -106,6 +106,24 @@ def test_what_an_unmounted_mount_could_not_store_is_stored_by_the_next(link, awa
     assert all_there_is(database) == {"new": b"OURS"}
 
 
+@pytest.mark.timeout(120)
+def test_what_no_program_has_closed_is_kept_when_a_signal_ends_the_mount_of_a_silent_server(
+        link, away, database, staging):
+    file = open(away.path / "new", "wb", buffering=0)
+    assert file.write(b"OURS") == 4
+    link.set(stalled=True)
+    away.process.send_signal(signal.SIGTERM)
+    assert away.end() == 0
+    assert len(records(staging)) == 1 and "could not be stored before the end" in away.log()
+    with pytest.raises(OSError):
+        file.close()
+    link.set(stalled=False)
+    link.cut()
+    away.start()
+    expect_all_stored(away, staging)
+    assert all_there_is(database) == {"new": b"OURS"}
+
+
 def test_a_record_that_is_none_is_set_aside_and_the_mount_works(bucket, mount, staging, stored):
     mnt = mount(options=f"staging_dir={staging}")
     folder, = staging.iterdir()

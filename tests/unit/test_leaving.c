@@ -1,6 +1,7 @@
 /* Each mount of these tests is a process, since ending it is what is tested. */
 #include "fs/leaving.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,6 +25,14 @@ static void note_unmounted(void *context) {
     _exit(LEFT);
 }
 
+static atomic_uint kept; /* likewise: how often content was */
+
+static bool keep(void *context) {
+    (void)context;
+    atomic_fetch_add(&kept, 1);
+    return true;
+}
+
 static void pause_ms(int milliseconds) {
     usleep((useconds_t)milliseconds * 1000);
 }
@@ -34,7 +43,7 @@ static pid_t start(void (*leave)(struct leaving *), int64_t timeout_ms, void (*u
     if (pid)
         return pid;
     log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR);
-    struct leaving_config config = {.silent_ms = SILENT_MS, .timeout_ms = timeout_ms, .unmount = unmounting};
+    struct leaving_config config = {.silent_ms = SILENT_MS, .timeout_ms = timeout_ms, .unmount = unmounting, .keep = keep};
     struct leaving *leaving = leaving_new(&config);
     leave(leaving);
     leaving_free(leaving);
@@ -61,6 +70,24 @@ static void hang_with_content(struct leaving *leaving) {
 static void hang_with_a_file(struct leaving *leaving) {
     stats_add(STAT_unsaved_files, 1);
     hang(leaving);
+}
+
+static void hang_with_a_file_of_an_earlier_mount(struct leaving *leaving) {
+    stats_add(STAT_left_files, 1);
+    hang_with_a_file(leaving);
+}
+
+static void wait_until_it_is_kept(struct leaving *leaving) {
+    stats_add(STAT_staged_bytes, 1);
+    leaving_begin(leaving);
+    while (!atomic_load(&kept))
+        pause_ms(1);
+    stats_subtract(STAT_staged_bytes, 1);
+}
+
+static void note_whether_it_was_kept(void *context) {
+    (void)context;
+    _exit(atomic_load(&kept) ? LEFT : 1);
 }
 
 /* For twice as long as a silent server is waited for. */
@@ -113,6 +140,17 @@ static void content_is_worth_the_timeout(void **state) {
     assert_true(clock_now_ms() - began >= 2 * SILENT_MS);
 }
 
+static void content_is_kept_before_the_server_is_given_up(void **state) {
+    (void)state;
+    expect(start(wait_until_it_is_kept, LONG_MS, unmount), IN_TIME);
+    expect(start(hang_with_content, 2 * SILENT_MS, note_whether_it_was_kept), LEFT);
+}
+
+static void what_stays_for_the_next_mount_is_not_worth_waiting(void **state) {
+    (void)state;
+    expect(start(hang_with_a_file_of_an_earlier_mount, LONG_MS, unmount), EXIT_SUCCESS);
+}
+
 static void what_ends_in_time_ends_by_itself(void **state) {
     (void)state;
     expect(start(end_at_once, LONG_MS, unmount), IN_TIME);
@@ -137,6 +175,8 @@ int main(void) {
         cmocka_unit_test(a_silent_server_is_not_waited_for),
         cmocka_unit_test(a_server_that_answers_is_waited_for_until_the_timeout),
         cmocka_unit_test(content_is_worth_the_timeout),
+        cmocka_unit_test(content_is_kept_before_the_server_is_given_up),
+        cmocka_unit_test(what_stays_for_the_next_mount_is_not_worth_waiting),
         cmocka_unit_test(what_ends_in_time_ends_by_itself),
 #if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
         cmocka_unit_test(the_last_things_are_hardly_waited_for),

@@ -182,6 +182,69 @@ static void the_record_is_of_what_was_written_last(void **state) {
     memory_mount_expect_stored(mount, "file", "confused");
 }
 
+static void what_is_open_is_kept_when_the_end_is_near(void **state) {
+    (void)state;
+    memory_mount_put(mount, "file", "0123456789");
+    struct vfs_entry entry, reading;
+    struct handle *handle = opened("file", O_RDWR, &entry), *other = opened("file", O_RDONLY, &reading);
+    assert_true(vfs_keep_unstored(mount->vfs));
+    assert_int_equal(records(), 0);
+    memory_mount_write(mount, handle, 2, "new");
+    assert_true(vfs_keep_unstored(mount->vfs));
+    assert_int_equal(records(), 1);
+    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -ETIMEDOUT);
+    close_and_forget(handle, entry.inode);
+    close_and_forget(other, reading.inode);
+    faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -ETIMEDOUT);
+    recover();
+    memory_mount_expect_stored(mount, "file", "01new56789");
+}
+
+static void what_is_kept_and_stored_all_the_same_leaves_no_record(void **state) {
+    (void)state;
+    struct vfs_entry entry;
+    struct handle *handle = created("file", O_EXCL, &entry);
+    memory_mount_write(mount, handle, 0, "content");
+    assert_true(vfs_keep_unstored(mount->vfs));
+    assert_int_equal(records(), 1);
+    vfs_settle(mount->vfs);
+    assert_int_equal(records(), 0);
+    memory_mount_expect_stored(mount, "file", "content");
+    vfs_forget(mount->vfs, entry.inode, 1);
+}
+
+static void a_full_disk_keeps_nothing_at_the_end(void **state) {
+    (void)state;
+    struct vfs_entry entry;
+    struct handle *handle = created("file", O_EXCL, &entry);
+    memory_mount_write(mount, handle, 0, "content");
+    atomic_store(&fake_disk.full, true);
+    assert_false(vfs_keep_unstored(mount->vfs));
+    atomic_store(&fake_disk.full, false);
+    close_and_forget(handle, entry.inode);
+}
+
+static void *flush_it(void *handle) {
+    return (void *)(intptr_t)flush(handle);
+}
+
+static void what_is_being_stored_is_not_waited_for_at_the_end(void **state) {
+    (void)state;
+    struct vfs_entry entry;
+    pthread_t thread;
+    void *result;
+    struct handle *handle = created("file", O_EXCL, &entry);
+    memory_mount_write(mount, handle, 0, "content");
+    gate_shut(&mount->faulty.gates[FAULTY_PUT]);
+    assert_int_equal(pthread_create(&thread, NULL, flush_it, handle), 0);
+    gate_await(&mount->faulty.gates[FAULTY_PUT], 1);
+    assert_false(vfs_keep_unstored(mount->vfs));
+    gate_open(&mount->faulty.gates[FAULTY_PUT]);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_null(result);
+    close_and_forget(handle, entry.inode);
+}
+
 static ino_t record_file(void) {
     char path[100];
     struct stat status;
@@ -552,6 +615,10 @@ int main(void) {
         TEST(a_new_file_is_stored_by_the_next_mount),
         TEST(what_was_stored_after_all_leaves_no_record),
         TEST(the_record_is_of_what_was_written_last),
+        TEST(what_is_open_is_kept_when_the_end_is_near),
+        TEST(what_is_kept_and_stored_all_the_same_leaves_no_record),
+        TEST(a_full_disk_keeps_nothing_at_the_end),
+        TEST(what_is_being_stored_is_not_waited_for_at_the_end),
         TEST(a_record_is_written_again_only_when_it_would_say_something_else),
         TEST(mode_and_times_come_along),
         TEST(what_was_removed_is_not_stored_again),
