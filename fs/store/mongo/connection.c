@@ -90,11 +90,11 @@ static void set_default(mongoc_uri_t *uri, const char *option, int milliseconds)
 /* The driver's defaults are too long for a filesystem: 30 s to select, 300 s on a socket. A question waits at two of
  * these points at most (a client and an answer; an answer, and when the connection broke a server to ask once more):
  * each has half of the time. */
-static void set_timeouts(mongoc_uri_t *uri, int timeout_ms) {
+static void set_timeouts(mongoc_uri_t *uri, int timeout_ms, int patience_ms) {
     int half = timeout_ms / 2;
     set_default(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, half);
     set_default(uri, MONGOC_URI_CONNECTTIMEOUTMS, half < 10000 ? half : 10000);
-    set_default(uri, MONGOC_URI_SOCKETTIMEOUTMS, half);
+    set_default(uri, MONGOC_URI_SOCKETTIMEOUTMS, patience_ms > half ? patience_ms : half);
     set_default(uri, MONGOC_URI_WAITQUEUETIMEOUTMS, half);
     set_default(uri, MONGOC_URI_MAXPOOLSIZE, POOL_SIZE);
 }
@@ -132,7 +132,7 @@ static int open_pool(struct connection *connection, mongoc_uri_t *uri, const str
         return -EINVAL;
     }
     connection->database = strdup(database);
-    set_timeouts(uri, config->timeout_ms);
+    set_timeouts(uri, config->timeout_ms, config->patience_ms);
     connection->pins_most = mongoc_uri_get_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE, POOL_SIZE) / 4;
     if (!mongoc_uri_has_option(uri, MONGOC_URI_APPNAME))
         mongoc_uri_set_appname(uri, "gridmount");

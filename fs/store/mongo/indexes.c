@@ -85,6 +85,17 @@ int indexes_check(struct bucket *bucket, bool create) {
     return files ? files : chunks;
 }
 
+int indexes_missing(struct bucket *bucket, const char *ret_names[2], unsigned *ret_count) {
+    int files = has_index(bucket, bucket->files, &on_files), chunks = has_index(bucket, bucket->chunks, &on_chunks);
+    *ret_count = 0;
+    if (files == 0)
+        ret_names[(*ret_count)++] = on_files.name;
+    if (chunks == 0)
+        ret_names[(*ret_count)++] = on_chunks.name;
+    int result = files < 0 && files != -ENOENT ? files : chunks;
+    return result < 0 && result != -ENOENT ? result : 0;
+}
+
 static int found_one(void *context, const bson_t *document) {
     (void)context;
     (void)document;

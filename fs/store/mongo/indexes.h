@@ -7,6 +7,8 @@
 
 /* See server_check_indexes(). */
 int indexes_check(struct bucket *bucket, bool create);
+/* The names of those that collections which exist lack. */
+int indexes_missing(struct bucket *bucket, const char *ret_names[2], unsigned *ret_count);
 /* Makes the missing ones if the bucket has no file. One that cannot be made is logged, and no error. */
 int indexes_make_if_empty(struct bucket *bucket);
 

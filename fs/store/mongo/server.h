@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "fs/store/check.h"
 #include "fs/store/store.h"
 
 /* Which revisions a put retires of those it replaces. */
@@ -21,6 +22,7 @@ struct server_config {
     const char *database; /* when the URI names none; or NULL */
     const char *bucket;   /* whose files are asked for to see that they may be read; "*": any */
     int timeout_ms;       /* how long a question may go without an answer */
+    int patience_ms;      /* how long an answer may take from a server that is there, if longer; 0: no longer */
     int trust_ms;         /* how long "this bucket has no ..." may be believed for names that are there */
     bool checksum;        /* puts record metadata.sha256; then nothing is copied on the server */
     enum server_revisions revisions;
@@ -37,5 +39,7 @@ int server_open(const struct server_config *config, struct server **ret_server, 
 /* Looks at the indexes of a bucket: warns about missing ones, or makes them. Makes none in a bucket that is empty or
  * does not exist: its first writer does. 0 or -errno, logged. */
 int server_check_indexes(struct server *server, const char *bucket, bool create);
+/* The checks of a bucket (fs/store/check.h), to be freed before the server. */
+int server_checks(struct server *server, const char *bucket, struct checks **ret_checks);
 
 #endif
