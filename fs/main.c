@@ -12,6 +12,7 @@
 #include "cache/base/cleanup.h"
 #include "fs/bind.h"
 #include "fs/daemon.h"
+#include "fs/fsck.h"
 #include "fs/mountpoint.h"
 #include "fs/options.h"
 #include "fs/store/mongo/server.h"
@@ -26,6 +27,10 @@ static const char usage[] =
     "  gridmount run   [URI] DIR [-o ...] -- COMMAND...  mount, wait until ready, run COMMAND, unmount\n"
     "  gridmount umount DIR\n"
     "  gridmount status DIR [--json]                     exit status 0 healthy, 1 degraded, 2 not mounted\n"
+    "  gridmount fsck  [URI] [-o bucket=NAME] [--repair] [--yes] [--json]\n"
+    "                                                    look a bucket over; --repair: take away what ended mounts\n"
+    "                                                    left behind, asking first unless --yes; exit status as\n"
+    "                                                    fsck(8): 0 clean, 1 corrected, 4 left, 8 failed, 16 usage\n"
     "  gridmount --help | --version\n"
     "\n"
     "URI is mongodb://host:port/database or whatever else libmongoc takes. Without it MONGODB_URL or MONGODB_URI\n"
@@ -274,6 +279,8 @@ int main(int count, char **arguments) {
         return do_umount(count - 1, arguments + 1);
     if (strcmp(command, "status") == 0)
         return do_status(count - 1, arguments + 1);
+    if (strcmp(command, "fsck") == 0)
+        return fsck_run(count - 1, arguments + 1);
     if (strncmp(command, "mongodb", strlen("mongodb")) == 0 || strchr(command, '/'))
         return do_mount(count, arguments, false);
     char *error = NULL;

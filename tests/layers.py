@@ -14,11 +14,12 @@ MAY_USE = {
     "fs/store/mongo": ["fs/store", "cache/base"],
     "fs/vfs": ["fs/store", "cache", "cache/base"],
     "fs/fuse": ["fs/vfs", "cache", "cache/base"],
-    "fs/tools": ["fs", "cache/base"],
+    "fs/tools": ["fs", "fs/store", "cache/base"],
     "fs": ["fs/tools", "fs/fuse", "fs/vfs", "fs/store", "fs/store/mongo", "cache", "cache/base"],
 }
 DOORS = {("fs", "fs/store/mongo"): {"server.h"}, ("fs", "fs/fuse"): {"session.h"}, ("fs", "fs/vfs"): {"vfs.h"},
-         ("fs/fuse", "fs/vfs"): {"vfs.h"}, ("fs/tools", "fs"): {"mountpoint.h"}}
+         ("fs/fuse", "fs/vfs"): {"vfs.h"}, ("fs/tools", "fs"): {"mountpoint.h"},
+         ("fs/tools", "fs/store"): {"check.h"}}
 LIBRARIES = {"mongoc": ["fs/store/mongo"], "bson": ["fs/store/mongo"], "fuse": ["fs/fuse"],
              "openssl": ["fs/store/mongo", "cache"]}
 WITH_UTHASH = {"cache", "fs/store", "fs/store/mongo", "fs/vfs"}
