@@ -60,6 +60,8 @@ static int check_usage(const struct options *options, struct fsck_request *reque
     request->ask = request->repair && !yes;
     if (strcmp(options->bucket, "*") == 0)
         *ret_error = strdup("fsck looks at one bucket; name it with -o bucket=NAME");
+    else if (request->repair && options->read_only)
+        *ret_error = strdup("--repair and -o ro contradict each other; leave one out");
     else if (request->ask && !(isatty(STDIN_FILENO) && isatty(STDERR_FILENO)))
         *ret_error = strdup("--repair asks at a terminal, and there is none; add --yes");
     else

@@ -8,10 +8,13 @@ import itertools
 import json
 import os
 import pty
+import signal
 import subprocess
+import threading
 import uuid
 
 import bson
+import gridfs
 import pytest
 
 import buckets
@@ -443,3 +446,65 @@ def test_what_a_mount_does_is_no_problem(bucket, uri, mount):
     assert (done.returncode, report["findings"]) == (CLEAN, []), done.stdout
     assert set(report.found) <= {"uploads", "trash", "claims", "renames"}
     assert report.found["trash"]
+
+
+def test_what_a_killed_mount_leaves_is_taken_away_when_its_time_is_over(bucket, uri, mount):
+    mnt = mount()
+    file = os.open(mnt.path / "big", os.O_CREAT | os.O_WRONLY)
+    for _ in range(16):
+        os.write(file, bytes(1 << 20))      # so much is sent while it is written
+    mounting.wait_for(lambda: bucket.chunks.count_documents({}), 30, "a chunk before the close")
+    mnt.process.kill()
+    mnt.process.wait()
+    mnt.expected_exit = -signal.SIGKILL
+    with contextlib.suppress(OSError):
+        os.close(file)
+    mounting.force_unmount(mnt.path)
+
+    place = Place(bucket.database, bucket.name, uri)
+    report = place.fsck()
+    assert (report["exit"], report["findings"], report.found) == (CLEAN, [], {"uploads": 1})
+    place.intents.update_many({}, {"$set": {"until": LONG_AGO}})
+    assert place.fsck("--repair", "--yes")["exit"] == CORRECTED
+    assert (place.chunks.count_documents({}), place.intents.count_documents({})) == (0, 0)
+
+
+# Who may not write
+
+def test_a_user_who_may_only_read_looks_and_repairs_nothing(guarded):
+    with guarded.client(tz_aware=True) as client:
+        database = client["fsck_reader"]
+        place = Place(database, "fs", f"mongodb://reader:secret@127.0.0.1:{guarded.port}/fsck_reader?directConnection=true")
+        database.command("createUser", "reader", pwd="secret", roles=[{"role": "read", "db": "fsck_reader"}])
+        place.store("broken", {}, **TEN)
+        expired_claim(place)
+        before = place.everything()
+        report = place.fsck()
+        assert (report["exit"], report.found) == (LEFT, {"damaged-file": 1, "expired-claim": 3, "claims": 1})
+        assert place.fsck("--repair", "--yes")["exit"] == LEFT | FAILED
+        assert place.everything() == before
+
+
+# While others are at work
+
+@pytest.mark.long
+def test_puts_and_deletes_meanwhile_are_no_damage(place):
+    fs = gridfs.GridFS(place.database, place.name)
+    stopping = threading.Event()
+
+    def work(number):
+        while not stopping.is_set():
+            ids = [fs.put(b"x" * 3000, filename=f"{number}/{n}", chunk_size=1000) for n in range(20)]
+            for files_id in ids:
+                fs.delete(files_id)
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for worker in workers:
+        worker.start()
+    try:
+        for _ in range(50):
+            assert set(place.fsck().found) <= {"orphan-chunks", "older-revisions"}
+    finally:
+        stopping.set()
+        for worker in workers:
+            worker.join()
+    assert place.fsck()["exit"] == CLEAN
