@@ -123,6 +123,29 @@ void store_xattrs_free(struct store_xattr *first);
 
 enum store_xattr_how { STORE_XATTR_ANY, STORE_XATTR_CREATE, STORE_XATTR_REPLACE, STORE_XATTR_REMOVE };
 
+/* What a store was told of a change by whomever, this program included. */
+struct store_change {
+    enum store_change_kind {
+        STORE_CHANGE_CAME,    /* something is new at `path` */
+        STORE_CHANGE_MOVED,   /* the file `id` is at `path` from now on, whatever its name was */
+        STORE_CHANGE_CHANGED, /* attributes: of the file `id`, or of what else is at `path` */
+        STORE_CHANGE_WENT,    /* the file `id` is gone, or what else was at `path` */
+        STORE_CHANGE_ANY,     /* anything may have changed */
+    } kind;
+    const char *path; /* NULL: no path (names.h), or not known */
+    const void *id;   /* of a file: as `id` of its revision; NULL: of what is no file */
+    uint32_t id_size;
+};
+
+/* Who is told of changes. All is called by one thread of the store's, under no lock; it may block, which delays what
+ * comes after. What happened before watching() is not told, nor what happens after lost(), until the next watching(). */
+struct store_listener {
+    void *context;
+    void (*watching)(void *context);
+    void (*lost)(void *context);
+    void (*changed)(void *context, const struct store_change *change);
+};
+
 struct store_ops {
     /* What is at `path`. What an earlier answer was about makes it cheap to see that it still is there: the witness of
      * a directory, of a file `path` itself; else NULL. */
@@ -202,6 +225,14 @@ struct store_ops {
     /* One round of housekeeping, to be called about once a minute: deletes retired revisions that are due, but none of
      * these, which are open here. */
     int (*tidy)(struct store *store, struct revision *const *open, uint32_t count);
+
+    /* ---- what others do ---- */
+
+    /* Has the listener, which is copied, told of each change from now on; once in the life of a store. -EOPNOTSUPP: the
+     * server cannot tell. NULL in a store that never can. */
+    int (*watch)(struct store *store, const struct store_listener *listener);
+    /* The listener is called no more. Does not wait for the server. */
+    void (*unwatch)(struct store *store);
 };
 
 struct store {

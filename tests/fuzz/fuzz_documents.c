@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "cache/base/check.h"
+#include "fs/store/mongo/change_event.h"
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/files_document.h"
 #include "fs/store/mongo/identity.h"
 #include "fs/store/mongo/xattr_document.h"
+#include "fs/store/names.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
@@ -79,6 +81,19 @@ static void try_revision(const bson_t *document) {
     revision_unref(revision);
 }
 
+/* The same bytes as an event of a change stream. */
+static void try_change(const bson_t *event) {
+    static const struct change_collections collections = {.files = "fs.files", .nodes = "fs.gridmount.nodes"};
+    struct store_change change;
+    if (change_event_read(event, &collections, &change) <= 0)
+        return;
+    CHECK(change.kind == STORE_CHANGE_ANY || change.path || change.id);
+    CHECK(change.kind != STORE_CHANGE_CAME || change.path);
+    CHECK(!change.path || (*change.path && names_is_path(change.path, strlen(change.path))));
+    CHECK(!change.id || change.id_size > 5);
+    change_event_done(&change);
+}
+
 /* The document of a revision that is made from this one is read as what it was made of. */
 static void try_next(const bson_t *base) {
     static struct store store = {.bucket = (char *)"fs"};
@@ -103,6 +118,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
         return 0;
     try_revision(&document);
     try_link(&document);
+    try_change(&document);
     struct store_entry entry;
     if (document_node(&document, &entry) == 0) {
         CHECK(entry.kind != STORE_FILE && !entry.revision && !entry.witness);

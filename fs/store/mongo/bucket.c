@@ -7,6 +7,7 @@
 #include "cache/base/cleanup.h"
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/janitor.h"
+#include "fs/store/mongo/watch.h"
 
 static const struct store_ops bucket_ops = {
     .lookup = bucket_lookup,
@@ -35,6 +36,8 @@ static const struct store_ops bucket_ops = {
     .rename = bucket_rename,
     .keep = bucket_keep,
     .tidy = bucket_tidy,
+    .watch = bucket_watch,
+    .unwatch = bucket_unwatch,
 };
 
 int bucket_new(struct connection *connection, struct uploaders *uploaders, const char *name,
@@ -68,6 +71,7 @@ int bucket_new(struct connection *connection, struct uploaders *uploaders, const
 struct bucket *bucket_free(struct bucket *bucket) {
     if (!bucket)
         return NULL;
+    watch_done(bucket);
     janitor_done(bucket);
     leases_done(bucket);
     intents_done(bucket);

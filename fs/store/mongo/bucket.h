@@ -11,6 +11,7 @@
 #include "fs/store/mongo/recent.h"
 
 struct uploaders;
+struct watch;
 
 struct bucket {
     struct store store; /* first: a store of this kind is one of these */
@@ -37,6 +38,7 @@ struct bucket {
     atomic_int_least64_t copies_refused_until_ms; /* the server cannot copy chunks */
     atomic_bool holes_refused;                    /* it takes no array in an array */
     atomic_bool keep_refused;                     /* this user may not say what is open */
+    struct watch *watch;                          /* NULL: not watched */
     bool is_janitor;                              /* see tidy.c; used by the thread that tidies */
 };
 
@@ -77,6 +79,8 @@ int bucket_remove_directory(struct store *store, const char *path);
 int bucket_rename(struct store *store, const struct store_rename *rename);
 int bucket_keep(struct store *store, struct revision *const *open, uint32_t count);
 int bucket_tidy(struct store *store, struct revision *const *open, uint32_t count);
+int bucket_watch(struct store *store, const struct store_listener *listener);
+void bucket_unwatch(struct store *store);
 
 /* Appends {field: the value in {_id: value}}: equal to that value, even when it looks like an operator. */
 void bucket_match_id(bson_t *filter, const char *field, const bson_t *id);

@@ -19,6 +19,7 @@ enum {
 };
 
 struct connection {
+    mongoc_uri_t *uri;
     mongoc_client_pool_t *pool;
     struct workers *askers; /* of questions that are asked side by side */
     char *address;
@@ -162,8 +163,7 @@ int connection_new(const struct server_config *config, struct connection **ret_c
         result = open_pool(connection, uri, config, ret_error);
     else
         *ret_error = complaint_about_uri(&error);
-    if (uri)
-        mongoc_uri_destroy(uri);
+    connection->uri = uri;
     if (result)
         connection_free(connection);
     else
@@ -178,6 +178,8 @@ struct connection *connection_free(struct connection *connection) {
     CHECK(atomic_load(&connection->pins) == 0);
     if (connection->pool)
         mongoc_client_pool_destroy(connection->pool);
+    if (connection->uri)
+        mongoc_uri_destroy(connection->uri);
     free(connection->address);
     free(connection->database);
     free(connection);
@@ -222,6 +224,17 @@ mongoc_client_t *connection_pin(struct connection *connection) {
 void connection_unpin(struct connection *connection, mongoc_client_t *client) {
     connection_push(connection, client);
     atomic_fetch_sub(&connection->pins, 1);
+}
+
+mongoc_client_t *connection_client(struct connection *connection, int silence_ms) {
+    mongoc_uri_t *uri = mongoc_uri_copy(connection->uri);
+    mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, silence_ms);
+    mongoc_uri_set_option_as_int32(uri, MONGOC_URI_CONNECTTIMEOUTMS, silence_ms);
+    mongoc_client_t *client = mongoc_client_new_from_uri(uri);
+    mongoc_uri_destroy(uri);
+    if (client)
+        mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2);
+    return client;
 }
 
 int connection_errno(const bson_error_t *error, const char *asking) {

@@ -34,6 +34,10 @@ void connection_push(struct connection *connection, mongoc_client_t *client);
 mongoc_client_t *connection_pin(struct connection *connection);
 void connection_unpin(struct connection *connection, mongoc_client_t *client);
 
+/* A client of the caller's own, outside of the pool, whose questions are not counted; to be destroyed. A server that is
+ * silent for so long is away to it. NULL without memory. */
+mongoc_client_t *connection_client(struct connection *connection, int silence_ms);
+
 /* What an error of the driver means as -errno; logs what a user should know of. `asking` says what was asked. */
 int connection_errno(const bson_error_t *error, const char *asking);
 

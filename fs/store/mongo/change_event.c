@@ -1,0 +1,159 @@
+#include "fs/store/mongo/change_event.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cache/base/cleanup.h"
+#include "fs/store/mongo/document.h"
+#include "fs/store/names.h"
+
+bson_t *change_event_pipeline(const struct change_collections *collections, const bson_t *token) {
+    bson_t stream = BSON_INITIALIZER;
+    if (token)
+        BSON_APPEND_DOCUMENT(&stream, "resumeAfter", token);
+    bson_t *pipeline = BCON_NEW(
+        "pipeline", "[",
+        "{", "$changeStream", BCON_DOCUMENT(&stream), "}",
+        "{", "$match", "{", "ns.coll", "{", "$in", "[", BCON_UTF8(collections->files), BCON_UTF8(collections->nodes),
+        "]", "}", "}", "}",
+        "{", "$project", "{", "operationType", BCON_INT32(1), "ns", BCON_INT32(1), "documentKey", BCON_INT32(1),
+        "fullDocument.filename", BCON_INT32(1), "updateDescription.updatedFields", BCON_INT32(1),
+        "updateDescription.removedFields", BCON_INT32(1), "}", "}",
+        "]");
+    bson_destroy(&stream);
+    return pipeline;
+}
+
+/* ---- reading ---- */
+
+static const char *text_at(const bson_t *event, const char *field, uint32_t *ret_size) {
+    bson_iter_t root, value;
+    bool found = bson_iter_init(&root, event) && bson_iter_find_descendant(&root, field, &value) &&
+                 BSON_ITER_HOLDS_UTF8(&value);
+    return found ? bson_iter_utf8(&value, ret_size) : NULL;
+}
+
+static bool is_word(const bson_t *event, const char *field, const char *word) {
+    uint32_t size;
+    const char *text = text_at(event, field, &size);
+    return text && size == strlen(word) && memcmp(text, word, size) == 0;
+}
+
+/* Whether an update set a field of this name, or anything below it; *ret_value has it. */
+static bool has_set(const bson_t *event, const char *name, bson_iter_t *ret_value) {
+    bson_iter_t root, fields;
+    return bson_iter_init(&root, event) && bson_iter_find_descendant(&root, "updateDescription.updatedFields", &fields) &&
+           BSON_ITER_HOLDS_DOCUMENT(&fields) && bson_iter_recurse(&fields, ret_value) &&
+           bson_iter_find(ret_value, name);
+}
+
+static bool has_removed(const bson_t *event, const char *name) {
+    bson_iter_t root, names, each;
+    bool found = bson_iter_init(&root, event) &&
+                 bson_iter_find_descendant(&root, "updateDescription.removedFields", &names) &&
+                 BSON_ITER_HOLDS_ARRAY(&names) && bson_iter_recurse(&names, &each);
+    while (found && bson_iter_next(&each))
+        if (BSON_ITER_HOLDS_UTF8(&each) && strcmp(bson_iter_utf8(&each, NULL), name) == 0)
+            return true;
+    return false;
+}
+
+/* 1 and a path; 0 when the text is none. */
+static int take_path(const char *text, size_t size, struct store_change *change) {
+    if (!text || !names_is_path(text, size))
+        return 0;
+    size_t start = names_skip_spelling(text, size);
+    char *path = strndup(text + start, size - start);
+    change->path = path;
+    return path ? 1 : -ENOMEM;
+}
+
+/* The _id as a document of its own, as revisions have it. */
+static int take_id(const bson_t *event, struct store_change *change) {
+    bson_iter_t root, value;
+    if (!bson_iter_init(&root, event) || !bson_iter_find_descendant(&root, "documentKey._id", &value))
+        return 0;
+    bson_t id = BSON_INITIALIZER;
+    void *copy = document_append(&id, "_id", &value) ? malloc(id.len) : NULL;
+    if (copy)
+        memcpy(copy, bson_get_data(&id), id.len);
+    change->id = copy;
+    change->id_size = id.len;
+    bson_destroy(&id);
+    return copy ? 1 : -ENOMEM;
+}
+
+static int read_update(const bson_t *event, struct store_change *change) {
+    bson_iter_t value;
+    if (!has_set(event, "filename", &value)) {
+        /* Another revision of its name may be the newest now, and only the older one is told of. */
+        bool ordered = has_set(event, "uploadDate", &value) || has_removed(event, "uploadDate");
+        change->kind = ordered                            ? STORE_CHANGE_ANY
+                       : has_removed(event, "filename") ? STORE_CHANGE_WENT
+                                                          : STORE_CHANGE_CHANGED;
+        return 1;
+    }
+    uint32_t size = 0;
+    const char *text = BSON_ITER_HOLDS_UTF8(&value) ? bson_iter_utf8(&value, &size) : NULL;
+    int result = take_path(text, size, change);
+    change->kind = result ? STORE_CHANGE_MOVED : STORE_CHANGE_WENT; /* to where no path is */
+    return result < 0 ? result : 1;
+}
+
+static int read_file(const bson_t *event, struct store_change *change) {
+    int result = take_id(event, change);
+    if (result <= 0)
+        return result;
+    if (is_word(event, "operationType", "update"))
+        return read_update(event, change);
+    change->kind = STORE_CHANGE_WENT;
+    if (is_word(event, "operationType", "delete"))
+        return 1;
+    bool replaced = is_word(event, "operationType", "replace");
+    uint32_t size = 0;
+    const char *filename = text_at(event, "fullDocument.filename", &size);
+    result = take_path(filename, size, change);
+    if (result > 0)
+        change->kind = replaced ? STORE_CHANGE_MOVED : STORE_CHANGE_CAME;
+    return result || replaced ? (result < 0 ? result : 1) : 0;
+}
+
+static int read_node(const bson_t *event, struct store_change *change) {
+    uint32_t size = 0;
+    const char *path = text_at(event, "documentKey._id", &size);
+    change->kind = is_word(event, "operationType", "delete")   ? STORE_CHANGE_WENT
+                   : is_word(event, "operationType", "update") ? STORE_CHANGE_CHANGED
+                                                               : STORE_CHANGE_CAME;
+    return take_path(path, size, change);
+}
+
+static bool is_of_documents(const bson_t *event) {
+    static const char *const words[] = {"insert", "update", "replace", "delete"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (is_word(event, "operationType", words[i]))
+            return true;
+    return false;
+}
+
+int change_event_read(const bson_t *event, const struct change_collections *collections,
+                      struct store_change *ret_change) {
+    struct store_change change = {.kind = STORE_CHANGE_ANY};
+    int result = 0;
+    if (!is_of_documents(event))
+        result = is_word(event, "operationType", "create") ? 0 : 1; /* a collection was dropped, renamed ... */
+    else if (is_word(event, "ns.coll", collections->files))
+        result = read_file(event, &change);
+    else if (is_word(event, "ns.coll", collections->nodes))
+        result = read_node(event, &change);
+    if (result > 0)
+        *ret_change = change;
+    else
+        change_event_done(&change);
+    return result;
+}
+
+void change_event_done(struct store_change *change) {
+    free((void *)change->path);
+    free((void *)change->id);
+    *change = (struct store_change){.kind = STORE_CHANGE_ANY};
+}

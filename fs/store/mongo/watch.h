@@ -1,0 +1,21 @@
+/* Watching a bucket: a thread that reads a change stream and tells a listener (store.h) what it says.
+ *
+ *     closed --[open_stream]--> open, from now on or behind the last token [listener: watching, if it was lost]
+ *     open --[an error that the server gave]--> behind the last token, at once: nothing is missed
+ *     open --[no answer, or not resumed]--> lost [listener: lost] --[after a while]--> closed
+ *
+ * The server answers at least once in WATCH_AWAIT_MS; one that is silent for WATCH_SILENCE_MS is away.
+ * Who is to be told of changes in other collections, as locks, gives them their place in change_event.h.
+ *
+ * Threads: one of its own from bucket_watch() to watch_done(); the listener is called by it only. */
+#ifndef FS_STORE_MONGO_WATCH_H
+#define FS_STORE_MONGO_WATCH_H
+
+#include "fs/store/mongo/bucket.h"
+
+enum { WATCH_AWAIT_MS = 1000, WATCH_SILENCE_MS = 4000, WATCH_AGAIN_MS = 1000 };
+
+/* Waits for the thread: one round trip, or until the server is taken for away. */
+void watch_done(struct bucket *bucket);
+
+#endif
