@@ -203,8 +203,10 @@ static void remove_name(struct inodes *inodes, struct dentry *dentry) {
         inode_count_links(inode, -1);
     else
         inode->removed = true;
-    if (inode->removed)
+    if (inode->removed) {
         inode_set_published(inodes, inode);
+        ids_note_gone(inodes, inode->revision);
+    }
     dentry_unhash(inodes, dentry);
     inode_free_unheld(inodes, inode);
 }

@@ -51,6 +51,7 @@ static struct inode *inode_new(struct inodes *inodes, uint64_t number, const str
         inode->text = entry->kind == STORE_SYMLINK ? steal_ptr(&entry->target) : steal_ptr(&entry->witness);
     }
     DL_APPEND(inodes->all, inode);
+    ids_add(inodes, inode);
     stats_add(STAT_inodes, 1);
     return inode;
 }
@@ -75,6 +76,8 @@ void inode_free_unheld(struct inodes *inodes, struct inode *inode) {
         struct inode *parent = NULL;
         CHECK(!inode->opens && !inode->writers && !inode->publishing);
         linked_drop(inodes, inode);
+        ids_take_out(inodes, inode);
+        vouch_set(inodes, inode, false, false);
         inodes->unpublished -= inode->unpublished;
         for (struct dentry *dentry = inode->names, *next; dentry; dentry = next) {
             next = dentry->next;
@@ -120,8 +123,13 @@ struct inodes *inodes_free(struct inodes *inodes) {
         free_parts(inode);
     }
     lock_done(&inodes->lock);
+    free(inodes->ids);
     free(inodes);
     return NULL;
+}
+
+void inodes_set_coherence(struct inodes *inodes, struct coherence *coherence) {
+    inodes->coherence = coherence;
 }
 
 struct inode *inodes_root(struct inodes *inodes) {
@@ -218,6 +226,8 @@ int inode_adopt(struct inodes *inodes, struct inode *parent, const char *name, c
         inode = make(inodes, parent, name, found);
     else if (!ours)
         update(inode, found);
+    if (inode && !ours)
+        vouch_answer(inodes, inode, dentry_changed(inodes, parent, name, found->since) ? NULL : found->asked);
     if (inode) {
         inode->lookups++;
         *ret_inode = inode;
@@ -226,6 +236,21 @@ int inode_adopt(struct inodes *inodes, struct inode *parent, const char *name, c
     if (inode && found->entry)
         store_entry_done(found->entry);
     return inode ? 0 : -ENOMEM;
+}
+
+int inode_confirm(struct inodes *inodes, struct inode *inode, const struct inode_found *found) {
+    lock_acquire(&inodes->lock);
+    bool ours = inode->unpublished || inode->publishing || inode->removed;
+    for (struct dentry *dentry = inode->names; dentry; dentry = dentry->next)
+        ours |= dentry_changed(inodes, dentry->key.parent, dentry->key.name, found->since);
+    bool hashed = inode->names && inode->names->hashed;
+    int result = ours || (hashed && still_is(inode, found)) ? 0 : -ESTALE;
+    if (!ours && result == 0) {
+        update(inode, found);
+        vouch_answer(inodes, inode, found->asked);
+    }
+    lock_release(&inodes->lock);
+    return result;
 }
 
 int inode_create(struct inodes *inodes, struct inode *parent, const char *name, struct store *store,

@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 
 #include "fs/store/store.h"
+#include "fs/vfs/coherence.h"
 #include "fs/vfs/published.h"
 #include "fs/vfs/file.h"
 #include "fs/vfs/siblings.h"
@@ -46,9 +47,12 @@ struct inode_found {
     struct store *store; /* NULL outside of buckets */
     struct store_entry *entry;
     const uint64_t *since; /* a moment before the database was asked; NULL: nothing can have crossed */
+    const struct coherence_moment *asked; /* likewise; NULL: it was not, and nothing is vouched for */
 };
 
 struct inodes *inodes_new(const struct inode_found *root);
+/* To be called before all else, if at all: what vouches for answers. Lent. */
+void inodes_set_coherence(struct inodes *inodes, struct coherence *coherence);
 /* Takes NULL, returns NULL. The kernel is gone by then. */
 struct inodes *inodes_free(struct inodes *inodes);
 struct inode *inodes_root(struct inodes *inodes);
@@ -171,6 +175,27 @@ int inode_written_files(struct inodes *inodes, struct inode ***ret_inodes, uint3
  * of it the caller's. */
 int inode_open_revisions(struct inodes *inodes, const struct store *store, struct revision ***ret_revisions,
                          uint32_t *ret_count);
+
+/* ---- what is vouched for: see coherence.h and doubts.h ---- */
+
+/* An inode is given to the kernel: whether it may believe for long that names lead to it, until it is told. */
+bool inode_believe(struct inodes *inodes, struct inode *inode);
+/* Whether the kernel may still believe so although nothing vouches for it any more: then it is to be confirmed. */
+bool inode_is_doubtful(struct inodes *inodes, const struct inode *inode);
+/* What is at the path of a doubtful inode was asked for: it is the same and is taken over (0), or -ESTALE. `found` is left
+ * to the caller. */
+int inode_confirm(struct inodes *inodes, struct inode *inode, const struct inode_found *found);
+
+/* What the kernel is to do with its copy of a listing. */
+enum inode_listing {
+    INODE_LISTING_ASKED, /* neither use nor make one */
+    INODE_LISTING_FRESH, /* make a new one */
+    INODE_LISTING_KEPT,  /* use what it has */
+};
+
+/* A directory is opened, and, unless that said ASKED, closed. */
+enum inode_listing inode_open_listing(struct inodes *inodes, struct inode *directory);
+void inode_close_listing(struct inodes *inodes, struct inode *directory);
 
 /* ---- small files in directory order ---- */
 

@@ -303,8 +303,12 @@ void inode_end_publishing(struct inodes *inodes, struct inode *inode, struct rev
         dentry_note_change(inodes, dentry->key.parent, dentry->key.name);
     if (revision) {
         before = inode->revision;
+        ids_note_gone(inodes, before);
+        ids_take_out(inodes, inode);
         published = steal_ptr(&inode->published);
         inode->revision = revision_ref(revision);
+        inode->put_here = true;
+        ids_add(inodes, inode);
         inode_set_published(inodes, inode);
         inode->checked_ms = clock_now_ms();
         free(steal_ptr(&inode->attributes)); /* the revision says all of it */

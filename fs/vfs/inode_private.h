@@ -5,6 +5,7 @@
 #include <uthash.h>
 
 #include "cache/base/lock.h"
+#include "fs/vfs/coherence.h"
 #include "fs/vfs/inode.h"
 
 /* One name of an inode. */
@@ -32,10 +33,16 @@ struct inode {
     bool abandoned; /* removed, because it could not be stored */
     bool kept;    /* a directory of its own */
     bool linked;  /* in the table of hard-linked files */
+    bool of_id;   /* in that of revisions */
+    bool put_here; /* its revision was put by this mount */
+    bool vouched;  /* what is known of it is what the database has, as far as was told */
+    bool listing;  /* of a directory: so is what the kernel keeps of its listing */
+    bool believed; /* the kernel may believe for long what leads to it: it is to be told when that is over */
     uint32_t place;      /* of a file: among its siblings */
     uint32_t directories; /* names of it that lead to directories */
     uint32_t references; /* of handles and children */
     uint32_t opens, writers; /* handles */
+    uint32_t caching;        /* of a directory: handles that the kernel may keep a listing of */
     uint64_t lookups;    /* of the kernel */
     int64_t checked_ms;
     struct dentry *names; /* the first is its path; NULL: the root */
@@ -47,7 +54,8 @@ struct inode {
     struct siblings *siblings; /* of a directory: its files as last listed */
     struct missing *missing;   /* of a directory: the name it was last found to lack */
     struct inode *prev, *next; /* in the list of all inodes */
-    struct inode *prev_opened, *next_opened; /* in that of those with `opens` */
+    struct inode *prev_opened, *next_opened; /* in that of those with `opens`; of a directory: in `noted` */
+    struct inode *next_of_id;
 };
 
 /* A name that is not there. */
@@ -77,7 +85,12 @@ struct inodes {
     struct linked *linked;
     struct inode *all; /* the unpublished first */
     struct inode *opened; /* what handles are open of, among all those that the kernel only knows the names of */
+    struct inode *noted;  /* directories that are vouched for, or their listing */
     struct inode *root;
+    struct coherence *coherence; /* lent, or NULL: nothing is vouched for */
+    struct inode **ids;          /* chains of those with a revision, by its _id */
+    uint32_t id_slots, id_count;
+    uint64_t gone[256]; /* hashes of _ids that this mount took away */
     uint32_t unpublished, opened_count; /* how many */
     uint64_t moment;
     uint64_t changes[CHANGES]; /* when a name that falls here was last changed */
@@ -107,6 +120,20 @@ void inode_take_revision(struct inode *inode, struct revision *revision);
 struct inode *linked_find(struct inodes *inodes, struct store *store, const struct attributes *attributes);
 void linked_add(struct inodes *inodes, struct inode *inode);
 void linked_drop(struct inodes *inodes, struct inode *inode);
+
+/* An inode with a revision, found by its _id from now on, and no more. */
+void ids_add(struct inodes *inodes, struct inode *inode);
+void ids_take_out(struct inodes *inodes, struct inode *inode);
+/* Whether an inode's revision has this _id; and the first, or next, of those. */
+bool ids_is(const struct inode *inode, const void *id, uint32_t size);
+struct inode *ids_next(struct inodes *inodes, const struct inode *after, const void *id, uint32_t size);
+/* This mount took a revision away (NULL: none); and whether it has, of late. */
+void ids_note_gone(struct inodes *inodes, const struct revision *revision);
+bool ids_was_gone(const struct inodes *inodes, const void *id, uint32_t size);
+/* Sets what is vouched for. */
+void vouch_set(struct inodes *inodes, struct inode *inode, bool vouched, bool listing);
+/* What is known of an inode is the answer to a question of that moment (NULL: of none). */
+void vouch_answer(struct inodes *inodes, struct inode *inode, const struct coherence_moment *asked);
 
 /* Frees it if nobody holds it, and the parents that only it held. */
 void inode_free_unheld(struct inodes *inodes, struct inode *inode);

@@ -27,6 +27,17 @@ int vfs_open_directory(struct vfs *vfs, struct inode *inode, struct handle **ret
     return handle.directory ? vfs_keep_handle(vfs, &handle, ret_handle) : -ENOMEM;
 }
 
+_Static_assert((int)VFS_LISTING_FRESH == (int)INODE_LISTING_FRESH && (int)VFS_LISTING_KEPT == (int)INODE_LISTING_KEPT,
+               "the same answers");
+
+enum vfs_listing vfs_open_listing(struct vfs *vfs, struct handle *handle) {
+    if (inode_kind(handle->inode) != INODE_STORED)
+        return VFS_LISTING_ASKED;
+    enum vfs_listing listing = (enum vfs_listing)inode_open_listing(vfs->inodes, handle->inode);
+    handle->caching = listing != VFS_LISTING_ASKED;
+    return listing;
+}
+
 /* An entry with an inode that the kernel may keep. */
 static int adopt(struct vfs *vfs, struct handle *handle, const char *stored, struct store_item *item,
                  struct vfs_entry *ret_entry) {
@@ -36,13 +47,15 @@ static int adopt(struct vfs *vfs, struct handle *handle, const char *stored, str
         revision_ref(entry.revision);
     entry.target = item->entry.target ? strdup(item->entry.target) : NULL;
     entry.witness = item->entry.witness ? strdup(item->entry.witness) : NULL;
-    struct inode_found found = {.kind = INODE_STORED, .store = store, .entry = &entry, .since = &handle->moment};
+    struct inode_found found = {.kind = INODE_STORED, .store = store, .entry = &entry, .since = &handle->moment,
+                                .asked = &handle->asked};
     int result = inode_adopt(vfs->inodes, handle->inode, stored, &found, &ret_entry->inode);
     if (result) {
         store_entry_done(&entry);
         return result;
     }
     inode_listed(vfs->inodes, handle->inode, ret_entry->inode);
+    ret_entry->believed = inode_believe(vfs->inodes, ret_entry->inode);
     vfs_fill_inode(vfs, ret_entry->inode, &ret_entry->attributes);
     return 0;
 }
@@ -120,6 +133,10 @@ static void give_all_unpublished(struct vfs *vfs, struct handle *handle, uint64_
 static int begin_listing(struct vfs *vfs, struct handle *handle) {
     server_free_names(steal_ptr(&handle->unpublished));
     handle->moment = inode_moment(vfs->inodes);
+    if (vfs->coherence && inode_kind(handle->inode) == INODE_STORED) {
+        cleanup_free char *path = inode_path(vfs->inodes, handle->inode, NULL);
+        handle->asked = path ? vfs_moment_in(vfs, path, strlen(path)) : (struct coherence_moment){0};
+    }
     directory_rewind(handle->directory);
     inode_begin_listing(vfs->inodes, handle->inode);
     return inode_unpublished_in(vfs->inodes, handle->inode, &handle->unpublished);

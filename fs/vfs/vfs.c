@@ -30,6 +30,10 @@ int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs) {
         result = -ENOMEM;
     if (result == 0)
         result = recovery_init(vfs);
+    if (result == 0 && config->told && !(vfs->coherence = coherence_new()))
+        result = -ENOMEM;
+    if (result == 0)
+        inodes_set_coherence(vfs->inodes, vfs->coherence);
     if (result)
         vfs_free(vfs);
     else
@@ -49,6 +53,7 @@ struct vfs *vfs_free(struct vfs *vfs) {
         vfs_settle(vfs);
         inodes_free(vfs->inodes);
         recovery_done(vfs);
+        coherence_free(vfs->coherence);
         retries_done(&vfs->retries);
         lock_done(&vfs->lock);
         free(vfs);
@@ -73,6 +78,7 @@ static int lookup_stored(struct vfs *vfs, struct inode *parent, const char *stor
     struct store *store = inode_store(parent);
     struct store_entry entry = {0};
     uint64_t moment = 0;
+    struct coherence_moment asked = {0};
     int result = -ENOENT;
     for (int i = 0; i < LOOKUP_TRIES; i++) {
         moment = inode_moment(vfs->inodes);
@@ -81,6 +87,7 @@ static int lookup_stored(struct vfs *vfs, struct inode *parent, const char *stor
         if (!path)
             return -ENOMEM;
         store_entry_done(&entry);
+        asked = vfs_moment_above(vfs, path);
         result = store->ops->lookup(store, path, witness, &entry);
         if (!inode_changed_since(vfs->inodes, parent, stored, moment) && !has_moved(vfs, parent, stored, path))
             break;
@@ -91,7 +98,8 @@ static int lookup_stored(struct vfs *vfs, struct inode *parent, const char *stor
     }
     if (result)
         return result;
-    struct inode_found found = {.kind = INODE_STORED, .store = store, .entry = &entry, .since = &moment};
+    struct inode_found found = {.kind = INODE_STORED, .store = store, .entry = &entry, .since = &moment,
+                                .asked = &asked};
     result = inode_adopt(vfs->inodes, parent, stored, &found, ret_inode);
     if (result)
         store_entry_done(&entry);
@@ -116,6 +124,7 @@ int vfs_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct v
     if (result)
         return result;
     ret_entry->inode = inode;
+    ret_entry->believed = inode_believe(vfs->inodes, inode);
     vfs_fill_inode(vfs, inode, &ret_entry->attributes);
     return 0;
 }
@@ -268,6 +277,8 @@ static void close_parts(struct vfs *vfs, const struct handle *handle) {
         inode_closed(vfs->inodes, handle->inode);
     blob_unref(handle->text);
     directory_free(handle->directory);
+    if (handle->caching)
+        inode_close_listing(vfs->inodes, handle->inode);
     server_free_names(handle->unpublished);
 }
 

@@ -36,6 +36,12 @@ struct vfs_config {
     /* How long names and attributes may be believed, in milliseconds, and whether open() believes them too. */
     int64_t trust_ms;
     bool trust_opens;
+    /* Whether the store of the bucket tells vfs_listener() of changes, as far as its server does. Then names and
+     * attributes may be believed until `outdated` is called: for an inode that the kernel was given as `believed`, or the
+     * `listing` of a directory that it keeps. It may be gone by then. Called by the store's thread, under no lock of the vfs. */
+    bool told;
+    void (*outdated)(void *context, const struct inode *inode, bool listing);
+    void *outdated_context;
     /* The text of .gridfs/status, to be freed; NULL without memory. */
     char *(*status)(void *context, bool json);
     void *status_context;
@@ -45,6 +51,7 @@ struct vfs_config {
 struct vfs_entry {
     struct inode *inode;
     struct stat attributes;
+    bool believed; /* names and attributes may be believed until `outdated` is called */
     bool old; /* of a listing only: it was read longer ago than names and attributes may be believed */
 };
 
@@ -88,12 +95,18 @@ void vfs_settle(struct vfs *vfs);
 /* Settles it first, if that was not done. Takes NULL, returns NULL. */
 struct vfs *vfs_free(struct vfs *vfs);
 struct inode *vfs_root(struct vfs *vfs);
+/* Who is to be told of changes of the bucket, until vfs_free(); and whether it is just now. */
+struct store_listener vfs_listener(struct vfs *vfs);
+bool vfs_is_told(struct vfs *vfs);
 
 /* What is at a name, with one more lookup of its inode. -ENOENT: nothing is. */
 int vfs_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct vfs_entry *ret_entry);
 /* To be said of a lookup that found nothing: the call of this thread that it is part of opens nothing any more. */
 void vfs_looked_in_vain(struct vfs *vfs, const struct vfs_caller *caller);
 void vfs_forget(struct vfs *vfs, struct inode *inode, uint64_t lookups);
+/* To be called before the attributes of an inode are told by its name: asks, if it was given as `believed` and is so no
+ * more. -ESTALE: look the name up again. *ret_believed: they may be believed until `outdated` is called. */
+int vfs_confirm(struct vfs *vfs, struct inode *inode, bool *ret_believed);
 int vfs_attributes(struct vfs *vfs, struct inode *inode, struct stat *ret_attributes);
 /* To be freed. */
 int vfs_readlink(struct vfs *vfs, struct inode *inode, char **ret_target);
@@ -107,6 +120,13 @@ int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size
 void vfs_close(struct vfs *vfs, struct handle *handle);
 
 int vfs_open_directory(struct vfs *vfs, struct inode *inode, struct handle **ret_handle);
+/* What may be done with a copy of the directory's entries. To be called once, before entries are read. */
+enum vfs_listing {
+    VFS_LISTING_ASKED, /* neither use nor make one */
+    VFS_LISTING_FRESH, /* drop what there is, and make a new one until `outdated` is called */
+    VFS_LISTING_KEPT,  /* it may be used, and added to */
+};
+enum vfs_listing vfs_open_listing(struct vfs *vfs, struct handle *handle);
 /* Gives entries from `offset` on (0: from the start, with what is there now) until one does not fit. */
 int vfs_read_directory(struct vfs *vfs, struct handle *handle, uint64_t offset, bool with_inodes,
                        const struct vfs_taker *taker);

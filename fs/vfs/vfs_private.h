@@ -21,6 +21,8 @@ struct handle {
     struct blob *text;           /* of a status file */
     struct directory *directory; /* of a directory */
     uint64_t moment;             /* of a directory: when its entries were asked for */
+    struct coherence_moment asked; /* likewise */
+    bool caching;                  /* of a directory: the kernel may keep what is read */
     char **unpublished;          /* of a directory: files of this mount that it had at the start */
     pid_t writers[HANDLE_WRITERS]; /* processes that opened it or wrote through it; under vfs->lock */
     unsigned writer_count;         /* more than HANDLE_WRITERS: too many to tell */
@@ -38,6 +40,7 @@ enum { REPLACED_TRIES = 16 };
 struct vfs {
     struct vfs_config config;
     struct inodes *inodes;
+    struct coherence *coherence; /* NULL: nothing is told */
     struct lock lock;       /* guards the list of handles */
     struct handle *handles; /* open; at unmount some may never have been released */
     struct retries retries;
@@ -115,6 +118,9 @@ void journaling_drop(struct vfs *vfs, struct file *file);
 /* All that is left over, before the end. */
 void chores_settle(struct vfs *vfs);
 int64_t vfs_now_ns(void);
+/* A moment before something in a directory is asked for; or what is at a path. */
+struct coherence_moment vfs_moment_in(struct vfs *vfs, const char *directory, size_t size);
+struct coherence_moment vfs_moment_above(struct vfs *vfs, const char *path);
 /* 0, or why nothing may be changed at or below this inode. */
 int vfs_may_change(const struct vfs *vfs, const struct inode *inode);
 

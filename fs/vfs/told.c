@@ -1,0 +1,123 @@
+/* What a store tells by itself (store.h, store_listener): first nothing that was asked for before is vouched for any more,
+ * then the notes of inodes go, then the kernel is told. */
+#include <errno.h>
+#include <string.h>
+
+#include "cache/base/log.h"
+#include "cache/base/stats.h"
+#include "fs/vfs/doubts.h"
+#include "fs/vfs/vfs_private.h"
+
+static void tell_kernel(struct vfs *vfs, struct doubts *doubts) {
+    if (doubts->lost)
+        log_error("no memory to tell the kernel of changes; it may believe for minutes what is not so any more");
+    for (size_t i = 0; vfs->config.outdated && i < doubts->count; i++)
+        vfs->config.outdated(vfs->config.outdated_context, doubts->list[i].inode, doubts->list[i].listing);
+    doubts_done(doubts);
+}
+
+static void watching(void *context) {
+    struct vfs *vfs = context;
+    coherence_begin(vfs->coherence);
+}
+
+static void lost(void *context) {
+    struct vfs *vfs = context;
+    struct doubts doubts = {0};
+    coherence_end(vfs->coherence);
+    doubts_all(vfs->inodes, &doubts);
+    tell_kernel(vfs, &doubts);
+}
+
+/* Names may have come or gone in each directory above. */
+static void touch_above(struct coherence *coherence, const char *path) {
+    coherence_touch(coherence, "", 0);
+    for (const char *slash = path; (slash = strchr(slash, '/')); slash++)
+        coherence_touch(coherence, path, (size_t)(slash - path));
+}
+
+/* Where it was is not told, so answers to all questions under way may be from before. */
+static void take_file(struct vfs *vfs, const struct store_change *change, struct doubts *doubts) {
+    if (change->kind != STORE_CHANGE_CAME)
+        coherence_touch_all(vfs->coherence);
+    else
+        touch_above(vfs->coherence, change->path);
+    if (change->kind == STORE_CHANGE_CHANGED)
+        doubts_changed_id(vfs->inodes, change->id, change->id_size, doubts);
+    if (change->kind == STORE_CHANGE_WENT || change->kind == STORE_CHANGE_MOVED)
+        doubts_went_id(vfs->inodes, change->id, change->id_size, change->path, doubts);
+    if (change->kind == STORE_CHANGE_CAME || (change->kind == STORE_CHANGE_MOVED && change->path))
+        doubts_came(vfs->inodes, change->path, change->id, change->id_size, doubts);
+}
+
+static void take_other(struct vfs *vfs, const struct store_change *change, struct doubts *doubts) {
+    touch_above(vfs->coherence, change->path);
+    if (change->kind == STORE_CHANGE_CHANGED)
+        doubts_changed(vfs->inodes, change->path, doubts);
+    else if (change->kind == STORE_CHANGE_WENT)
+        doubts_went(vfs->inodes, change->path, doubts);
+    else
+        doubts_came(vfs->inodes, change->path, NULL, 0, doubts);
+}
+
+static void changed(void *context, const struct store_change *change) {
+    struct vfs *vfs = context;
+    struct doubts doubts = {0};
+    if (change->kind == STORE_CHANGE_ANY) {
+        coherence_touch_all(vfs->coherence);
+        doubts_all(vfs->inodes, &doubts);
+    } else if (change->id) {
+        take_file(vfs, change, &doubts);
+    } else {
+        take_other(vfs, change, &doubts);
+    }
+    tell_kernel(vfs, &doubts);
+}
+
+struct store_listener vfs_listener(struct vfs *vfs) {
+    return (struct store_listener){.context = vfs, .watching = watching, .lost = lost, .changed = changed};
+}
+
+bool vfs_is_told(struct vfs *vfs) {
+    return vfs->coherence && coherence_vouches(vfs->coherence);
+}
+
+/* ---- what is doubtful is asked for ---- */
+
+static int confirm(struct vfs *vfs, struct inode *inode) {
+    struct store *store = inode_store(inode);
+    struct store_entry entry = {0};
+    uint64_t moment = inode_moment(vfs->inodes);
+    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+    if (!path)
+        return -ENOMEM;
+    struct coherence_moment asked = vfs_moment_above(vfs, path);
+    const char *witness = inode_type(inode) == STORE_FILE ? path : NULL;
+    int result = store->ops->lookup(store, path, witness, &entry);
+    if (result && result != -ENOENT)
+        return result;
+    struct inode_found found = {.kind = inode_kind(inode), .store = store, .entry = &entry, .since = &moment,
+                                .asked = &asked};
+    if (result == -ENOENT)
+        result = inode_is_ours(vfs->inodes, inode) ? 0 : -ESTALE;
+    else
+        result = inode_confirm(vfs->inodes, inode, &found);
+    store_entry_done(&entry);
+    return result;
+}
+
+int vfs_confirm(struct vfs *vfs, struct inode *inode, bool *ret_believed) {
+    int result = inode_is_doubtful(vfs->inodes, inode) ? confirm(vfs, inode) : 0;
+    if (result == 0)
+        *ret_believed = inode_believe(vfs->inodes, inode);
+    return result;
+}
+
+struct coherence_moment vfs_moment_above(struct vfs *vfs, const char *path) {
+    const char *slash = strrchr(path, '/');
+    return vfs_moment_in(vfs, path, slash ? (size_t)(slash - path) : 0);
+}
+
+struct coherence_moment vfs_moment_in(struct vfs *vfs, const char *directory, size_t size) {
+    return vfs->coherence ? coherence_moment(vfs->coherence, directory, size) : (struct coherence_moment){0};
+}
