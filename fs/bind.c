@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "cache/base/lock.h"
+#include "cache/base/log.h"
 #include "cache/base/stats.h"
 #include "cache/chunks.h"
 #include "cache/journal.h"
@@ -46,6 +47,7 @@ struct mount {
     int result; /* of serving */
     void (*ready)(void *context);
     void *ready_context;
+    struct store *watched; /* NULL: none is */
     struct ticker *ticker, *keeper;
     unsigned ticks, tidy_ticks; /* passed; between two rounds of housekeeping */
     unsigned keep_ticks;
@@ -92,6 +94,7 @@ static char *status(void *context, bool json) {
     struct status_facts facts = {
         .read_only = mount->options->read_only,
         .healthy = mount->server->ops->healthy(mount->server),
+        .told = mount->vfs && vfs_is_told(mount->vfs),
         .server = mount->server->address,
         .database = mount->server->database,
         .bucket = mount->options->bucket,
@@ -128,6 +131,29 @@ static void look_around(void *context) {
     const char *bucket = mount->options->bucket;
     if (strcmp(bucket, "*") != 0 && mount->server->ops->bucket(mount->server, bucket, &store) == 0)
         (void)store->ops->survey(store);
+}
+
+/* ---- what is told: the store of the bucket, to the vfs, to the kernel ---- */
+
+static void outdated(void *context, const struct inode *inode, bool listing) {
+    struct mount *mount = context;
+    session_outdated(mount->session, inode, listing);
+}
+
+/* In the mode that asks, but only what it must; of one bucket. */
+static bool is_told(const struct options *options) {
+    return options->push && options->consistency.mode == CONSISTENCY_OPEN && strcmp(options->bucket, "*") != 0;
+}
+
+static void start_watching(struct mount *mount) {
+    const struct options *options = mount->options;
+    struct store_listener listener = vfs_listener(mount->vfs);
+    if (!is_told(options) || mount->server->ops->bucket(mount->server, options->bucket, &mount->watched))
+        return;
+    int result = mount->watched->ops->watch(mount->watched, &listener);
+    if (result)
+        log_info("changes by others are asked for: %s", result == -EOPNOTSUPP ? "the server has no change streams"
+                                                                               : strerror(-result));
 }
 
 /* ---- building ---- */
@@ -199,6 +225,9 @@ static int open_layers(struct mount *mount, char **ret_error) {
         .umask = (mode_t)options->umask,
         .trust_ms = options->consistency.trust_ms,
         .trust_opens = options->consistency.mode >= CONSISTENCY_TTL,
+        .told = is_told(options),
+        .outdated = outdated,
+        .outdated_context = mount,
         .status = status,
         .status_context = mount,
     };
@@ -352,6 +381,7 @@ int mount_open(const struct options *options, void (*ready)(void *context), void
         mount_close(mount);
     } else {
         workers_submit(mount->chores, recover, mount);
+        start_watching(mount);
         workers_submit(mount->chores, look_around, mount);
         *ret_mount = mount;
     }
@@ -372,6 +402,8 @@ struct mount *mount_close(struct mount *mount) {
         return NULL;
     if (mount->leaving)
         leaving_begin(mount->leaving);
+    if (mount->watched)
+        mount->watched->ops->unwatch(mount->watched);
     session_free(mount->session);
     ticker_stop(mount->ticker);
     ticker_stop(mount->keeper);

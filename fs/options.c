@@ -43,6 +43,7 @@ int options_init(struct options *options) {
         .bucket = strdup("fs"),
         .cache_size = quarter < most ? quarter : most,
         .consistency = {.mode = CONSISTENCY_OPEN, .trust_ms = 1000},
+        .push = true,
         .timeout_ms = 30000,
         .grace_ms = 60000,
         .uid = getuid(),

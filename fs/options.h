@@ -30,7 +30,7 @@ struct options {
     int64_t timeout_ms, grace_ms;
     int64_t uid, gid, umask;
     enum log_level log_level;
-    bool create_indexes, allow_other, read_only, noexec, noatime, checksum;
+    bool create_indexes, allow_other, read_only, noexec, noatime, checksum, push;
 };
 
 /* The defaults. */

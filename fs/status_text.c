@@ -30,6 +30,7 @@ static void put_json(FILE *out, const struct status_facts *facts) {
     put_string(out, "bucket", facts->bucket);
     put_string(out, "mountpoint", facts->mountpoint);
     fprintf(out, "\"read_only\":%s,", facts->read_only ? "true" : "false");
+    put_string(out, "push", facts->told ? "healthy" : "none");
     fprintf(out, "\"pid\":%ld,\"uptime_seconds\":%lld,\"cache\":{\"size\":%zu,\"used\":%zu},\"counters\":{",
             (long)getpid(), (long long)facts->uptime_seconds, facts->cache_size, facts->cache_used);
     for (unsigned i = 0; i < STATS; i++)
@@ -43,6 +44,8 @@ static void put_text(FILE *out, const struct status_facts *facts) {
     fprintf(out, "mounted on  %s, %s, for %lld s by process %ld (gridmount " GRIDMOUNT_VERSION ")\n",
             facts->mountpoint, facts->read_only ? "read-only" : "writable", (long long)facts->uptime_seconds,
             (long)getpid());
+    fprintf(out, "push        %s\n", facts->told ? "healthy: the server tells of changes by others"
+                                                  : "none: changes by others are asked for");
     fprintf(out, "cache       %zu of %zu MiB\n\n", facts->cache_used >> 20, facts->cache_size >> 20);
     for (unsigned i = 0; i < STATS; i++)
         fprintf(out, "%-22s %12" PRIu64 "  %s\n", stats_name(i), stats_get(i), stats_text(i));

@@ -10,6 +10,7 @@
 
 struct status_facts {
     bool healthy, read_only;
+    bool told; /* of changes by others, by the server itself */
     const char *server, *database, *bucket, *mountpoint; /* without secrets */
     time_t uptime_seconds;
     size_t cache_size, cache_used; /* bytes */

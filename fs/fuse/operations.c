@@ -49,13 +49,16 @@ static void do_forget_multi(fuse_req_t request, size_t count, struct fuse_forget
 }
 
 static void do_getattr(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
-    (void)info;
+    struct inode *inode = request_inode(request, number);
     struct stat attributes;
-    int result = vfs_attributes(request_vfs(request), request_inode(request, number), &attributes);
+    bool believed = false;
+    int result = info ? 0 : vfs_confirm(request_vfs(request), inode, &believed); /* a handle has what it has */
+    if (result == 0)
+        result = vfs_attributes(request_vfs(request), inode, &attributes);
     if (result)
         request_fail(request, result);
     else
-        fuse_reply_attr(request, &attributes, request_context(request)->trust);
+        fuse_reply_attr(request, &attributes, request_trust(request, believed));
 }
 
 static void do_readlink(fuse_req_t request, fuse_ino_t number) {
@@ -114,6 +117,9 @@ static void do_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_i
         return;
     }
     info->fh = (uint64_t)(uintptr_t)handle;
+    enum vfs_listing listing = vfs_open_listing(request_vfs(request), handle);
+    info->cache_readdir = listing != VFS_LISTING_ASKED;
+    info->keep_cache = listing == VFS_LISTING_KEPT;
     if (fuse_reply_open(request, info))
         vfs_close(request_vfs(request), handle);
 }
@@ -138,7 +144,7 @@ static void entry_take(void *context, const char *name, const struct vfs_entry *
     char *at = filling->buffer + filling->used;
     size_t rest = filling->size - filling->used;
     struct fuse_entry_param entry = request_entry(filling->request, found);
-    if (found->old) /* a program that takes its time: then the kernel asks when it is used */
+    if (found->old && !found->believed) /* a program that takes its time: then the kernel asks when it is used */
         entry.attr_timeout = entry.entry_timeout = 0;
     filling->used += filling->plus
                          ? fuse_add_direntry_plus(filling->request, at, rest, name, &entry, (off_t)next)

@@ -13,6 +13,7 @@ struct operations_context {
     struct vfs *vfs;
     double trust; /* seconds: entry and attribute timeouts */
     bool trust_absence;
+    double believed; /* seconds: the same, of what the kernel is told when it changes */
     void (*ready)(void *context);
     void *ready_context;
 };

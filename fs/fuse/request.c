@@ -51,8 +51,12 @@ static fuse_ino_t number_of(fuse_req_t request, const struct inode *inode) {
     return inode == vfs_root(request_vfs(request)) ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)inode;
 }
 
+double request_trust(fuse_req_t request, bool believed) {
+    return believed ? request_context(request)->believed : request_context(request)->trust;
+}
+
 struct fuse_entry_param request_entry(fuse_req_t request, const struct vfs_entry *found) {
-    double trust = request_context(request)->trust;
+    double trust = request_trust(request, found->believed);
     return (struct fuse_entry_param){
         .ino = found->inode ? number_of(request, found->inode) : 0,
         .attr = found->attributes,

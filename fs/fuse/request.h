@@ -10,6 +10,8 @@ struct vfs *request_vfs(fuse_req_t request);
 struct inode *request_inode(fuse_req_t request, fuse_ino_t number);
 struct handle *request_handle(const struct fuse_file_info *info);
 struct vfs_caller request_caller(fuse_req_t request);
+/* How many seconds the kernel may believe what it is given. */
+double request_trust(fuse_req_t request, bool believed);
 struct fuse_entry_param request_entry(fuse_req_t request, const struct vfs_entry *found);
 
 void request_fail(fuse_req_t request, int error);

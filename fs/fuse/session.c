@@ -11,12 +11,18 @@
 
 #include "cache/base/cleanup.h"
 #include "cache/base/log.h"
+#include "fs/fuse/notify.h"
 #include "fs/fuse/operations.h"
+#include "fs/vfs/vfs.h"
 
-enum { THREADS = 64 }; /* requests wait for the network */
+enum {
+    THREADS = 64,          /* requests wait for the network */
+    BELIEVED_SECONDS = 300, /* what the kernel is told of when it changes */
+};
 
 struct session {
     struct fuse_session *fuse;
+    struct notify *notify;
     struct operations_context context;
     bool mounted;
     void (*told)(void *context);
@@ -97,6 +103,7 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
     session->context = (struct operations_context){.vfs = vfs,
                                                    .trust = (double)config->trust_ms / 1000,
                                                    .trust_absence = config->trust_absence,
+                                                   .believed = BELIEVED_SECONDS,
                                                    .ready = config->ready,
                                                    .ready_context = config->context};
     session->told = config->told;
@@ -108,6 +115,8 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
         session->fuse = fuse_session_new(&arguments, &operations, sizeof operations, &session->context);
         if (!session->fuse || !mount_there(session, config->mountpoint))
             result = -EIO;
+        else if (!(session->notify = notify_new(session->fuse)))
+            result = -ENOMEM;
     }
     fuse_opt_free_args(&arguments);
     if (result) {
@@ -117,6 +126,11 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
         *ret_session = session;
     }
     return result;
+}
+
+void session_outdated(struct session *session, const struct inode *inode, bool listing) {
+    bool is_root = inode == vfs_root(session->context.vfs);
+    notify_outdated(session->notify, is_root ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)inode, listing);
 }
 
 /* Of the main thread, which alone takes signals: `speaking` is as it left it. */
@@ -160,6 +174,7 @@ struct session *session_free(struct session *session) {
     if (!session)
         return NULL;
     speaking = NULL;
+    notify_stop(session->notify);
     if (session->mounted)
         fuse_session_unmount(session->fuse);
     if (session->fuse)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct inode;
 struct vfs;
 struct session;
 
@@ -26,6 +27,8 @@ struct session_config {
 
 /* Mounts. 0, or -errno and *ret_error is one line for the user, to be freed. */
 int session_new(const struct session_config *config, struct vfs *vfs, struct session **ret_session, char **ret_error);
+/* The kernel shall ask about an inode again, which may be gone; or for the listing of a directory. From any thread. */
+void session_outdated(struct session *session, const struct inode *inode, bool listing);
 /* Serves until it is unmounted or a signal comes. 0 or -errno. */
 int session_run(struct session *session);
 /* Whether it still is there for programs; from any thread, until session_free(). */

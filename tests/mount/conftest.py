@@ -115,7 +115,8 @@ def uri(server, database):
 
 @pytest.fixture
 def mount(request, tmp_path, uri):
-    """mount(options="…", uri=…, bucket=…, settings={…}): a mounting.Mount, unmounted and checked at the end."""
+    """mount(options="…", uri=…, bucket=…, settings={…}): a mounting.Mount, unmounted and checked at the end; without
+    push, unless the options say so."""
     request.node.mounts = started = []
     number = itertools.count(1)
     own_uri = uri
@@ -125,6 +126,8 @@ def mount(request, tmp_path, uri):
 
     def start(options="", uri=None, bucket=None, directory=None, settings=None):
         n = next(number)
+        if "push=" not in options:      # a listing right after another client's change shows it: see test_push.py
+            options = ",".join(filter(None, [options, "push=off"]))
         options = ",".join(filter(None, [f"bucket={bucket}" if bucket else "", options]))
         mnt = mounting.Mount(uri or own_uri, directory or tmp_path / f"mnt{n}",
                              tmp_path / f"gridmount{n}.log", options, longest, settings)
@@ -167,7 +170,7 @@ def place(request, tmp_path):
     if request.config.getoption("--local"):
         (tmp_path / "local").mkdir(mode=0o755)
         return Place(tmp_path / "local")
-    mnt = request.getfixturevalue("mount")(options="allow_other")
+    mnt = request.getfixturevalue("mount")(options="allow_other,push=on")
     return Place(mnt.path, mnt)
 
 

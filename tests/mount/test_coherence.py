@@ -110,7 +110,7 @@ def test_what_a_mount_closed_every_other_host_sees_in_many_rounds(bucket, far, m
 
 
 def between_mounts(bucket, far, mount, hosts, milliseconds, rounds):
-    on_mounts = hosts(*[mount(uri=far(milliseconds / 1000)) for _ in range(2)])
+    on_mounts = hosts(*[mount("push=on", uri=far(milliseconds / 1000)) for _ in range(2)])
     Rounds(bucket, on_mounts, [*on_mounts, Application(bucket.database)], chosen_seed()).run(rounds)
 
 
@@ -129,7 +129,7 @@ def test_what_an_application_did_every_mount_sees_in_many_rounds(bucket, far, mo
 def from_an_application(bucket, far, mount, hosts, milliseconds, rounds):
     """The mount writes too, so that what it put itself is what the application replaces."""
     application = Application(bucket.database)
-    [host] = hosts(mount(uri=far(milliseconds / 1000)))
+    [host] = hosts(mount("push=on", uri=far(milliseconds / 1000)))
     Rounds(bucket, [application, application, host], [host, application], chosen_seed()).run(rounds)
 
 
@@ -146,7 +146,8 @@ def test_clocks_of_hosts_that_are_wrong_decide_nothing_in_many_rounds(bucket, mo
 def with_wrong_clocks(bucket, mount, hosts, rounds):
     """The last close wins, be it by a host that is ten minutes ahead, by one behind, or by an application."""
     application = Application(bucket.database)
-    everybody = [*hosts(mount(settings=clock(10 * MINUTES)), mount(settings=clock(-10 * MINUTES)), mount()),
+    everybody = [*hosts(mount("push=on", settings=clock(10 * MINUTES)),
+                        mount("push=on", settings=clock(-10 * MINUTES)), mount("push=on")),
                  application]
     Rounds(bucket, everybody, everybody, chosen_seed()).run(rounds)
     for document in bucket.files.find():
@@ -157,14 +158,14 @@ def with_wrong_clocks(bucket, mount, hosts, rounds):
 def test_an_application_that_puts_right_after_a_distant_mount_is_the_newest(bucket, far, mount, hosts):
     """The mount learns the server's time over a slow network, and must not take it to be later than it is."""
     application = Application(bucket.database)
-    [host] = hosts(mount(uri=far(0.05)))
+    [host] = hosts(mount("push=on", uri=far(0.05)))
     host.put("f", b"mount")
     application.put("f", b"application")
     assert application.get("f") == b"application" == host.get("f")
 
 
 def test_a_rename_takes_what_has_the_name_now_and_not_what_had_it_a_moment_ago(bucket, mount, hosts):
-    one, other = hosts(mount(), mount())
+    one, other = hosts(mount("push=on"), mount("push=on"))
     one.put("b", b"renamed by the other")
     assert one.get("b") == b"renamed by the other"
     other.rename("b", "a")

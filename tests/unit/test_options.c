@@ -217,6 +217,9 @@ static void a_switch_is_on_or_off(void **state) {
     assert_true(options.checksum);
     accept("checksum=off");
     assert_false(options.checksum);
+    assert_true(options.push);
+    accept("push=off");
+    assert_false(options.push);
 }
 
 /* Every row of the table: a fitting value is taken, and the help shows it. */

@@ -85,6 +85,20 @@ static void a_server_that_does_not_answer_is_degraded(void **state) {
     bson_destroy(document);
 }
 
+static void whether_the_server_tells_of_changes_is_shown(void **state) {
+    (void)state;
+    struct status_facts told = facts;
+    told.told = true;
+    bson_t *one = parsed(&facts), *other = parsed(&told);
+    cleanup_free char *without = status_text(&facts, false), *with = status_text(&told, false);
+    assert_string_equal(text_at(one, "push"), "none");
+    assert_string_equal(text_at(other, "push"), "healthy");
+    assert_non_null(strstr(without, "push        none"));
+    assert_non_null(strstr(with, "push        healthy"));
+    bson_destroy(one);
+    bson_destroy(other);
+}
+
 static void text_says_it_in_words(void **state) {
     (void)state;
     cleanup_free char *text = status_text(&facts, false);
@@ -99,6 +113,7 @@ int main(void) {
         cmocka_unit_test(json_holds_every_fact),
         cmocka_unit_test(every_counter_is_shown),
         cmocka_unit_test(a_server_that_does_not_answer_is_degraded),
+        cmocka_unit_test(whether_the_server_tells_of_changes_is_shown),
         cmocka_unit_test(text_says_it_in_words),
     };
     return cmocka_run_group_tests_name("status_text", tests, NULL, NULL);

@@ -1,0 +1,230 @@
+"""What a server with change streams tells by itself: a mount believes what it knows, at no round trip, until then."""
+import os
+import subprocess
+import time
+
+import pytest
+
+import proxy
+from buckets import day
+from mounting import Watched, names_in, wait_for
+
+SOON = 30       # seconds for what takes milliseconds
+
+
+@pytest.fixture(autouse=True)
+def streams(client):
+    """Skips where the server cannot tell."""
+    hello = client.admin.command("isMaster")
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        pytest.skip("the server has no change streams: nothing is pushed")
+
+
+def pushed(mnt):
+    wait_for(lambda: mnt.status()["push"] == "healthy", SOON, "the stream")
+    return mnt
+
+
+@pytest.fixture
+def pushing(mount):
+    """pushing(options, …): a mount that is told of changes."""
+    return lambda options="", **settings: pushed(mount(",".join(filter(None, [options, "push=on"])), **settings))
+
+
+def soon(condition, what):
+    return wait_for(condition, SOON, what)
+
+
+def costs_nothing(mnt, look, after=0.0):
+    """`look` asks the server for nothing, again and again, also `after` so many seconds."""
+
+    def free():
+        with Watched(mnt) as spent:
+            look()
+            look()
+        return spent.round_trips == 0
+    soon(free, "a look that costs nothing")
+    time.sleep(after)
+    assert not after or free()
+
+
+def size_of(path):
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return None
+
+
+# ---- what it saves ----
+
+def test_stat_and_ls_of_what_does_not_change_cost_nothing(bucket, pushing, scale):
+    count = scale(10_000)
+    bucket.insert_names((f"d/{n:05}" for n in range(count)), b"x")
+    mnt = pushing("ro")
+    directory = mnt.path / "d"
+
+    def look():
+        os.stat(directory / "00007")
+        done = subprocess.run(["ls", "-l", directory], check=True, capture_output=True)
+        assert done.stdout.count(b" 1 ") >= count
+    costs_nothing(mnt, look, after=1.1)      # the mode's second is over
+
+
+def test_an_open_is_asked_for_all_the_same(bucket, pushing):
+    bucket.put("f", b"old")
+    mnt = pushing("ro")
+    costs_nothing(mnt, lambda: os.stat(mnt.path / "f"))
+    with Watched(mnt) as spent:
+        assert (mnt.path / "f").read_bytes() == b"old"
+    assert spent.round_trips >= 1
+    for round in range(20):     # however the event comes
+        bucket.put("f", b"%d" % round)
+        assert (mnt.path / "f").read_bytes() == b"%d" % round
+        os.stat(mnt.path / "f")
+
+
+def test_a_missing_name_is_asked_for_all_the_same(bucket, pushing):
+    mnt = pushing()
+    for round in range(20):
+        assert size_of(mnt.path / f"d/{round}") is None
+        bucket.put(f"d/{round}", b"x")
+        assert size_of(mnt.path / f"d/{round}") == 1
+
+
+# ---- what others do is seen ----
+
+def test_what_an_application_does_is_seen_by_what_is_believed(bucket, pushing):
+    bucket.put("d/f", b"old")
+    bucket.put("d/other", b"")
+    mnt = pushing("ro")
+    directory = mnt.path / "d"
+
+    def look():
+        return size_of(directory / "f"), names_in(directory) if directory.exists() else None
+    costs_nothing(mnt, look)
+    assert look() == (3, ["f", "other"])
+    bucket.put("d/f", b"newer")
+    soon(lambda: look() == (5, ["f", "other"]), "a put")
+    costs_nothing(mnt, look)
+    bucket.put("d/e", b"")
+    soon(lambda: look() == (5, ["e", "f", "other"]), "another name")
+    costs_nothing(mnt, look)
+    bucket.files.update_many({"filename": "d/f"}, {"$set": {"filename": "d/g"}})
+    soon(lambda: look() == (None, ["e", "g", "other"]), "a rename")
+    costs_nothing(mnt, lambda: (size_of(directory / "g"), names_in(directory)))
+    for document in list(bucket.files.find({"filename": {"$in": ["d/g", "d/e"]}})):
+        bucket.delete(document["_id"])
+    soon(lambda: look() == (None, ["other"]), "deletions")
+    costs_nothing(mnt, lambda: names_in(directory))
+    bucket.delete(bucket.files.find_one({"filename": "d/other"})["_id"])
+    soon(lambda: look() == (None, None) and names_in(mnt.path) == [], "the end of the directory")
+
+
+def test_what_another_mount_does_is_seen_by_what_is_believed(bucket, pushing):
+    mine, other = pushing(), pushing()
+    (mine.path / "d").mkdir()
+    (mine.path / "d/f").write_bytes(b"old")
+    os.symlink("f", mine.path / "d/link")
+    there = other.path / "d"
+
+    def look():
+        try:
+            return names_in(there), size_of(there / "f"), os.stat(there / "f").st_mode & 0o777
+        except FileNotFoundError:
+            return None
+    soon(lambda: look() == (["f", "link"], 3, 0o644), "what was made")
+    costs_nothing(other, look)
+    os.chmod(mine.path / "d/f", 0o600)
+    soon(lambda: look() == (["f", "link"], 3, 0o600), "a chmod")
+    (mine.path / "d/f").write_bytes(b"newer")
+    soon(lambda: look() == (["f", "link"], 5, 0o600), "an overwrite")
+    costs_nothing(other, lambda: (look(), os.lstat(there / "link")))
+    os.unlink(mine.path / "d/link")
+    soon(lambda: not os.path.lexists(there / "link") and look() == (["f"], 5, 0o600), "an unlink")
+    (mine.path / "d").rename(mine.path / "e")
+    soon(lambda: look() is None and names_in(other.path) == ["e"], "a rename of the directory")
+    there = other.path / "e"
+    soon(lambda: look() == (["f"], 5, 0o600), "its new name")
+    costs_nothing(other, look)
+
+
+def test_the_mounts_own_changes_do_not_cost_it_what_it_knows_elsewhere(bucket, pushing):
+    bucket.insert_names((f"d/{n}" for n in range(100)), b"x")
+    mnt = pushing()
+
+    def look():
+        assert len(names_in(mnt.path / "d")) == 100
+        os.stat(mnt.path / "d/5")
+    costs_nothing(mnt, look)
+    (mnt.path / "f").write_bytes(b"1")
+    (mnt.path / "f").write_bytes(b"22")
+    os.unlink(mnt.path / "f")
+    soon(lambda: mnt.counters()["changes_told"] >= 4, "its own changes, told")
+    with Watched(mnt) as spent:
+        look()
+    assert spent.round_trips == 0
+
+
+def test_the_time_of_a_rename_stays_what_it_was(pushing):
+    mnt = pushing()
+    (mnt.path / "f").write_bytes(b"x")
+    time.sleep(0.01)
+    os.rename(mnt.path / "f", mnt.path / "g")
+    renamed = os.stat(mnt.path / "g").st_ctime_ns
+    os.link(mnt.path / "g", mnt.path / "h")
+    linked = os.stat(mnt.path / "g").st_ctime_ns
+    assert renamed < linked
+    time.sleep(1.1)     # it is asked again
+    assert os.stat(mnt.path / "g").st_ctime_ns == linked
+
+
+# ---- when the stream ends ----
+
+@pytest.fixture
+def link(server):
+    if not server.is_ours:
+        pytest.skip("the server of GRIDMOUNT_TEST_URI cannot be put behind a proxy")
+    with proxy.Proxy("127.0.0.1", server.port) as opened:
+        yield opened
+
+
+def test_without_a_stream_nothing_is_believed_until_there_is_one_again(link, database, bucket, pushing):
+    bucket.put("f", b"old")
+    mnt = pushing("ro,timeout=20", uri=f"mongodb://127.0.0.1:{link.port}/{database.name}?directConnection=true")
+
+    def look():
+        return size_of(mnt.path / "f"), names_in(mnt.path)
+    costs_nothing(mnt, look)
+    link.cut()
+    bucket.put("g", b"")
+    bucket.put("f", b"newer")
+    soon(lambda: look() == (5, ["f", "g"]), "what happened meanwhile")
+    pushed(mnt)
+    costs_nothing(mnt, look)
+    bucket.put("h", b"")
+    soon(lambda: look() == (5, ["f", "g", "h"]), "a put after that")
+
+
+def test_a_dropped_bucket_is_seen(bucket, pushing):
+    bucket.put("d/f", b"x")
+    mnt = pushing("ro")
+    costs_nothing(mnt, lambda: (names_in(mnt.path), os.stat(mnt.path / "d/f")))
+    bucket.files.drop()
+    soon(lambda: names_in(mnt.path) == [] and size_of(mnt.path / "d/f") is None, "the drop")
+    bucket.put("e", b"x")
+    soon(lambda: names_in(mnt.path) == ["e"], "a put after it")
+
+
+def test_older_revisions_that_are_lifted_are_seen(bucket, pushing):
+    older, _ = bucket.insert("f", b"one", uploadDate=day(1)), bucket.insert("f", b"three", uploadDate=day(2))
+    mnt = pushing("ro")
+    costs_nothing(mnt, lambda: os.stat(mnt.path / "f"))
+    assert size_of(mnt.path / "f") == 5
+    bucket.files.update_one({"_id": older}, {"$set": {"uploadDate": day(3)}})
+    soon(lambda: size_of(mnt.path / "f") == 3, "the older content")
+
+
+def test_other_modes_are_not_told(mount, bucket):
+    bucket.put("f", b"x")
+    for options in ("consistency=strict", "consistency=ttl:5", "consistency=immutable", "push=off"):
+        assert mount(options=f"{options},push=on" if "push" not in options else options).status()["push"] == "none"
