@@ -1,5 +1,8 @@
 """What a server with change streams tells by itself: a mount believes what it knows, at no round trip, until then."""
 import os
+import pathlib
+import random
+import stat
 import subprocess
 import time
 
@@ -7,6 +10,7 @@ import pytest
 
 import proxy
 from buckets import day
+from hosts import chosen_seed
 from mounting import Watched, names_in, wait_for
 
 SOON = 30       # seconds for what takes milliseconds
@@ -59,7 +63,7 @@ def size_of(path):
 
 def test_stat_and_ls_of_what_does_not_change_cost_nothing(bucket, pushing, scale):
     count = scale(10_000)
-    bucket.insert_names((f"d/{n:05}" for n in range(count)), b"x")
+    bucket.insert_names(f"d/{n:05}" for n in range(count))
     mnt = pushing("ro")
     directory = mnt.path / "d"
 
@@ -146,6 +150,82 @@ def test_what_another_mount_does_is_seen_by_what_is_believed(bucket, pushing):
     there = other.path / "e"
     soon(lambda: look() == (["f"], 5, 0o600), "its new name")
     costs_nothing(other, look)
+
+
+class Crowd:
+    """Applications and mounts that change few names at random, and look at them all the time."""
+
+    NAMES = ["f", "g", "d/f", "d/g", "d/e/f", "e/f"]
+
+    def __init__(self, bucket, mounts, seed):
+        self.bucket, self.mounts, self.rng, self.number = bucket, mounts, random.Random(seed), 0
+
+    def run(self, count):
+        for self.number in range(count):
+            name = self.rng.choice(self.NAMES)
+            change = self.rng.choice([self.put, self.delete, self.rename, self.write, self.write, self.unlink, self.move])
+            try:
+                change(name)
+            except OSError:     # what is not there, or is a directory, by the time
+                pass
+            for mnt in self.mounts:
+                self.seen(mnt)
+        return self
+
+    def put(self, name):
+        self.bucket.put(name, b"x" * self.number)
+
+    def delete(self, name):
+        for document in list(self.bucket.files.find({"filename": name})):
+            self.bucket.delete(document["_id"])
+
+    def rename(self, name):
+        self.bucket.files.update_many({"filename": name}, {"$set": {"filename": self.rng.choice(self.NAMES)}})
+
+    def write(self, name):
+        path = self.rng.choice(self.mounts).path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"y" * self.number)
+
+    def unlink(self, name):
+        (self.rng.choice(self.mounts).path / name).unlink()
+
+    def move(self, name):
+        root = self.rng.choice(self.mounts).path
+        (root / name).rename(root / self.rng.choice(self.NAMES))
+
+    def seen(self, mnt):
+        """{path: size, or None of a directory} by listings and stats."""
+        found = {}
+        for folder, directories, files in os.walk(mnt.path):
+            for name in directories + files:
+                path = pathlib.Path(folder) / name
+                try:
+                    status = path.lstat()
+                except OSError:     # removed, or a stale directory above
+                    continue
+                found[str(path.relative_to(mnt.path))] = None if stat.S_ISDIR(status.st_mode) else status.st_size
+        return found
+
+
+def agree(bucket, mounts, fresh, seed, count):
+    crowd = Crowd(bucket, mounts, seed).run(count)
+    truth = crowd.seen(fresh())
+    for mnt in mounts:
+        soon(lambda: crowd.seen(mnt) == truth, f"seed {seed}: what is there")
+        costs_nothing(mnt, lambda: crowd.seen(mnt))
+
+
+def test_what_a_crowd_leaves_is_what_everybody_sees_soon(bucket, pushing, mount):
+    agree(bucket, [pushing(), pushing()], lambda: mount("consistency=strict"), chosen_seed(), 100)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_what_a_large_crowd_leaves_is_what_everybody_sees_soon(bucket, pushing, mount):
+    seed, mounts = chosen_seed(), [pushing() for _ in range(3)]
+    for round in range(40):
+        agree(bucket, mounts, lambda: mount("consistency=strict"), seed + round, 100)
 
 
 def test_the_mounts_own_changes_do_not_cost_it_what_it_knows_elsewhere(bucket, pushing):

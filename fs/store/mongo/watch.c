@@ -15,7 +15,8 @@ struct watch {
     pthread_t thread;
     /* of the thread */
     mongoc_client_t *client;
-    uint32_t member; /* the driver's number of the server that has the cursor */
+    mongoc_client_session_t *session; /* the cursor's; NULL where servers have none */
+    uint32_t member;                  /* the driver's number of the server that has the cursor */
     bson_t *token;  /* behind what was told last; NULL: there is none */
     bool told;      /* the listener believes that it is told all */
     /* under the lock, which is held while the listener is called: then unwatch() is the end of it */
@@ -77,19 +78,32 @@ static int ask_whether(struct watch *watch) {
 /* A question to the member that has the cursor, or to the primary. *ret_reply is initialised in any case. */
 static bool ask(struct watch *watch, const bson_t *question, bson_t *ret_reply, bson_error_t *ret_error) {
     bson_t options = BSON_INITIALIZER;
+    bson_error_t unusable;
     BSON_APPEND_INT32(&options, "serverId", (int32_t)watch->member);
+    if (watch->session)
+        (void)mongoc_client_session_append(watch->session, &options, &unusable);
     bool done = mongoc_client_command_with_opts(watch->client, connection_database(watch->connection), question, NULL,
                                                 &options, ret_reply, ret_error);
     bson_destroy(&options);
     return done;
 }
 
-static bool find_member(struct watch *watch, bson_error_t *ret_error) {
+static void end_session(struct watch *watch) {
+    if (watch->session)
+        mongoc_client_session_destroy(watch->session);
+    watch->session = NULL;
+}
+
+/* A cursor is read on in the session, and from the member, that it was opened with. */
+static bool begin_session(struct watch *watch, bson_error_t *ret_error) {
+    bson_error_t none;
+    end_session(watch);
     mongoc_server_description_t *member = mongoc_client_select_server(watch->client, true, NULL, ret_error);
     if (!member)
         return false;
     watch->member = mongoc_server_description_id(member);
     mongoc_server_description_destroy(member);
+    watch->session = mongoc_client_start_session(watch->client, NULL, &none);
     return true;
 }
 
@@ -154,7 +168,7 @@ static void take_reply(struct watch *watch, const bson_t *reply) {
 /* ---- the thread ---- */
 
 static bool open_stream(struct watch *watch, bson_error_t *ret_error) {
-    if (!find_member(watch, ret_error))
+    if (!begin_session(watch, ret_error))
         return false;
     bson_t *stages = change_event_pipeline(&watch->collections, watch->token), reply;
     bson_t *question = BCON_NEW("aggregate", BCON_INT32(1), "cursor", "{", "}");
@@ -222,6 +236,7 @@ static void *run(void *argument) {
 static struct watch *watch_free(struct watch *watch) {
     if (watch->token)
         bson_destroy(watch->token);
+    end_session(watch);
     if (watch->client)
         mongoc_client_destroy(watch->client);
     condition_done(&watch->stopping);
