@@ -140,6 +140,11 @@ static void outdated(void *context, const struct inode *inode, bool listing) {
     session_outdated(mount->session, inode, listing);
 }
 
+static void outdated_name(void *context, const struct inode *directory, const char *name) {
+    struct mount *mount = context;
+    session_outdated_name(mount->session, directory, name);
+}
+
 /* In the mode that asks, but only what it must; of one bucket. */
 static bool is_told(const struct options *options) {
     return options->push && options->consistency.mode == CONSISTENCY_OPEN && strcmp(options->bucket, "*") != 0;
@@ -227,6 +232,7 @@ static int open_layers(struct mount *mount, char **ret_error) {
         .trust_opens = options->consistency.mode >= CONSISTENCY_TTL,
         .told = is_told(options),
         .outdated = outdated,
+        .outdated_name = outdated_name,
         .outdated_context = mount,
         .status = status,
         .status_context = mount,

@@ -1,7 +1,14 @@
 #include "fs/fuse/notify.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "cache/base/cleanup.h"
 #include "cache/base/clock.h"
@@ -17,6 +24,7 @@ enum { TRIES = sizeof again_ms / sizeof *again_ms };
 struct telling {
     fuse_ino_t number;
     bool listing;
+    char *name; /* or a name in it; owned */
     int tries; /* so far */
     int64_t due_ms;
 };
@@ -29,6 +37,7 @@ struct ring {
 
 struct notify {
     struct fuse_session *fuse;
+    enum notify_kind kind;
     pthread_t thread;
     struct lock lock; /* guards what follows */
     struct condition changed;
@@ -75,9 +84,17 @@ static bool next_locked(struct notify *notify, struct telling *ret_telling, int6
 }
 
 /* The pages of a directory are its listing; those of a file stay, since an inode has one content. */
+static int tell(struct notify *notify, struct telling *telling) {
+    if (!telling->name)
+        return fuse_lowlevel_notify_inval_inode(notify->fuse, telling->number, telling->listing ? 0 : -1, 0);
+    (void)fuse_lowlevel_notify_inval_entry(notify->fuse, telling->number, telling->name, strlen(telling->name));
+    free(steal_ptr(&telling->name));
+    return 0;
+}
+
 static void tell_locked(struct notify *notify, struct telling *telling) {
     lock_release(&notify->lock);
-    int result = fuse_lowlevel_notify_inval_inode(notify->fuse, telling->number, telling->listing ? 0 : -1, 0);
+    int result = tell(notify, telling);
     lock_acquire(&notify->lock);
     if (result == 0) {
         stats_add(STAT_kernel_told, 1);
@@ -88,8 +105,31 @@ static void tell_locked(struct notify *notify, struct telling *telling) {
     }
 }
 
+/* Leaves open in this thread's table what is there as `session`, and only that. */
+static void close_all_but(int session) {
+    int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int standard = 0; nothing >= 0 && standard < 3; standard++)
+        (void)dup3(nothing, standard, O_CLOEXEC);
+    (void)syscall(SYS_close_range, 3u, (unsigned)session - 1, 0u);
+    (void)syscall(SYS_close_range, (unsigned)session + 1, ~0u, 0u);
+}
+
+/* See the header. Where the device cannot be opened once more, it stays with the one there is. */
+static void take_own_files(struct notify *notify) {
+    int session = fuse_session_fd(notify->fuse); /* where libfuse writes to */
+    uint32_t original = (uint32_t)session;
+    if (unshare(CLONE_FILES))
+        return;
+    int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (device >= 0 && ioctl(device, FUSE_DEV_IOC_CLONE, &original) == 0)
+        (void)dup3(device, session, O_CLOEXEC);
+    close_all_but(session);
+}
+
 static void *run(void *argument) {
     struct notify *notify = argument;
+    if (notify->kind == NOTIFY_NAMES)
+        take_own_files(notify);
     lock_acquire(&notify->lock);
     while (!notify->stopped) {
         struct telling telling;
@@ -114,6 +154,16 @@ void notify_outdated(struct notify *notify, fuse_ino_t number, bool listing) {
     lock_release(&notify->lock);
 }
 
+void notify_outdated_name(struct notify *notify, fuse_ino_t directory, const char *name) {
+    struct telling telling = {.number = directory, .name = strdup(name)};
+    lock_acquire(&notify->lock);
+    bool pushed = telling.name && !notify->stopped && push(&notify->fresh, &telling);
+    condition_broadcast(&notify->changed);
+    lock_release(&notify->lock);
+    if (!pushed)
+        free(telling.name);
+}
+
 static bool make_ring(struct ring *ring, size_t size) {
     ring->slots = calloc(size, sizeof *ring->slots);
     ring->size = ring->slots ? size : 0;
@@ -121,6 +171,8 @@ static bool make_ring(struct ring *ring, size_t size) {
 }
 
 static struct notify *notify_free(struct notify *notify) {
+    while (notify->fresh.count)
+        free(pop(&notify->fresh).name);
     free(notify->fresh.slots);
     for (int i = 0; i < TRIES; i++)
         free(notify->again[i].slots);
@@ -130,11 +182,12 @@ static struct notify *notify_free(struct notify *notify) {
     return NULL;
 }
 
-struct notify *notify_new(struct fuse_session *fuse) {
+struct notify *notify_new(struct fuse_session *fuse, enum notify_kind kind) {
     struct notify *notify = calloc(1, sizeof *notify);
     if (!notify)
         return NULL;
     notify->fuse = fuse;
+    notify->kind = kind;
     lock_init(&notify->lock, LOCK_NOTIFY);
     condition_init(&notify->changed);
     bool made = make_ring(&notify->fresh, NOTIFY_MOST);

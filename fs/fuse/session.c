@@ -22,7 +22,7 @@ enum {
 
 struct session {
     struct fuse_session *fuse;
-    struct notify *notify;
+    struct notify *notify, *names;
     struct operations_context context;
     bool mounted;
     void (*told)(void *context);
@@ -115,7 +115,8 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
         session->fuse = fuse_session_new(&arguments, &operations, sizeof operations, &session->context);
         if (!session->fuse || !mount_there(session, config->mountpoint))
             result = -EIO;
-        else if (!(session->notify = notify_new(session->fuse)))
+        else if (!(session->notify = notify_new(session->fuse, NOTIFY_INODES)) ||
+                 !(session->names = notify_new(session->fuse, NOTIFY_NAMES)))
             result = -ENOMEM;
     }
     fuse_opt_free_args(&arguments);
@@ -128,9 +129,16 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
     return result;
 }
 
+static fuse_ino_t number_of(const struct session *session, const struct inode *inode) {
+    return inode == vfs_root(session->context.vfs) ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)inode;
+}
+
 void session_outdated(struct session *session, const struct inode *inode, bool listing) {
-    bool is_root = inode == vfs_root(session->context.vfs);
-    notify_outdated(session->notify, is_root ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)inode, listing);
+    notify_outdated(session->notify, number_of(session, inode), listing);
+}
+
+void session_outdated_name(struct session *session, const struct inode *directory, const char *name) {
+    notify_outdated_name(session->names, number_of(session, directory), name);
 }
 
 /* Of the main thread, which alone takes signals: `speaking` is as it left it. */
@@ -174,6 +182,7 @@ struct session *session_free(struct session *session) {
     if (!session)
         return NULL;
     speaking = NULL;
+    notify_stop(session->names);
     notify_stop(session->notify);
     if (session->mounted)
         fuse_session_unmount(session->fuse);

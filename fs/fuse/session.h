@@ -29,6 +29,8 @@ struct session_config {
 int session_new(const struct session_config *config, struct vfs *vfs, struct session **ret_session, char **ret_error);
 /* The kernel shall ask about an inode again, which may be gone; or for the listing of a directory. From any thread. */
 void session_outdated(struct session *session, const struct inode *inode, bool listing);
+/* Likewise, about a name in a directory. */
+void session_outdated_name(struct session *session, const struct inode *directory, const char *name);
 /* Serves until it is unmounted or a signal comes. 0 or -errno. */
 int session_run(struct session *session);
 /* Whether it still is there for programs; from any thread, until session_free(). */

@@ -7,6 +7,8 @@
 #include "fs/vfs/inode_private.h"
 
 void doubts_done(struct doubts *doubts) {
+    for (size_t i = 0; i < doubts->count; i++)
+        free(doubts->list[i].name);
     free(doubts->list);
     *doubts = (struct doubts){0};
 }
@@ -23,6 +25,20 @@ static void add(struct doubts *doubts, const struct inode *inode, bool listing) 
         doubts->capacity = capacity;
     }
     doubts->list[doubts->count++] = (struct doubt){.inode = inode, .listing = listing};
+}
+
+bool doubts_names(struct inodes *inodes, struct inode *inode, struct doubts *doubts) {
+    lock_acquire(&inodes->lock);
+    bool open = inode->opens > 0;
+    for (struct dentry *dentry = open ? inode->names : NULL; dentry; dentry = dentry->next) {
+        size_t before = doubts->count;
+        add(doubts, dentry->key.parent, false);
+        if (doubts->count > before && !(doubts->list[before].name = strdup(dentry->key.name)))
+            doubts->lost = true;
+    }
+    inode->believed &= !open;
+    lock_release(&inodes->lock);
+    return open;
 }
 
 static void doubt(struct inodes *inodes, struct inode *inode, struct doubts *doubts) {

@@ -14,6 +14,7 @@ struct doubts {
     struct doubt {
         const struct inode *inode;
         bool listing; /* of a directory: its listing, which the kernel keeps */
+        char *name;   /* or what it believes this name in the directory leads to; stored form, owned */
     } *list;
     size_t count, capacity;
     bool lost; /* there was no memory for all of it */
@@ -30,6 +31,9 @@ void doubts_changed_id(struct inodes *inodes, const void *id, uint32_t id_size, 
  * it may have gone with it. */
 void doubts_went(struct inodes *inodes, const char *path, struct doubts *doubts);
 void doubts_went_id(struct inodes *inodes, const void *id, uint32_t id_size, const char *now, struct doubts *doubts);
+/* The file is not what its names lead to any more. Whether handles are open of it, whose attributes then stay; the kernel
+ * is to be told of the names. */
+bool doubts_names(struct inodes *inodes, struct inode *inode, struct doubts *doubts);
 /* Anything may have changed. */
 void doubts_all(struct inodes *inodes, struct doubts *doubts);
 

@@ -11,8 +11,14 @@
 static void tell_kernel(struct vfs *vfs, struct doubts *doubts) {
     if (doubts->lost)
         log_error("no memory to tell the kernel of changes; it may believe for minutes what is not so any more");
-    for (size_t i = 0; vfs->config.outdated && i < doubts->count; i++)
-        vfs->config.outdated(vfs->config.outdated_context, doubts->list[i].inode, doubts->list[i].listing);
+    for (size_t i = 0; vfs->config.outdated && i < doubts->count; i++) {
+        const struct doubt *doubt = &doubts->list[i];
+        char name[NAMES_COMPONENT_MOST + 1];
+        if (!doubt->name)
+            vfs->config.outdated(vfs->config.outdated_context, doubt->inode, doubt->listing);
+        else if (names_decode(doubt->name, strlen(doubt->name), name) == 0)
+            vfs->config.outdated_name(vfs->config.outdated_context, doubt->inode, name);
+    }
     doubts_done(doubts);
 }
 
@@ -106,8 +112,19 @@ static int confirm(struct vfs *vfs, struct inode *inode) {
     return result;
 }
 
+/* The attributes of an open file are asked for by name or by handle, which the kernel does not say. A handle has what it
+ * has; so the name must go, and is looked up the next time. */
+static bool is_open(struct vfs *vfs, struct inode *inode) {
+    struct doubts doubts = {0};
+    bool open = doubts_names(vfs->inodes, inode, &doubts);
+    tell_kernel(vfs, &doubts);
+    return open;
+}
+
 int vfs_confirm(struct vfs *vfs, struct inode *inode, bool *ret_believed) {
     int result = inode_is_doubtful(vfs->inodes, inode) ? confirm(vfs, inode) : 0;
+    if (result == -ESTALE && is_open(vfs, inode))
+        result = 0;
     if (result == 0)
         *ret_believed = inode_believe(vfs->inodes, inode);
     return result;

@@ -41,6 +41,8 @@ struct vfs_config {
      * `listing` of a directory that it keeps. It may be gone by then. Called by the store's thread, under no lock of the vfs. */
     bool told;
     void (*outdated)(void *context, const struct inode *inode, bool listing);
+    /* Likewise, by any thread: of a name in a directory, which leads to an open file still. Does not block. */
+    void (*outdated_name)(void *context, const struct inode *directory, const char *name);
     void *outdated_context;
     /* The text of .gridfs/status, to be freed; NULL without memory. */
     char *(*status)(void *context, bool json);

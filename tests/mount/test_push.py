@@ -152,6 +152,23 @@ def test_what_another_mount_does_is_seen_by_what_is_believed(bucket, pushing):
     costs_nothing(other, look)
 
 
+def test_an_open_file_is_what_it_was_and_its_name_is_what_it_is(bucket, pushing):
+    """As for `tail -F`, which looks at both."""
+    bucket.put("f", b"old")
+    mnt = pushing("ro")
+    costs_nothing(mnt, lambda: os.stat(mnt.path / "f"))
+    with open(mnt.path / "f", "rb", buffering=0) as file:
+        for content in (b"newer", b"newest", b"later still"):
+            told = mnt.counters()["kernel_told"]
+            bucket.put("f", content)
+            soon(lambda: size_of(mnt.path / "f") == len(content), "the new content, by name")
+            if content == b"newer":
+                soon(lambda: mnt.counters()["kernel_told"] > told, "the event")
+            assert os.fstat(file.fileno()).st_size == 3
+            assert os.pread(file.fileno(), 9, 0) == b"old"
+    costs_nothing(mnt, lambda: os.stat(mnt.path / "f"))
+
+
 class Crowd:
     """Applications and mounts that change few names at random, and look at them all the time."""
 

@@ -25,12 +25,21 @@ static void outdated(void *context, const struct inode *inode, bool listing) {
     told[told_count++].listing = listing;
 }
 
+static char told_name[64];
+
+static void outdated_name(void *context, const struct inode *directory, const char *name) {
+    assert_ptr_equal(context, &told);
+    assert_ptr_equal(directory, root);
+    snprintf(told_name, sizeof told_name, "%s", name);
+}
+
 /* The mount in memory once more, with a stream that is healthy. */
 static int set_up_told(void **state) {
     set_up(state);
     memory_mount_unmount(mount);
     mount->config.told = true;
     mount->config.outdated = outdated;
+    mount->config.outdated_name = outdated_name;
     mount->config.outdated_context = &told;
     if (vfs_new(&mount->config, &mount->vfs))
         return -1;
@@ -132,6 +141,26 @@ static void what_is_looked_up_is_believed_until_it_changes(void **state) {
     forget(&newer);
     forget(&file);
     forget(&directory);
+}
+
+static void an_open_file_keeps_its_attributes_and_loses_its_name(void **state) {
+    (void)state;
+    memory_mount_put(mount, "caf\xEE\xBF\xA9", "old");
+    struct vfs_entry file = memory_mount_found(mount, "caf\xE9");
+    struct handle *handle = memory_mount_opened(mount, file.inode);
+    put_and_tell("caf\xEE\xBF\xA9", "newer");
+    bool believed;
+    assert_int_equal(confirm(&file, &believed), 0);
+    assert_false(believed);
+    assert_string_equal(told_name, "caf\xE9");
+    unsigned before = lookups();
+    struct stat attributes;
+    assert_int_equal(confirm(&file, &believed), 0);
+    assert_int_equal(vfs_attributes(mount->vfs, file.inode, &attributes), 0);
+    assert_int_equal(attributes.st_size, 3);
+    assert_int_equal(lookups(), before);
+    close_and_forget(handle, file.inode);
+    memory_mount_expect_file(mount, "caf\xE9", "newer");
 }
 
 static void what_others_only_changed_about_it_is_taken_over(void **state) {
@@ -413,6 +442,7 @@ static void without_a_stream_every_listing_is_asked_for(void **state) {
 int main(void) {
     static const struct CMUnitTest tests[] = {
         TEST(what_is_looked_up_is_believed_until_it_changes),
+        TEST(an_open_file_keeps_its_attributes_and_loses_its_name),
         TEST(what_others_only_changed_about_it_is_taken_over),
         TEST(a_removal_is_found_by_the_id_and_may_take_directories_along),
         TEST(a_removal_of_what_is_not_known_makes_every_directory_doubtful),
