@@ -193,13 +193,19 @@ static bool read_stream(struct watch *watch, bson_error_t *ret_error) {
     return answered;
 }
 
+static void rest(struct watch *watch, int64_t milliseconds) {
+    lock_acquire(&watch->lock);
+    if (!watch->stopped)
+        (void)condition_wait_for(&watch->stopping, &watch->lock, milliseconds);
+    lock_release(&watch->lock);
+}
+
 static void lose(struct watch *watch, const bson_error_t *error) {
     lock_acquire(&watch->lock);
     if (!watch->stopped)
         tell_lost(watch, error->message);
-    if (!watch->stopped)
-        (void)condition_wait_for(&watch->stopping, &watch->lock, WATCH_AGAIN_MS);
     lock_release(&watch->lock);
+    rest(watch, WATCH_AGAIN_MS);
 }
 
 static void forget_cursor(struct watch *watch) {
@@ -214,8 +220,10 @@ static void step(struct watch *watch) {
     bson_error_t error = {0};
     bool resumes = watch->token && watch->cursor;
     if (watch->cursor ? read_stream(watch, &error) : open_stream(watch, &error)) {
-        if (watch->cursor)
+        if (watch->cursor) {
+            rest(watch, WATCH_GATHER_MS);
             return;
+        }
         bson_set_error(&error, MONGOC_ERROR_CURSOR, 0, "the database or a collection of it was dropped");
         resumes = false;
     }

@@ -13,7 +13,12 @@
 
 #include "fs/store/mongo/bucket.h"
 
-enum { WATCH_AWAIT_MS = 1000, WATCH_SILENCE_MS = 4000, WATCH_AGAIN_MS = 1000 };
+enum {
+    WATCH_AWAIT_MS = 1000,
+    WATCH_SILENCE_MS = 4000,
+    WATCH_AGAIN_MS = 1000,
+    WATCH_GATHER_MS = 5, /* of many changes, several are told at a time: each answer costs the server, too */
+};
 
 /* Waits for the thread: one round trip, or until the server is taken for away. */
 void watch_done(struct bucket *bucket);
