@@ -264,6 +264,48 @@ static void the_spelling_is_kept(void **state) {
     real_store_close(&real);
 }
 
+/* Content that is renamed by others as soon as it is asked for. */
+struct renamed_content {
+    struct content content;
+    struct real_store *real;
+    bool renamed;
+};
+
+static int read_and_rename(void *context, int64_t offset, size_t size, void *into) {
+    struct renamed_content *renamed = context;
+    if (!renamed->renamed)
+        real_store_update(renamed->real, "files", real_store_json("{'filename': 'from'}"),
+                          real_store_json("{'$set': {'filename': 'to'}}"));
+    renamed->renamed = true;
+    memcpy(into, renamed->content.bytes + offset, size);
+    return 0;
+}
+
+/* Of a large file chunks are sent for long before its name is told, of a small one right before. */
+static void a_put_follows_a_rename_while_it_goes_on(void **state) {
+    (void)state;
+    static const int64_t lengths[] = {1000, 3 * CHUNK};
+    for (unsigned i = 0; i < 2; i++) {
+        struct real_store real = real_store_open("follow_late");
+        struct revision *base = put_bytes(&real, "from", NULL, 10, 1), *revision = NULL, *newest = NULL;
+        struct renamed_content renamed = {.real = &real};
+        sample_make(&renamed.content, lengths[i], 2);
+        renamed.content.content.context = &renamed;
+        renamed.content.content.read = read_and_rename;
+        assert_int_equal(put(&real, "from", base, true, &renamed.content, &revision), 0);
+        assert_true(renamed.renamed);
+        assert_int_equal(real.store->ops->newest(real.store, "from", &newest), -ENOENT);
+        assert_int_equal(real.store->ops->newest(real.store, "to", &newest), 0);
+        assert_true(revision_same_content(newest, revision));
+        assert_int_equal(count(&real, "files", "{}"), 1); /* what it replaced has been retired */
+        sample_done(&renamed.content);
+        revision_unref(newest);
+        revision_unref(revision);
+        revision_unref(base);
+        real_store_close(&real);
+    }
+}
+
 static void a_put_follows_a_rename_of_its_base(void **state) {
     (void)state;
     struct real_store real = real_store_open("follow");
@@ -572,6 +614,7 @@ int main(void) {
         cmocka_unit_test(metadata_of_another_type_is_left_alone),
         cmocka_unit_test(the_spelling_is_kept),
         cmocka_unit_test(a_put_follows_a_rename_of_its_base),
+        cmocka_unit_test(a_put_follows_a_rename_while_it_goes_on),
         cmocka_unit_test(a_name_that_is_no_path_is_refused),
         cmocka_unit_test(only_own_revisions_are_retired),
         cmocka_unit_test(with_replace_the_base_is_retired_too),

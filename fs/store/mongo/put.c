@@ -3,6 +3,9 @@
  *     reserve an _id [intents] -> chunks [copy, upload] -> files document -> newest? lift; retire [supersede]
  *     or one is there, with chunks [write_behind]          ^ from here on the new content exists
  *
+ * It gets the name that the base has at the commit: that is read once more when chunks have been sent, and where the base is
+ * not found under that name afterwards, others have renamed it right then, and the new revision follows.
+ *
  * A small file is sent with its files document and the question whether there are others, by one command (ordered.h).
  *
  * Before that moment a failure leaves what was there, and chunks that are deleted at once or by the janitor; after it
@@ -123,6 +126,33 @@ static int choose_filename(struct putting *putting) {
     bool same_path = name && size - skip == strlen(path) && memcmp(name + skip, path, size - skip) == 0;
     putting->filename = name && (putting->put->follow || same_path) ? strndup(name, size) : strdup(path);
     return putting->filename ? 0 : -ENOMEM;
+}
+
+static void tell_parts(struct putting *putting) {
+    putting->parts.base = putting->base;
+    putting->parts.filename = putting->filename;
+    putting->parts.filename_size = strlen(putting->filename);
+}
+
+/* The base may have been changed while chunks were sent: its fields, and its name. Of few it is not worth a question. */
+static int look_at_base_again(struct putting *putting) {
+    bson_t *before = putting->base;
+    char *filename = putting->filename;
+    if (!putting->base_is_there || putting->put->content->length <= SMALL_MOST)
+        return 0;
+    putting->base = NULL;
+    putting->filename = NULL;
+    int result = find_base(putting);
+    if (result == 0)
+        result = choose_filename(putting);
+    if (!putting->filename)
+        putting->filename = steal_ptr(&filename);
+    if (!putting->base)
+        putting->base = steal_ptr(&before);
+    free(filename);
+    bson_destroy(before);
+    tell_parts(putting);
+    return result;
 }
 
 /* What says the size of the chunks: what it replaces, or what it is a copy of. */
@@ -270,7 +300,9 @@ static int commit_ready(struct putting *putting, struct revision **ret_revision)
 }
 
 static int commit(struct putting *putting, struct revision **ret_revision) {
-    int result = get_ready(putting);
+    int result = look_at_base_again(putting);
+    if (result == 0)
+        result = get_ready(putting);
     return result ? result : commit_ready(putting, ret_revision);
 }
 
@@ -349,12 +381,8 @@ static int move(struct putting *putting, int64_t date, const char *spelling) {
     return result ? result : matched > 0;
 }
 
-/* 1: it was moved, and others may have come meanwhile; 0: it is the newest. -ENOENT: it has gone. */
-static int settle(struct putting *putting, const struct others *others, struct revision **revision) {
-    int64_t date = others_date_needed(others);
-    const char *spelling = others_spelling(others);
-    if (date == putting->parts.date_ms && !spelling)
-        return 0;
+/* 1: it was moved, and others may have come meanwhile; 0: it is there. -ENOENT: it has gone. */
+static int move_to(struct putting *putting, int64_t date, const char *spelling, struct revision **revision) {
     int result = move(putting, date, spelling);
     if (result <= 0)
         return result < 0 ? result : -ENOENT;
@@ -364,8 +392,7 @@ static int settle(struct putting *putting, const struct others *others, struct r
             return -ENOMEM;
         free(putting->filename);
         putting->filename = filename;
-        putting->parts.filename = filename;
-        putting->parts.filename_size = strlen(filename);
+        tell_parts(putting);
     }
     putting->parts.date_ms = date;
     struct revision *moved = NULL;
@@ -379,11 +406,33 @@ static int settle(struct putting *putting, const struct others *others, struct r
     return 1;
 }
 
+/* The same; 0: it is the newest. */
+static int settle(struct putting *putting, const struct others *others, struct revision **revision) {
+    int64_t date = others_date_needed(others);
+    const char *spelling = others_spelling(others);
+    return date == putting->parts.date_ms && !spelling ? 0 : move_to(putting, date, spelling, revision);
+}
+
+/* 1: it has the name now that the base was given meanwhile; 0: there is none, it was removed or replaced. */
+static int follow_base(struct putting *putting, struct revision **revision) {
+    bson_t *base = NULL;
+    size_t size = 0;
+    int result = find_by_id(putting->bucket, putting->bucket->files, putting->put->base, &base);
+    bool same = result == 0 && base && is_of(putting->bucket, base, putting->put->base);
+    const char *name = same ? document_filename(base, &size) : NULL;
+    if (name && names_is_path(name, size) && strcmp(name, putting->filename) != 0)
+        result = move_to(putting, putting->parts.date_ms, name, revision);
+    bson_destroy(base);
+    return result;
+}
+
 static int look_at_others(struct putting *putting, struct revision **revision) {
     cleanup_with(others_free) struct others *others = NULL;
     cleanup_with(revision_unref) struct revision *own = revision_ref(*revision);
     cleanup_free char *filename = strdup(putting->filename);
     int result = filename ? others_find(putting->bucket, own, filename, putting->put->base, &others) : -ENOMEM;
+    if (result == 0 && putting->put->follow && putting->base_is_there && !others_have_base(others))
+        result = follow_base(putting, revision);
     if (result == 0)
         result = settle(putting, others, revision);
     if (result == 0)

@@ -24,7 +24,7 @@ struct others {
     int64_t date_needed;
     int64_t spelling_date;
     char *spelling; /* of the newest that is spelled otherwise */
-    bool same_spelling;
+    bool same_spelling, base_seen;
     struct old old[RETIRED_MOST];
     uint32_t count;
 };
@@ -92,6 +92,7 @@ static int take_other(void *context, const bson_t *document) {
     int result = document_revision(document, &others->bucket->store, &revision);
     if (result || same_id(revision, others->own))
         return result == -EINVAL ? 0 : result;
+    others->base_seen |= others->base && same_id(revision, others->base);
     result = note_spelling(others, document, revision);
     if (revision->date_ms >= others->date_needed && revision->date_ms < INT64_MAX)
         others->date_needed = revision->date_ms + 1;
@@ -145,6 +146,10 @@ int64_t others_date_needed(const struct others *others) {
 
 const char *others_spelling(const struct others *others) {
     return others->same_spelling ? NULL : others->spelling;
+}
+
+bool others_have_base(const struct others *others) {
+    return others->base_seen;
 }
 
 void others_retire(struct bucket *bucket, const struct others *others) {

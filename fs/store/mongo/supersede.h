@@ -20,6 +20,8 @@ int others_find(struct bucket *bucket, const struct revision *own, const char *f
 int64_t others_date_needed(const struct others *others);
 /* The filename of the newest of them if none is spelled as `own` is, else NULL. Lent. */
 const char *others_spelling(const struct others *others);
+/* Whether `base` is among them, whatever its date. */
+bool others_have_base(const struct others *others);
 /* Retires what the bucket's policy says of those that are older than `own`, oldest first. */
 void others_retire(struct bucket *bucket, const struct others *others);
 /* Takes NULL, returns NULL. */
