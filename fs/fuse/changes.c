@@ -98,7 +98,8 @@ void do_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t m
     struct vfs_caller caller = request_caller(request);
     struct vfs_entry found;
     struct handle *handle;
-    int result = vfs_create(request_vfs(request), request_inode(request, parent), name, mode, info->flags, &caller,
+    struct vfs *vfs = request_vfs(request);
+    int result = vfs_create(vfs, request_inode(request, parent), name, mode, info->flags, &caller,
                             &found, &handle);
     if (result) {
         request_fail(request, result);
@@ -108,8 +109,8 @@ void do_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t m
     info->keep_cache = 1;
     struct fuse_entry_param entry = request_entry(request, &found);
     if (fuse_reply_create(request, &entry, info)) {
-        vfs_close(request_vfs(request), handle);
-        vfs_forget(request_vfs(request), found.inode, 1);
+        vfs_close(vfs, handle);
+        vfs_forget(vfs, found.inode, 1);
     }
 }
 

@@ -1,10 +1,12 @@
 #include "fs/fuse/operations.h"
 
 #include <errno.h>
+#include <linux/fuse.h>
 #include <string.h>
 
 #include "cache/base/cleanup.h"
 #include "cache/base/stats.h"
+#include "fs/fuse/orphans.h"
 #include "fs/fuse/request.h"
 
 static void do_init(void *userdata, struct fuse_conn_info *connection) {
@@ -23,10 +25,11 @@ static void do_init(void *userdata, struct fuse_conn_info *connection) {
 
 static void do_lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
     struct vfs_entry found = {0};
-    int result = vfs_lookup(request_vfs(request), request_inode(request, parent), name, &found);
+    struct vfs *vfs = request_vfs(request);
+    int result = vfs_lookup(vfs, request_inode(request, parent), name, &found);
     if (result) {
         struct vfs_caller caller = request_caller(request);
-        vfs_looked_in_vain(request_vfs(request), &caller);
+        vfs_looked_in_vain(vfs, &caller);
     }
     if (result && !(result == -ENOENT && request_context(request)->trust_absence)) {
         request_fail(request, result);
@@ -34,17 +37,28 @@ static void do_lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
     }
     struct fuse_entry_param entry = request_entry(request, &found); /* without an inode: not there, for a while */
     if (fuse_reply_entry(request, &entry) && found.inode)
-        vfs_forget(request_vfs(request), found.inode, 1);
+        vfs_forget(vfs, found.inode, 1);
+}
+
+static void forget(struct vfs *vfs, void *inode, uint64_t lookups) {
+    vfs_forget(vfs, inode, lookups);
+}
+
+static void close_handle(struct vfs *vfs, void *handle, uint64_t count) {
+    (void)count;
+    vfs_close(vfs, handle);
 }
 
 static void do_forget(fuse_req_t request, fuse_ino_t number, uint64_t lookups) {
-    vfs_forget(request_vfs(request), request_inode(request, number), lookups);
+    orphans_end(request_context(request)->orphans, forget, request_vfs(request), request_inode(request, number),
+                lookups);
     fuse_reply_none(request);
 }
 
 static void do_forget_multi(fuse_req_t request, size_t count, struct fuse_forget_data *forgets) {
     for (size_t i = 0; i < count; i++)
-        vfs_forget(request_vfs(request), request_inode(request, forgets[i].ino), forgets[i].nlookup);
+        orphans_end(request_context(request)->orphans, forget, request_vfs(request),
+                    request_inode(request, forgets[i].ino), forgets[i].nlookup);
     fuse_reply_none(request);
 }
 
@@ -74,7 +88,8 @@ static void do_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info
     struct handle *handle;
     bool live;
     struct vfs_caller caller = request_caller(request);
-    int result = vfs_open(request_vfs(request), request_inode(request, number), info->flags, &caller, &handle, &live);
+    struct vfs *vfs = request_vfs(request);
+    int result = vfs_open(vfs, request_inode(request, number), info->flags, &caller, &handle, &live);
     if (result) {
         request_fail(request, result);
         return;
@@ -84,7 +99,7 @@ static void do_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info
     info->keep_cache = !live; /* an inode has one content: its pages never go stale */
     info->noflush = (info->flags & O_ACCMODE) == O_RDONLY;
     if (fuse_reply_open(request, info))
-        vfs_close(request_vfs(request), handle);
+        vfs_close(vfs, handle);
 }
 
 static void do_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset, struct fuse_file_info *info) {
@@ -105,13 +120,14 @@ static void do_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t of
 
 static void do_release(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
     (void)number;
-    vfs_close(request_vfs(request), request_handle(info));
+    orphans_end(request_context(request)->orphans, close_handle, request_vfs(request), request_handle(info), 0);
     fuse_reply_err(request, 0);
 }
 
 static void do_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
     struct handle *handle;
-    int result = vfs_open_directory(request_vfs(request), request_inode(request, number), &handle);
+    struct vfs *vfs = request_vfs(request);
+    int result = vfs_open_directory(vfs, request_inode(request, number), &handle);
     if (result) {
         request_fail(request, result);
         return;
@@ -121,7 +137,7 @@ static void do_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_i
     info->cache_readdir = listing != VFS_LISTING_ASKED;
     info->keep_cache = listing == VFS_LISTING_KEPT;
     if (fuse_reply_open(request, info))
-        vfs_close(request_vfs(request), handle);
+        vfs_close(vfs, handle);
 }
 
 /* A reply that is being filled with entries. */
@@ -151,17 +167,28 @@ static void entry_take(void *context, const char *name, const struct vfs_entry *
                          : fuse_add_direntry(filling->request, at, rest, name, &found->attributes, (off_t)next);
 }
 
+/* The lookups that an answer would have given, for which its reader did not wait. */
+static void take_back(struct vfs *vfs, const struct filling *filling) {
+    for (size_t at = 0; filling->plus && at < filling->used;) {
+        const struct fuse_direntplus *entry = (const void *)(filling->buffer + at);
+        if (entry->entry_out.nodeid)
+            vfs_forget(vfs, (struct inode *)(uintptr_t)entry->entry_out.nodeid, 1);
+        at += FUSE_DIRENTPLUS_SIZE(entry);
+    }
+}
+
 static void read_directory(fuse_req_t request, size_t size, off_t offset, struct fuse_file_info *info, bool plus) {
     cleanup_free char *buffer = malloc(size);
     struct filling filling = {.request = request, .plus = plus, .buffer = buffer, .size = size};
     struct vfs_taker taker = {.context = &filling, .fits = entry_fits, .take = entry_take};
+    struct vfs *vfs = request_vfs(request);
     int result = -ENOMEM;
     if (buffer)
-        result = vfs_read_directory(request_vfs(request), request_handle(info), (uint64_t)offset, plus, &taker);
+        result = vfs_read_directory(vfs, request_handle(info), (uint64_t)offset, plus, &taker);
     if (result)
         request_fail(request, result);
-    else
-        fuse_reply_buf(request, buffer, filling.used);
+    else if (fuse_reply_buf(request, buffer, filling.used))
+        take_back(vfs, &filling);
 }
 
 static void do_readdir(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset, struct fuse_file_info *info) {

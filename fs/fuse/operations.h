@@ -6,11 +6,13 @@
 #include <fuse_lowlevel.h>
 #include <stdbool.h>
 
+struct orphans;
 struct vfs;
 
 /* The userdata of a session. */
 struct operations_context {
     struct vfs *vfs;
+    struct orphans *orphans;
     double trust; /* seconds: entry and attribute timeouts */
     bool trust_absence;
     double believed; /* seconds: the same, of what the kernel is told when it changes */

@@ -70,7 +70,8 @@ void request_give_entry(fuse_req_t request, int result, const struct vfs_entry *
         request_fail(request, result);
         return;
     }
+    struct vfs *vfs = request_vfs(request);
     struct fuse_entry_param entry = request_entry(request, found);
     if (fuse_reply_entry(request, &entry))
-        vfs_forget(request_vfs(request), found->inode, 1);
+        vfs_forget(vfs, found->inode, 1);
 }

@@ -1,4 +1,7 @@
-/* What every FUSE operation needs: a request unpacked, and answered once. Included by this folder only. */
+/* What every FUSE operation needs: a request unpacked, and answered once. Included by this folder only.
+ *
+ * A request is gone once it is answered. An answer that fails was not waited for (see orphans.h): what it would have
+ * handed out is taken back. */
 #ifndef FS_FUSE_REQUEST_H
 #define FS_FUSE_REQUEST_H
 

@@ -13,6 +13,7 @@
 #include "cache/base/log.h"
 #include "fs/fuse/notify.h"
 #include "fs/fuse/operations.h"
+#include "fs/fuse/orphans.h"
 #include "fs/vfs/vfs.h"
 
 enum {
@@ -118,6 +119,8 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
         else if (!(session->notify = notify_new(session->fuse, NOTIFY_INODES)) ||
                  !(session->names = notify_new(session->fuse, NOTIFY_NAMES)))
             result = -ENOMEM;
+        else if (!(session->context.orphans = orphans_new(session->fuse)))
+            result = -ENOMEM;
     }
     fuse_opt_free_args(&arguments);
     if (result) {
@@ -184,6 +187,7 @@ struct session *session_free(struct session *session) {
     speaking = NULL;
     notify_stop(session->names);
     notify_stop(session->notify);
+    orphans_free(session->context.orphans);
     if (session->mounted)
         fuse_session_unmount(session->fuse);
     if (session->fuse)

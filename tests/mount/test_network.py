@@ -2,9 +2,11 @@
 import concurrent.futures
 import errno
 import os
+import pathlib
 import random
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -106,17 +108,37 @@ def test_content_that_a_silent_server_does_not_take_is_told_at_the_end(link, thr
     assert "could not be stored before the end" in mnt.log() and mount_table(mnt.path) == []
 
 
-def test_a_killed_reader_of_a_silent_server_is_gone_within_the_timeout(link, through, data, mount):
-    mnt = mount(uri=through, options=f"timeout={TIMEOUT}")
-    names_in(mnt.path)
+WAITING = ("import sys; open(sys.argv[1], 'rb').read()",
+           "import sys, os; os.listdir(os.path.dirname(sys.argv[1]))",
+           "import sys; open(sys.argv[1], 'ab', buffering=0).write(b'more')",
+           "import sys; open(sys.argv[1] + ' new', 'xb')")
+WRITING = "import sys; f = open(sys.argv[1], 'ab', buffering=0); f.write(b' more'); print(flush=True); sys.stdin.read()"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_program_is_gone_although_the_server_is_silent(link, through, bucket, stored, mount, number):
+    for n in range(len(WAITING) + 1):
+        bucket.put(f"{n}/f", b"content")
+    mnt = mount(uri=through, options=f"timeout={LONG}")
+    writer = subprocess.Popen([sys.executable, "-c", WRITING, mnt.path / str(len(WAITING)) / "f"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert writer.stdout.readline()
+    for n in range(len(WAITING)):
+        names_in(mnt.path / str(n))     # so that none waits for another's lookup
     link.set(stalled=True)
-    opens = mnt.counters()["opens"] + mnt.counters()["lookups"]
-    reader = subprocess.Popen(["cat", mnt.path / "f"], stdout=subprocess.DEVNULL)
-    wait_for(lambda: mnt.counters()["opens"] + mnt.counters()["lookups"] > opens,
-             what="a request of the reader")
-    reader.send_signal(signal.SIGTERM)
-    assert reader.wait(TIMEOUT + GRACE) == -signal.SIGTERM
+    programs = [subprocess.Popen([sys.executable, "-c", program, mnt.path / str(n) / "f"])
+                for n, program in enumerate(WAITING)]
+    for program in programs:
+        wait_for(lambda: "wait" in pathlib.Path(f"/proc/{program.pid}/wchan").read_text(), 30,
+                 "a program that waits for an answer")
+    for program in [*programs, writer]:
+        program.send_signal(number)
+    for program in [*programs, writer]:
+        assert program.wait(LONG / 3) == -number
+    writer.stdin.close(), writer.stdout.close()
     link.set(stalled=False)
+    wait_for(lambda: stored(f"{len(WAITING)}/f") == b"content more", 30, "what was written is stored")
+    assert [(mnt.path / str(n) / "f").read_bytes() for n in range(len(WAITING))] == len(WAITING) * [b"content"]
 
 
 def test_a_connection_that_breaks_in_mid_read_breaks_no_content(link, through, data, mount):

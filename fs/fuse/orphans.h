@@ -1,0 +1,30 @@
+/* Requests whose program was killed while a silent server holds them up: they are answered, with EINTR, so that the program
+ * goes at once and not after the timeout.
+ *
+ * The kernel tells when a signal comes for a program that waits, not which, and once only. So what is read from the kernel
+ * and written to it passes here and is noted; a request that was interrupted is looked at until it is answered, and when
+ * its program is dying and a second has passed, it is answered from here. What the request does goes on to its end: its
+ * own answer comes too late then, and fails, so that the operation takes back what it would have handed out. Until then
+ * it uses inodes and handles that the kernel may let go of: what ends their life is put off (orphans_end).
+ * What it is not: a way to interrupt a program that goes on living, which could not know what became of its call.
+ *
+ * Threads: one of its own, which sleeps while nothing is interrupted. */
+#ifndef FS_FUSE_ORPHANS_H
+#define FS_FUSE_ORPHANS_H
+
+#include <stdint.h>
+
+struct fuse_session;
+struct orphans;
+struct vfs;
+
+/* Of a session that is mounted; from here on its requests pass here. Its userdata is a struct operations_context, whose
+ * `orphans` is the result. NULL without memory or threads. */
+struct orphans *orphans_new(struct fuse_session *session);
+typedef void orphans_act(struct vfs *vfs, void *what, uint64_t count);
+/* Does what the kernel asks to let go of an inode or a handle: at once, or when all that was answered early has ended. */
+void orphans_end(struct orphans *orphans, orphans_act *act, struct vfs *vfs, void *what, uint64_t count);
+/* When nothing passes any more, and the session is still there. Takes NULL, returns NULL. */
+struct orphans *orphans_free(struct orphans *orphans);
+
+#endif
