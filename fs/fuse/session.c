@@ -17,7 +17,7 @@
 #include "fs/vfs/vfs.h"
 
 enum {
-    THREADS = 64,          /* requests wait for the network */
+    THREADS = 256, /* more than connections: what needs none, like df, finds one while others wait for the network */
     BELIEVED_SECONDS = 300, /* what the kernel is told of when it changes */
 };
 

@@ -66,6 +66,29 @@ def test_requests_end_when_the_server_is_silent_and_work_when_it_is_back(
     os.close(descriptor)
 
 
+def test_df_and_status_answer_while_a_hundred_programs_wait(bucket, link, through, mount):
+    bucket.insert_names(f"{n}" for n in range(100))
+    mnt = mount(uri=through, options=f"timeout={LONG}")
+    names = names_in(mnt.path)      # which are known then: else each would wait for the lookup of another
+    link.set(stalled=True)
+    came = requests(mnt)
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+        opened = [pool.submit(open, mnt.path / name) for name in names]
+        wait_for(lambda: requests(mnt) >= came + len(names), 30, "all requests under way")
+        began = time.monotonic()
+        os.statvfs(mnt.path)
+        assert gridmount("status", mnt.path).stdout
+        assert time.monotonic() - began <= LONG / 3
+        link.set(stalled=False)
+        for each in opened:
+            each.result(LONG).close()
+
+
+def requests(mnt):
+    counters = mnt.counters()
+    return counters["opens"] + counters["lookups"]
+
+
 def test_an_unmount_works_while_the_server_is_silent(link, through, data, mount):
     mnt = mount(uri=through, options=f"timeout={LONG}")
     (mnt.path / "f").stat()
