@@ -7,6 +7,7 @@
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/files_document.h"
 #include "fs/store/mongo/identity.h"
+#include "fs/store/mongo/value_order.h"
 #include "fs/store/mongo/xattr_document.h"
 #include "fs/store/names.h"
 
@@ -41,6 +42,18 @@ static void try_xattrs(const bson_t *document, const struct revision *revision) 
         CHECK(result == -ENOSPC || (result == 0 && bson_has_field(&changed, "x")));
     }
     bson_destroy(&changed);
+}
+
+/* Of any two values one comes first, whichever is asked about. */
+static void try_order(const bson_t *document) {
+    enum { PAIRS_MOST = 256 };
+    bson_iter_t one, other;
+    unsigned pairs = 0;
+    for (bool more = bson_iter_init(&one, document); more && bson_iter_next(&one) && pairs < PAIRS_MOST;)
+        for (bson_iter_init(&other, document); bson_iter_next(&other) && pairs < PAIRS_MOST; pairs++) {
+            int there = value_order(&one, &other), back = value_order(&other, &one);
+            CHECK((there < 0) == (back > 0) && (there > 0) == (back < 0));
+        }
 }
 
 static void try_link(const bson_t *document) {
@@ -119,6 +132,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     try_revision(&document);
     try_link(&document);
     try_change(&document);
+    try_order(&document);
     struct store_entry entry;
     if (document_node(&document, &entry) == 0) {
         CHECK(entry.kind != STORE_FILE && !entry.revision && !entry.witness);
