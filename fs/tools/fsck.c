@@ -197,13 +197,22 @@ static void put_size(int64_t bytes) {
     printf(unit ? ", %.1f %s" : ", %.0f %s", size, units[unit]);
 }
 
+static const char *verdict(const struct fsck *fsck, int status) {
+    if (status & FSCK_FAILED)
+        return "not all could be looked at or repaired";
+    for (int class = 0; class < CHECK_CLASSES; class++)
+        if (check_classes[class].kind == CHECK_PROBLEM && fsck->found[class])
+            return "problems, see above";
+    return status & FSCK_LEFT          ? "in order, but something was left over"
+           : status & FSCK_CORRECTED   ? "corrected"
+           : !fsck->found[CHECK_FILES] ? "clean, and without files"
+                                       : "clean";
+}
+
 static void summarize_text(const struct fsck *fsck, int status) {
     const struct fsck_request *request = fsck->request;
     printf("bucket %s of database %s at %s: %s\n", request->bucket, request->database, request->address,
-           status & FSCK_FAILED      ? "not all could be looked at or repaired"
-           : status & FSCK_LEFT      ? "problems, see above"
-           : status & FSCK_CORRECTED ? "corrected"
-                                     : "clean");
+           verdict(fsck, status));
     for (int class = 0; class < CHECK_CLASSES; class++) {
         const struct check_class_row *row = &check_classes[class];
         if (!fsck->found[class])
@@ -219,7 +228,7 @@ static void summarize_text(const struct fsck *fsck, int status) {
         if (fsck->unreadable[i])
             printf("  not checked: %s, which this user may not read\n", fsck->table[i].name);
     if (count_repairable(fsck) && !fsck->again)
-        puts("What is left over is taken away by a mount, or by fsck --repair.");
+        puts("What is left over is taken away by fsck --repair, or by a mount when its turn comes.");
 }
 
 static void summarize_json(const struct fsck *fsck, int status) {

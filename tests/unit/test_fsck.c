@@ -90,7 +90,7 @@ static void assert_said(const char *text) {
 static void test_nothing_found_is_clean(void **state) {
     (void)state;
     assert_int_equal(run(false, false), FSCK_CLEAN);
-    assert_string_equal(said, "bucket fs of database shop at host:1: clean\n");
+    assert_string_equal(said, "bucket fs of database shop at host:1: clean, and without files\n");
     assert_int_equal(run(true, false), FSCK_CLEAN);
     assert_int_equal(made_up.repaired[0], 0);
 }

@@ -13,7 +13,8 @@ struct looking {
     const struct revision *revision;
     int64_t chunks;   /* that it should have */
     int64_t next;     /* the number that comes next */
-    int64_t damaged;  /* how many are */
+    int64_t damaged;  /* how many are, and of them those that the text below is about */
+    int64_t told;
     char first[128];  /* what is wrong with the first of them */
 };
 
@@ -21,8 +22,10 @@ __attribute__((format(printf, 3, 4))) static void note_damage(struct looking *lo
                                                               const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    if (!looking->damaged)
+    if (!looking->damaged) {
         vsnprintf(looking->first, sizeof looking->first, format, arguments);
+        looking->told = count;
+    }
     va_end(arguments);
     looking->damaged += count;
 }
@@ -104,9 +107,9 @@ static int find_owner(struct bucket *bucket, const bson_t *id, struct owner *own
 static int report(const struct check_listener *listener, const bson_t *document, const bson_t *id,
                   const struct looking *looking) {
     cleanup_free char *text = check_id_text(id), *detail = NULL;
-    int made = looking->damaged > 1
-                   ? asprintf(&detail, "%s; %lld chunks are damaged", looking->first, (long long)looking->damaged)
-                   : asprintf(&detail, "%s", looking->first);
+    long long more = looking->damaged - looking->told;
+    int made = more ? asprintf(&detail, "%s, and %lld more are damaged", looking->first, more)
+                    : asprintf(&detail, "%s", looking->first);
     if (made < 0 || !text)
         return -ENOMEM;
     struct check_finding finding = {.class = CHECK_DAMAGED, .count = 1, .id = text, .detail = detail};

@@ -42,8 +42,9 @@ static int report(const struct records *records, enum check_class class, const b
     bson_destroy(&id);
     if (!text)
         return -ENOMEM;
+    bool same = class == CHECK_DEAD_CLAIM; /* the name is the _id */
     const struct check_finding finding = {
-        .class = class, .count = 1, .name = name, .name_size = size, .id = text, .detail = detail};
+        .class = class, .count = 1, .name = name, .name_size = size, .id = same ? NULL : text, .detail = detail};
     records->listener->found(records->listener->context, &finding);
     return 0;
 }
