@@ -1,6 +1,10 @@
 """What could not be stored before a mount ended, however it did: the next one stores it, never over what others did."""
+import errno
 import pathlib
+import random
 import signal
+import threading
+import time
 
 import gridfs
 import pytest
@@ -57,10 +61,10 @@ def expect_all_stored(mnt, staging):
     assert records(staging) == []
 
 
-def all_there_is(database):
+def all_there_is(database, prefix=""):
     """{name: newest content}, as pymongo reads it."""
     files = gridfs.GridFS(database)
-    return {name: files.get_last_version(name).read() for name in files.list()}
+    return {name: files.get_last_version(name).read() for name in files.list() if name.startswith(prefix)}
 
 
 @pytest.mark.timeout(150)
@@ -137,3 +141,70 @@ def test_a_record_that_is_none_is_set_aside_and_the_mount_works(bucket, mount, s
     assert "0000000000000003.bad" in mnt.log() and mnt.counters()["unsaved_files"] == 0
     (mnt.path / "file").write_bytes(b"content")
     assert stored("file") == b"content"
+
+
+DEAD = (errno.ENOTCONN, errno.ECONNABORTED)
+
+
+class Writer(threading.Thread):
+    """Writes versions of one file until the mount is dead. What may be there then: `sure`, the last version of which a
+    close has said something, or what was begun after it."""
+
+    def __init__(self, path, seed):
+        super().__init__()
+        self.path, self.dice = path, random.Random(seed)
+        self.sure, self.later, self.failed = None, [], 0
+
+    def run(self):
+        for number in range(1 << 30):
+            content = f"{self.path.name} {number} ".encode() * self.dice.choice([1, 100, 5000, 60000])
+            try:
+                self.later.append(b"")      # an open that fails may have cut it off
+                file = open(self.path, "wb", buffering=0)
+                self.later.append(content)
+                try:
+                    assert file.write(content) == len(content)
+                finally:
+                    file.close()
+            except OSError as error:
+                if error.errno in DEAD:
+                    return
+                self.failed += 1
+                if content not in self.later:
+                    continue
+            self.sure, self.later = content, []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_mounts_that_are_killed_at_any_moment_lose_nothing_that_a_close_has_answered(
+        link, away, database, staging):
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    dice = random.Random(seed)
+    kept = failed = 0
+    for number in range(12):
+        writers = [Writer(away.path / f"round {number} file {n}", dice.random()) for n in range(4)]
+        for writer in writers:
+            writer.start()
+        for _ in range(dice.randrange(1, 5)):
+            time.sleep(dice.random())
+            link.set(refusing=dice.random() < 0.7)
+            link.cut()
+        time.sleep(dice.random() * 2 * TIMEOUT)
+        kill(away)
+        for writer in writers:
+            writer.join(30)
+        link.set(refusing=False)
+        kept += len(records(staging))
+        failed += sum(writer.failed for writer in writers)
+        away.start()
+        wait_for(lambda: away.counters()["unsaved_files"] == 0, 150, "everything stored")
+        assert records(staging) == [] and away.counters()["damaged_records"] == 0
+        stored = all_there_is(database, f"round {number} ")
+        for writer in writers:
+            there = [content for name, content in stored.items() if name.startswith(writer.path.name)]
+            possible = [writer.sure] + writer.later
+            assert not writer.sure or any(content in possible for content in there), "it is lost"
+            assert all(content in possible for content in there), "half a version, or one that was replaced"
+    print(f"{failed} calls failed, {kept} records were recovered")
