@@ -7,7 +7,8 @@ struct file {
     atomic_uint references;
     struct staged *staged;
     struct ahead ahead;
-    struct file_record record; /* of a publication */
+    struct lock recording; /* guards what follows */
+    struct file_record record;
     struct lock lock; /* guards what follows */
     struct condition changed;
     unsigned writers;
@@ -24,6 +25,7 @@ struct file *file_new(struct staging *staging, const struct staged_base *base, c
         return NULL;
     atomic_init(&file->references, 1);
     lock_init(&file->lock, LOCK_FILE);
+    lock_init(&file->recording, LOCK_RECORD);
     ahead_init(&file->ahead);
     condition_init(&file->changed);
     file->staged = staged_new(staging, base, (const struct staged_hole *)holes, hole_count);
@@ -42,6 +44,7 @@ struct file *file_unref(struct file *file) {
     ahead_done(&file->ahead);
     staged_free(file->staged);
     condition_done(&file->changed);
+    lock_done(&file->recording);
     lock_done(&file->lock);
     free(file);
     return NULL;
@@ -55,8 +58,13 @@ struct ahead *file_ahead(struct file *file) {
     return &file->ahead;
 }
 
-struct file_record *file_record(struct file *file) {
+struct file_record *file_lock_record(struct file *file) {
+    lock_acquire(&file->recording);
     return &file->record;
+}
+
+void file_unlock_record(struct file *file) {
+    lock_release(&file->recording);
 }
 
 void file_enter(struct file *file) {

@@ -33,8 +33,10 @@ struct file *file_ref(struct file *file);
 struct file *file_unref(struct file *file);
 struct staged *file_staged(struct file *file);
 struct ahead *file_ahead(struct file *file);
-/* Between file_begin_publishing() and file_end_publishing(). */
-struct file_record *file_record(struct file *file);
+/* To be given back with file_unlock_record(). Meanwhile nobody writes a record of the file, or has one that is written
+ * rest on another base. The disk is waited for, the store is not. */
+struct file_record *file_lock_record(struct file *file);
+void file_unlock_record(struct file *file);
 void file_enter(struct file *file);
 void file_leave(struct file *file);
 void file_begin_publishing(struct file *file);

@@ -27,8 +27,8 @@ static void set_out(struct file_record *record) {
     record->failed_ms = vfs_now_ns() / MILLION;
 }
 
-static int encode(struct vfs *vfs, struct inode *inode, struct file *file, void **ret_facts, size_t *ret_size) {
-    const struct file_record *record = file_record(file);
+static int encode(struct vfs *vfs, struct inode *inode, struct file *file, const struct file_record *record,
+                  void **ret_facts, size_t *ret_size) {
     cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
     cleanup_with(revision_unref) struct revision *base = inode_revision(vfs->inodes, inode);
     cleanup_with(revision_unref) struct revision *under = published_under(file_staged(file));
@@ -42,29 +42,35 @@ static int encode(struct vfs *vfs, struct inode *inode, struct file *file, void 
     return path ? unstored_encode(&unstored, ret_facts, ret_size) : -ENOMEM;
 }
 
-/* In place of the record of before. */
-static int write_record(struct vfs *vfs, struct file *file, const void *facts, size_t size) {
-    struct file_record *record = file_record(file), now = *record;
-    now.version = staged_version(file_staged(file));
+/* In place of the record of before, if that says something else. */
+static int write_record(struct vfs *vfs, struct inode *inode, struct file *file, struct file_record *record) {
+    struct staged *staged = file_staged(file);
+    cleanup_free void *facts = NULL;
+    size_t size = 0;
+    struct file_record now;
+    if (!vfs_is_unstored(vfs, inode, file)) /* by now */
+        return 0;
+    set_out(record);
+    int result = encode(vfs, inode, file, record, &facts, &size);
+    if (result)
+        return result;
+    now = *record;
+    now.version = staged_version(staged);
     now.digest = digest_of(facts, size);
     if (record->number && now.version == record->version && now.digest == record->digest)
         return 0;
     now.number = record->number ? record->number : journal_next(vfs->config.journal);
-    int result = journal_write(vfs->config.journal, now.number, facts, size, file_staged(file));
+    result = journal_write(vfs->config.journal, now.number, facts, size, staged);
     if (result == 0)
         *record = now;
     return result;
 }
 
 bool journaling_keep(struct vfs *vfs, struct inode *inode, struct file *file) {
-    cleanup_free void *facts = NULL;
-    size_t size = 0;
     if (!vfs->config.journal)
         return false;
-    set_out(file_record(file));
-    int result = encode(vfs, inode, file, &facts, &size);
-    if (result == 0)
-        result = write_record(vfs, file, facts, size);
+    int result = write_record(vfs, inode, file, file_lock_record(file));
+    file_unlock_record(file);
     if (result == 0)
         return true;
     cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
@@ -75,23 +81,23 @@ bool journaling_keep(struct vfs *vfs, struct inode *inode, struct file *file) {
 }
 
 void journaling_drop(struct vfs *vfs, struct file *file) {
-    struct file_record *record = file_record(file);
-    if (!record->number)
-        return;
-    int result = journal_remove(vfs->config.journal, record->number);
+    struct file_record *record = file_lock_record(file);
+    int result = record->number ? journal_remove(vfs->config.journal, record->number) : 0;
+    *record = (struct file_record){0};
+    file_unlock_record(file);
     if (result) /* then the next mount finds it, and that it is there or was replaced */
         log_warning("what is stored by now stays in the staging directory: %s", strerror(-result));
-    *record = (struct file_record){0};
 }
 
+/* What is being stored does not change meanwhile either, and who stores it may wait for longer than there is time. */
 static bool keep_if_unstored(struct vfs *vfs, struct inode *inode) {
     cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
     if (!file || !vfs_is_unstored(vfs, inode, file) || inode_is_removed(vfs->inodes, inode))
         return true;
-    if (!file_try_publishing(file))
-        return false; /* it is being stored, or kept by who finds that it cannot be */
+    bool shut = file_try_publishing(file);
     bool kept = journaling_keep(vfs, inode, file);
-    file_end_publishing(file);
+    if (shut)
+        file_end_publishing(file);
     return kept;
 }
 

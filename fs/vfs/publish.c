@@ -106,7 +106,9 @@ static void rest_on(struct vfs *vfs, struct file *file, struct revision *revisio
         return;
     keep_near(vfs, published, revision, file_staged(file));
     struct staged_base base = published_base(published);
+    (void)file_lock_record(file);
     staged_rebase(file_staged(file), &base);
+    file_unlock_record(file);
 }
 
 /* Under the gate. */

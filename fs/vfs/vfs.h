@@ -183,8 +183,8 @@ int vfs_remove_xattr(struct vfs *vfs, struct inode *inode, const char *name);
 
 /* To be called once a second, by one thread: sends times of directories, tries again what could not be published. */
 void vfs_tick(struct vfs *vfs);
-/* Writes what is not stored yet into the journal, also what no program has closed. Returns whether all of it is there;
- * what is being stored just then is not. From any thread, until vfs_settle() has ended; waits for the disk only. */
+/* Writes what is not stored yet into the journal, also what no program has closed. Returns whether all of it is there.
+ * From any thread, until vfs_settle() has ended; waits for the disk only. */
 bool vfs_keep_unstored(struct vfs *vfs);
 /* To be called every few seconds, by one thread: stores what earlier mounts could not, if it is time to try again. May
  * take long. */

@@ -112,7 +112,7 @@ void vfs_reopen(struct file *file);
  * again; but where the user may not write, and was told so, it goes. */
 void chores_keep_unsaved(struct vfs *vfs, struct inode *inode, int error);
 /* What is written of a file could not be stored: it goes into the journal, or the log says why not; and it was stored,
- * or is to be no more: it goes out of it. Returns whether it is there. Between file_begin_publishing() and file_end_publishing(). */
+ * or is to be no more: it goes out of it. Returns whether it is there. While nobody writes to it. */
 bool journaling_keep(struct vfs *vfs, struct inode *inode, struct file *file);
 void journaling_drop(struct vfs *vfs, struct file *file);
 /* All that is left over, before the end. */

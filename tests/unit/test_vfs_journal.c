@@ -228,7 +228,7 @@ static void *flush_it(void *handle) {
     return (void *)(intptr_t)flush(handle);
 }
 
-static void what_is_being_stored_is_not_waited_for_at_the_end(void **state) {
+static void what_is_being_stored_is_kept_when_the_end_is_near(void **state) {
     (void)state;
     struct vfs_entry entry;
     pthread_t thread;
@@ -238,10 +238,12 @@ static void what_is_being_stored_is_not_waited_for_at_the_end(void **state) {
     gate_shut(&mount->faulty.gates[FAULTY_PUT]);
     assert_int_equal(pthread_create(&thread, NULL, flush_it, handle), 0);
     gate_await(&mount->faulty.gates[FAULTY_PUT], 1);
-    assert_false(vfs_keep_unstored(mount->vfs));
+    assert_true(vfs_keep_unstored(mount->vfs));
+    assert_int_equal(records(), 1);
     gate_open(&mount->faulty.gates[FAULTY_PUT]);
     assert_int_equal(pthread_join(thread, &result), 0);
     assert_null(result);
+    assert_int_equal(records(), 0);
     close_and_forget(handle, entry.inode);
 }
 
@@ -618,7 +620,7 @@ int main(void) {
         TEST(what_is_open_is_kept_when_the_end_is_near),
         TEST(what_is_kept_and_stored_all_the_same_leaves_no_record),
         TEST(a_full_disk_keeps_nothing_at_the_end),
-        TEST(what_is_being_stored_is_not_waited_for_at_the_end),
+        TEST(what_is_being_stored_is_kept_when_the_end_is_near),
         TEST(a_record_is_written_again_only_when_it_would_say_something_else),
         TEST(mode_and_times_come_along),
         TEST(what_was_removed_is_not_stored_again),
