@@ -148,18 +148,19 @@ DEAD = (errno.ENOTCONN, errno.ECONNABORTED)
 
 class Writer(threading.Thread):
     """Writes versions of one file until the mount is dead. What may be there then: `sure`, the last version of which a
-    close has said something, or what was begun after it."""
+    close has said something, or what was begun after it. Beside it may be what it had replaced when that arrived late."""
 
     def __init__(self, path, seed):
         super().__init__()
         self.path, self.dice = path, random.Random(seed)
-        self.sure, self.later, self.failed = None, [], 0
+        self.sure, self.later, self.all, self.failed = None, [], [], 0
 
     def run(self):
         for number in range(1 << 30):
             content = f"{self.path.name} {number} ".encode() * self.dice.choice([1, 100, 5000, 60000])
             try:
                 self.later.append(b"")      # an open that fails may have cut it off
+                self.all += [b"", content]
                 file = open(self.path, "wb", buffering=0)
                 self.later.append(content)
                 try:
@@ -203,8 +204,9 @@ def test_mounts_that_are_killed_at_any_moment_lose_nothing_that_a_close_has_answ
         assert records(staging) == [] and away.counters()["damaged_records"] == 0
         stored = all_there_is(database, f"round {number} ")
         for writer in writers:
-            there = [content for name, content in stored.items() if name.startswith(writer.path.name)]
+            there = {name: content for name, content in stored.items() if name.startswith(writer.path.name)}
             possible = [writer.sure] + writer.later
-            assert not writer.sure or any(content in possible for content in there), "it is lost"
-            assert all(content in possible for content in there), "half a version, or one that was replaced"
+            assert not writer.sure or any(content in possible for content in there.values()), "it is lost"
+            assert there.pop(writer.path.name, possible[-1]) in possible, "it was replaced by what came before"
+            assert all(content in writer.all for content in there.values()), "half a version"
     print(f"{failed} calls failed, {kept} records were recovered")
