@@ -47,6 +47,12 @@ struct store_item {
 
 void store_item_done(struct store_item *item);
 
+/* Bytes of a file that are locked: [start, end], INT64_MAX for all that follow. */
+struct store_range {
+    int64_t start, end;
+    bool exclusive;
+};
+
 enum {
     STORE_FETCH_MOST = 64, /* chunks in one fetch */
     STORE_KEEP_SECONDS = 5 /* between two times that a mount says what it has open */
@@ -56,6 +62,7 @@ struct store;
 struct store_list;
 struct store_lease;
 struct store_upload;
+struct store_hold;
 
 /* ---- changes ---- */
 
@@ -233,6 +240,25 @@ struct store_ops {
     int (*watch)(struct store *store, const struct store_listener *listener);
     /* The listener is called no more. Does not wait for the server. */
     void (*unwatch)(struct store *store);
+
+    /* ---- locks of files across mounts: a hold is what this mount has of one file, against all others. One call at a
+     * time for each hold. What is held goes by itself when the server hears nothing of this mount for a while. ---- */
+
+    /* Of the file at `path`, whether or not there is one, holding nothing yet. Asks nothing. Holds of different kinds
+     * do not exclude each other. */
+    int (*hold_open)(struct store *store, const char *path, char kind, struct store_hold **ret_hold);
+    /* Holds these ranges, in order and apart, in the place of those before: all, or -EAGAIN, since other mounts exclude
+     * it, and what was held stays. After another error either may be. -ENOLCK: what was held was lost, and nothing is
+     * held now. */
+    int (*hold_set)(struct store *store, struct store_hold *hold, const struct store_range *ranges, uint32_t count);
+    /* 1 and a range that another mount holds and that excludes `wanted`; 0; or -errno. */
+    int (*hold_find)(struct store *store, struct store_hold *hold, const struct store_range *wanted,
+                     struct store_range *ret_found);
+    /* Whether what is held still is: 0, -ENOLCK when it was lost, or another -errno. Asks the server only when it has
+     * not heard of this mount for long. */
+    int (*hold_check)(struct store *store, const struct store_hold *hold);
+    /* Of one that holds nothing, or as far as is known. Takes NULL, returns NULL. Asks nothing. */
+    struct store_hold *(*hold_close)(struct store *store, struct store_hold *hold);
 };
 
 struct store {

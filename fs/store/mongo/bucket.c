@@ -38,6 +38,11 @@ static const struct store_ops bucket_ops = {
     .tidy = bucket_tidy,
     .watch = bucket_watch,
     .unwatch = bucket_unwatch,
+    .hold_open = bucket_hold_open,
+    .hold_set = bucket_hold_set,
+    .hold_find = bucket_hold_find,
+    .hold_check = bucket_hold_check,
+    .hold_close = bucket_hold_close,
 };
 
 int bucket_new(struct connection *connection, struct uploaders *uploaders, const char *name,
@@ -55,6 +60,7 @@ int bucket_new(struct connection *connection, struct uploaders *uploaders, const
     recents_init(&bucket->recents);
     intents_init(&bucket->puts);
     leases_init(&bucket->leases);
+    holder_init(&bucket->holder);
     bool named = asprintf(&bucket->files, "%s.files", name) > 0 && asprintf(&bucket->chunks, "%s.chunks", name) > 0 &&
                  asprintf(&bucket->nodes, "%s.gridmount.nodes", name) > 0 &&
                  asprintf(&bucket->locks, "%s.gridmount.locks", name) > 0 &&
@@ -74,6 +80,7 @@ struct bucket *bucket_free(struct bucket *bucket) {
     watch_done(bucket);
     janitor_done(bucket);
     leases_done(bucket);
+    holder_done(bucket);
     intents_done(bucket);
     beliefs_done(&bucket->beliefs);
     recents_done(&bucket->recents);

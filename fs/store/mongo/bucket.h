@@ -6,6 +6,7 @@
 
 #include "fs/store/mongo/beliefs.h"
 #include "fs/store/mongo/connection.h"
+#include "fs/store/mongo/hold.h"
 #include "fs/store/mongo/intents.h"
 #include "fs/store/mongo/lease.h"
 #include "fs/store/mongo/recent.h"
@@ -33,6 +34,7 @@ struct bucket {
     } clock;
     struct intents puts;
     struct leases leases;
+    struct holder holder;
     atomic_int computes; /* of updates that compute, as renames of directories want: see rename_files.c */
     atomic_int_least64_t unions_refused_until_ms; /* the server cannot ask two collections at once */
     atomic_int_least64_t copies_refused_until_ms; /* the server cannot copy chunks */
@@ -81,6 +83,12 @@ int bucket_keep(struct store *store, struct revision *const *open, uint32_t coun
 int bucket_tidy(struct store *store, struct revision *const *open, uint32_t count);
 int bucket_watch(struct store *store, const struct store_listener *listener);
 void bucket_unwatch(struct store *store);
+int bucket_hold_open(struct store *store, const char *path, char kind, struct store_hold **ret_hold);
+int bucket_hold_set(struct store *store, struct store_hold *hold, const struct store_range *list, uint32_t count);
+int bucket_hold_find(struct store *store, struct store_hold *hold, const struct store_range *wanted,
+                     struct store_range *ret_found);
+int bucket_hold_check(struct store *store, const struct store_hold *hold);
+struct store_hold *bucket_hold_close(struct store *store, struct store_hold *hold);
 
 /* Appends {field: the value in {_id: value}}: equal to that value, even when it looks like an operator. */
 void bucket_match_id(bson_t *filter, const char *field, const bson_t *id);
