@@ -395,6 +395,26 @@ void staged_rebase(struct staged *staged, const struct staged_base *base) {
         old.unref(old.context);
 }
 
+int staged_move(struct staged *staged, const struct staged_base *base, const struct staged_hole *holes,
+                uint32_t hole_count) {
+    lock_acquire(&staged->lock);
+    struct staged_base old = staged->base;
+    int result = staged->dirty ? -EBUSY : staged_prepare_locked(staged);
+    if (result == 0) {
+        if (base->context)
+            base->ref(base->context);
+        extents_change(&staged->extents, 0, staged->length, cut_off);
+        staged->base = base->context ? *base : (struct staged_base){0};
+        staged->length = staged->base.length;
+        (void)lay_base(staged, holes, hole_count); /* a hole that is not known of is zeros */
+        staging_settle(staged);
+    }
+    lock_release(&staged->lock);
+    if (result == 0 && old.context)
+        old.unref(old.context);
+    return result;
+}
+
 void staged_check(struct staged *staged) {
     const struct extents *extents = &staged->extents;
     lock_acquire(&staged->lock);

@@ -7,6 +7,7 @@
  * directory. To make room, the file that was not written to for longest goes to disk first.
  *
  *     clean [staged_write, _truncate, _punch, _allocate, _copy] -> dirty [staged_rebase, once published] -> clean
+ *     clean [staged_move] -> clean
  *
  * What it is not: it publishes nothing and knows no names; when to publish, and that nothing is written meanwhile, is
  * the caller's affair (fs/vfs/file.h).
@@ -110,6 +111,9 @@ int staged_holes(struct staged *staged, uint32_t most, struct staged_hole **ret_
 /* The content was published: it is clean over its new base, of the same length, with the same holes. Frees what was
  * staged. */
 void staged_rebase(struct staged *staged, const struct staged_base *base);
+/* A clean file goes over to another base, with these holes. -EBUSY: it is dirty. */
+int staged_move(struct staged *staged, const struct staged_base *base, const struct staged_hole *holes,
+                uint32_t hole_count);
 void staged_check(struct staged *staged);
 
 #endif
