@@ -234,6 +234,7 @@ static int open_layers(struct mount *mount, char **ret_error) {
         .outdated = outdated,
         .outdated_name = outdated_name,
         .outdated_context = mount,
+        .cluster_locks = options->locks == LOCKS_CLUSTER,
         .status = status,
         .status_context = mount,
     };
@@ -289,6 +290,7 @@ static int open_session(struct mount *mount, char **ret_error) {
         .trust_absence = options->consistency.mode >= CONSISTENCY_TTL,
         .read_only = options->read_only,
         .allow_other = options->allow_other,
+        .cluster_locks = options->locks == LOCKS_CLUSTER,
         .flags = flags,
         .ready = tell_ready,
         .told = leave,

@@ -12,7 +12,7 @@
 #include "cache/base/cleanup.h"
 #include "fs/memory_limit.h"
 
-enum kind { TEXT, FLAG, SIZE, SECONDS, NUMBER, OCTAL, MODE, LEVEL, REVISIONS, SWITCH };
+enum kind { TEXT, FLAG, SIZE, SECONDS, NUMBER, OCTAL, MODE, LEVEL, REVISIONS, SWITCH, LOCKS };
 
 static const struct option_row {
     const char *name;
@@ -136,6 +136,12 @@ static bool revisions(const char *text, enum options_revisions *ret_revisions) {
     return word(text, words, 3, &which) && (*ret_revisions = (enum options_revisions)which, true);
 }
 
+static bool locks(const char *text, enum options_locks *ret_locks) {
+    static const char *const words[] = {"local", "cluster"};
+    unsigned which;
+    return word(text, words, 2, &which) && (*ret_locks = (enum options_locks)which, true);
+}
+
 static bool is_on(const char *text, bool *ret_on) {
     static const char *const words[] = {"off", "on"};
     unsigned which;
@@ -170,6 +176,8 @@ static bool set(struct options *options, const struct option_row *row, const cha
         return revisions(value, field);
     case SWITCH:
         return is_on(value, field);
+    case LOCKS:
+        return locks(value, field);
     }
     return false;
 }
@@ -276,6 +284,8 @@ int options_complete(struct options *options, char **ret_error) {
             if (value && *value)
                 *settings[i].field = strdup(value);
         }
+    if (options->read_only && options->locks == LOCKS_CLUSTER)
+        return complain(ret_error, "locks=cluster writes to the database; leave it out, or mount without ro");
     if (!options->uri)
         return complain(ret_error, "no connection string; give mongodb://host:port/database or set MONGODB_URL");
     return 0;

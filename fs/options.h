@@ -15,6 +15,8 @@
 
 enum consistency { CONSISTENCY_STRICT, CONSISTENCY_OPEN, CONSISTENCY_TTL, CONSISTENCY_IMMUTABLE };
 
+enum options_locks { LOCKS_LOCAL, LOCKS_CLUSTER };
+
 enum options_revisions { REVISIONS_OWN, REVISIONS_REPLACE, REVISIONS_KEEP };
 
 struct options {
@@ -23,6 +25,7 @@ struct options {
     char *bucket, *credentials, *log_file, *staging_dir;
     int64_t cache_size, max_file_size, trash_max; /* bytes */
     enum options_revisions revisions;
+    enum options_locks locks;
     struct {
         enum consistency mode;
         int64_t trust_ms; /* how long names and attributes may be believed */

@@ -6,10 +6,27 @@
 #include "cache/base/cleanup.h"
 #include "fs/fuse/request.h"
 
+/* Between the kernel's look at the size and this, a lock may have moved the file: then its pages are wrong as well. */
+static void append(fuse_req_t request, fuse_ino_t number, const char *bytes, size_t size, off_t offset,
+                   struct fuse_file_info *info) {
+    struct vfs_caller caller = request_caller(request);
+    struct fuse_session *session = request_context(request)->fuse;
+    int64_t at = vfs_append(request_vfs(request), request_handle(info), bytes, size, &caller);
+    if (at < 0)
+        request_fail(request, (int)at);
+    else
+        fuse_reply_write(request, size);
+    if (at >= 0 && at != offset) /* after the answer, which the kernel waits for with the pages */
+        (void)fuse_lowlevel_notify_inval_inode(session, number, 0, 0);
+}
+
 void do_write(fuse_req_t request, fuse_ino_t number, const char *bytes, size_t size, off_t offset,
               struct fuse_file_info *info) {
-    (void)number;
     struct vfs_caller caller = request_caller(request);
+    if (request_context(request)->cluster_locks && info->flags & O_APPEND && !info->writepage) {
+        append(request, number, bytes, size, offset, info);
+        return;
+    }
     if (info->writepage)
         caller.pid = 0; /* the kernel writes pages back, for whomever */
     int result = vfs_write(request_vfs(request), request_handle(info), offset, bytes, size, &caller);
@@ -35,7 +52,10 @@ void do_copy_file_range(fuse_req_t request, fuse_ino_t from_number, off_t offset
 void do_flush(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
     (void)number;
     struct vfs_caller caller = request_caller(request);
-    request_done(request, vfs_flush(request_vfs(request), request_handle(info), &caller));
+    int result = vfs_flush(request_vfs(request), request_handle(info), &caller);
+    if (request_context(request)->cluster_locks)
+        vfs_unlock_owner(request_vfs(request), request_handle(info), info->lock_owner);
+    request_done(request, result);
 }
 
 void do_fsync(fuse_req_t request, fuse_ino_t number, int only_data, struct fuse_file_info *info) {

@@ -18,6 +18,9 @@ static void do_init(void *userdata, struct fuse_conn_info *connection) {
     connection->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         connection->want |= connection->capable & wanted[i];
+    static const unsigned locks = FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS; /* which the library asks for by itself */
+    connection->want &= ~locks;
+    connection->want |= context->cluster_locks ? connection->capable & locks : 0;
     connection->max_background = 64; /* requests wait for a network, not for a disk */
     connection->congestion_threshold = 48;
     context->ready(context->ready_context);
@@ -97,7 +100,7 @@ static void do_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info
     info->fh = (uint64_t)(uintptr_t)handle;
     info->direct_io = live;
     info->keep_cache = !live; /* an inode has one content: its pages never go stale */
-    info->noflush = (info->flags & O_ACCMODE) == O_RDONLY;
+    info->noflush = (info->flags & O_ACCMODE) == O_RDONLY && !request_context(request)->cluster_locks;
     if (fuse_reply_open(request, info))
         vfs_close(vfs, handle);
 }
@@ -243,4 +246,7 @@ const struct fuse_lowlevel_ops operations = {
     .listxattr = do_listxattr,
     .setxattr = do_setxattr,
     .removexattr = do_removexattr,
+    .getlk = do_getlk,
+    .setlk = do_setlk,
+    .flock = do_flock,
 };

@@ -13,6 +13,8 @@ struct vfs;
 struct operations_context {
     struct vfs *vfs;
     struct orphans *orphans;
+    struct fuse_session *fuse;
+    bool cluster_locks; /* else the kernel keeps locks */
     double trust; /* seconds: entry and attribute timeouts */
     bool trust_absence;
     double believed; /* seconds: the same, of what the kernel is told when it changes */

@@ -48,4 +48,9 @@ void do_listxattr(fuse_req_t request, fuse_ino_t number, size_t size);
 void do_setxattr(fuse_req_t request, fuse_ino_t number, const char *name, const char *value, size_t size, int flags);
 void do_removexattr(fuse_req_t request, fuse_ino_t number, const char *name);
 
+/* Those of locks, in locking.c. */
+void do_getlk(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info, struct flock *wanted);
+void do_setlk(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info, struct flock *wanted, int waits);
+void do_flock(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info, int operation);
+
 #endif

@@ -105,6 +105,7 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
                                                    .trust = (double)config->trust_ms / 1000,
                                                    .trust_absence = config->trust_absence,
                                                    .believed = BELIEVED_SECONDS,
+                                                   .cluster_locks = config->cluster_locks,
                                                    .ready = config->ready,
                                                    .ready_context = config->context};
     session->told = config->told;
@@ -114,6 +115,7 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
     int result = add_options(&arguments, config);
     if (result == 0) {
         session->fuse = fuse_session_new(&arguments, &operations, sizeof operations, &session->context);
+        session->context.fuse = session->fuse;
         if (!session->fuse || !mount_there(session, config->mountpoint))
             result = -EIO;
         else if (!(session->notify = notify_new(session->fuse, NOTIFY_INODES)) ||
@@ -185,6 +187,7 @@ struct session *session_free(struct session *session) {
     if (!session)
         return NULL;
     speaking = NULL;
+    vfs_lock_stop(session->context.vfs); /* who waits is answered while there is a session */
     notify_stop(session->names);
     notify_stop(session->notify);
     orphans_free(session->context.orphans);

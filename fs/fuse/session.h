@@ -19,6 +19,7 @@ struct session_config {
     int64_t trust_ms;       /* how long the kernel may believe names and attributes */
     bool trust_absence;     /* and names that are not there */
     bool read_only, allow_other;
+    bool cluster_locks;     /* locks of programs are the vfs's affair, else the kernel's */
     const char *flags; /* further kernel flags ("noexec,noatime"), or NULL */
     void (*ready)(void *context); /* called once, when the mount is usable */
     void (*told)(void *context);  /* called by the signal handler, when it is to end */

@@ -178,6 +178,8 @@ static unsigned retry_unsaved(struct vfs *vfs, bool at_the_end) {
 
 void vfs_tick(struct vfs *vfs) {
     send_all_times(vfs);
+    if (vfs->locks)
+        locks_settle(vfs->locks);
     if (++vfs->ticks % RETRY_TICKS == 0)
         retry_unsaved(vfs, false);
 }

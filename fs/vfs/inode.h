@@ -167,6 +167,10 @@ bool inode_is_ours(struct inodes *inodes, const struct inode *inode);
 void inode_begin_publishing(struct inodes *inodes, struct inode *inode);
 /* It ended: with the new revision, or without (NULL). It takes its name again if that was lost meanwhile. */
 void inode_end_publishing(struct inodes *inodes, struct inode *inode, struct revision *revision);
+/* Its content is another revision's from now on, for all who have it open: whether so, or it was before. Nothing is
+ * written of it; one that this mount was about to create is the one that others made. For who then tells the kernel,
+ * which knows one size and one set of pages. */
+bool inode_move(struct inodes *inodes, struct inode *inode, struct revision *revision);
 /* The stores that inodes are of; at most `most`. */
 uint32_t inode_stores(struct inodes *inodes, struct store **ret_stores, uint32_t most);
 /* The inodes of open files that have a written side: references in a list, all of it the caller's. */

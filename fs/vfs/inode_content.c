@@ -320,6 +320,30 @@ void inode_end_publishing(struct inodes *inodes, struct inode *inode, struct rev
     published_unref(published);
 }
 
+bool inode_move(struct inodes *inodes, struct inode *inode, struct revision *revision) {
+    struct revision *before = NULL;
+    struct published *published = NULL;
+    lock_acquire(&inodes->lock);
+    bool other = inode->revision ? !revision_same_content(inode->revision, revision) : inode->unpublished;
+    bool moves = other && !inode->publishing && !inode->removed;
+    if (moves) {
+        linked_drop(inodes, inode);
+        before = inode->revision;
+        published = steal_ptr(&inode->published);
+        inode->revision = revision_ref(revision);
+        inode->checked_ms = clock_now_ms();
+        inode_set_published(inodes, inode);
+        free(steal_ptr(&inode->attributes)); /* of a publication that there will not be */
+        for (struct dentry *dentry = inode->names; dentry; dentry = dentry->next)
+            dentry_note_change(inodes, dentry->key.parent, dentry->key.name);
+        linked_add(inodes, inode);
+    }
+    lock_release(&inodes->lock);
+    revision_unref(before);
+    published_unref(published);
+    return moves;
+}
+
 uint32_t inode_stores(struct inodes *inodes, struct store **ret_stores, uint32_t most) {
     struct inode *inode;
     uint32_t count = 0;

@@ -145,13 +145,14 @@ static int publish(struct vfs *vfs, struct inode *inode, bool again) {
     cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
     if (!file)
         return 0;
+    bool lost = is_unstored(vfs, inode, file) && locks_were_lost(vfs, inode);
     file_begin_publishing(file);
     int result = 0;
     bool wanted = vfs_is_unstored(vfs, inode, file);
     if (wanted && inode_is_abandoned(vfs->inodes, inode))
         result = -EACCES; /* another handle was told so, and what was written went with it */
     else if (wanted && !inode_is_removed(vfs->inodes, inode))
-        result = publish_staged(vfs, inode, file, again);
+        result = publish_staged(vfs, inode, file, again || lost);
     ahead_end(file_ahead(file)); /* it was for one put; what is written from here on is another's */
     keep_or_drop(vfs, inode, file, result);
     file_end_publishing(file);

@@ -34,6 +34,8 @@ int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs) {
         result = -ENOMEM;
     if (result == 0)
         inodes_set_coherence(vfs->inodes, vfs->coherence);
+    if (result == 0 && config->cluster_locks && !(vfs->locks = locks_new(vfs)))
+        result = -ENOMEM;
     if (result)
         vfs_free(vfs);
     else
@@ -51,6 +53,7 @@ void vfs_settle(struct vfs *vfs) {
 struct vfs *vfs_free(struct vfs *vfs) {
     if (vfs) {
         vfs_settle(vfs);
+        locks_free(vfs->locks);
         inodes_free(vfs->inodes);
         recovery_done(vfs);
         coherence_free(vfs->coherence);
@@ -269,9 +272,11 @@ static void close_writer(struct vfs *vfs, const struct handle *handle) {
     inode_writer(vfs->inodes, handle->inode, -1);
 }
 
-static void close_parts(struct vfs *vfs, const struct handle *handle) {
+static void close_parts(struct vfs *vfs, struct handle *handle) {
     if (handle->writable)
         close_writer(vfs, handle);
+    if (handle->lock_path)
+        locks_close(vfs, handle);
     file_unref(handle->file);
     if (handle->stored)
         inode_closed(vfs->inodes, handle->inode);
@@ -282,7 +287,7 @@ static void close_parts(struct vfs *vfs, const struct handle *handle) {
     server_free_names(handle->unpublished);
 }
 
-int vfs_keep_handle(struct vfs *vfs, const struct handle *handle, struct handle **ret_handle) {
+int vfs_keep_handle(struct vfs *vfs, struct handle *handle, struct handle **ret_handle) {
     struct handle *kept = malloc(sizeof *kept);
     if (!kept) {
         close_parts(vfs, handle);

@@ -44,6 +44,7 @@ struct vfs_config {
     /* Likewise, by any thread: of a name in a directory, which leads to an open file still. Does not block. */
     void (*outdated_name)(void *context, const struct inode *directory, const char *name);
     void *outdated_context;
+    bool cluster_locks; /* locks of programs exclude across mounts, and come here: see below */
     /* The text of .gridfs/status, to be freed; NULL without memory. */
     char *(*status)(void *context, bool json);
     void *status_context;
@@ -137,6 +138,9 @@ int vfs_read_directory(struct vfs *vfs, struct handle *handle, uint64_t offset, 
 
 int vfs_write(struct vfs *vfs, struct handle *handle, int64_t offset, const void *bytes, size_t size,
               const struct vfs_caller *caller);
+/* The same at the end of the file, wherever the kernel takes that to be: where it was written, or -errno. */
+int64_t vfs_append(struct vfs *vfs, struct handle *handle, const void *bytes, size_t size,
+                   const struct vfs_caller *caller);
 /* Copies a range between two open files, which may be one: the number of bytes, or -errno. It may be less than `size`:
  * 0 at the end of `from`. What can be is copied by the database when `to` is published. -EINVAL: the ranges overlap.
  * -EOPNOTSUPP: `from` is to be read. */
@@ -180,6 +184,47 @@ ssize_t vfs_list_xattrs(struct vfs *vfs, struct inode *inode, char *names, size_
 /* `flags` as setxattr(2) has them. */
 int vfs_set_xattr(struct vfs *vfs, struct inode *inode, const char *name, const void *value, size_t size, int flags);
 int vfs_remove_xattr(struct vfs *vfs, struct inode *inode, const char *name);
+
+/* ---- locks, with cluster_locks (fs/vfs/locks.h) ---- */
+
+struct vfs_lock {
+    enum { VFS_UNLOCKED, VFS_SHARED, VFS_EXCLUSIVE } kind;
+    uint64_t owner;
+    pid_t pid;
+    bool whole;         /* of flock(2), which fcntl(2) does not exclude */
+    int64_t start, end; /* the last byte; INT64_MAX: all that follow */
+};
+
+/* One try. -EAGAIN: somebody excludes it. -ENOLCK: it cannot be had, or all that was locked was lost. *ret_moved: the
+ * inode has other content than before, and the kernel is to be told before the lock is given. */
+int vfs_lock(struct vfs *vfs, struct handle *handle, const struct vfs_lock *lock, bool *ret_moved);
+/* Publishes first; when that fails, nothing is unlocked. */
+int vfs_unlock(struct vfs *vfs, struct handle *handle, const struct vfs_lock *lock);
+/* A process closes a descriptor of the file, and was flushed: what it locked with fcntl(2) is unlocked in any case. */
+void vfs_unlock_owner(struct vfs *vfs, struct handle *handle, uint64_t owner);
+/* What excludes `lock`, or VFS_UNLOCKED. Of another mount's no pid is known (0). */
+int vfs_find_lock(struct vfs *vfs, struct handle *handle, const struct vfs_lock *lock, struct vfs_lock *ret_found);
+
+/* Tries in a thread that waits, until the lock can be had; then `done` is called, in that thread. */
+struct vfs_lock_wait {
+    struct handle *handle; /* stays open until then */
+    struct vfs_lock lock;
+    bool once;  /* -EAGAIN is an answer */
+    bool moved; /* the inode was moved before */
+    void (*done)(void *context, int result, bool moved);
+    void *context;
+};
+
+/* Prepares to wait: the number by which the wait is known, or -errno (-ENOLCK: too many wait). */
+int64_t vfs_lock_prepare(struct vfs *vfs, const struct vfs_lock_wait *wait);
+/* Begins. `done` may be called before this returns. */
+void vfs_lock_begin(struct vfs *vfs, int64_t number);
+/* The wait ends with -EINTR, unless it has ended, or was never prepared. */
+void vfs_lock_interrupt(struct vfs *vfs, int64_t number);
+/* No more is waited: all that wait get -EINTR. Before handles are closed at the end. */
+void vfs_lock_stop(struct vfs *vfs);
+/* Others may have unlocked the file at `path`: who waits for it tries at once. */
+void vfs_locks_wake(struct vfs *vfs, const char *path);
 
 /* To be called once a second, by one thread: sends times of directories, tries again what could not be published. */
 void vfs_tick(struct vfs *vfs);

@@ -6,6 +6,7 @@
 #include "fs/store/names.h"
 #include "fs/vfs/directory.h"
 #include "fs/vfs/inode.h"
+#include "fs/vfs/locks.h"
 #include "fs/vfs/recovery.h"
 #include "fs/vfs/retries.h"
 #include "fs/vfs/vfs.h"
@@ -25,6 +26,7 @@ struct handle {
     bool caching;                  /* of a directory: the kernel may keep what is read */
     char **unpublished;          /* of a directory: files of this mount that it had at the start */
     pid_t writers[HANDLE_WRITERS]; /* processes that opened it or wrote through it; under vfs->lock */
+    char *lock_path; /* under which it was locked first; under the lock of vfs->locks; NULL: it never was */
     unsigned writer_count;         /* more than HANDLE_WRITERS: too many to tell */
     struct handle *prev, *next;    /* in vfs->handles */
 };
@@ -45,6 +47,7 @@ struct vfs {
     struct handle *handles; /* open; at unmount some may never have been released */
     struct retries retries;
     struct recovery recovery;
+    struct locks *locks;    /* NULL: the kernel's */
     struct chore *touched;  /* directories whose times the database does not have */
     struct chore *unsaved;  /* files without handles that could not be published */
     unsigned ticks;         /* of vfs_tick(); its thread only */
@@ -58,7 +61,7 @@ void vfs_fill(const struct vfs *vfs, enum store_kind type, uint64_t number, cons
 void vfs_fill_inode(const struct vfs *vfs, struct inode *inode, struct stat *ret_stat);
 
 /* Gives an opened handle to the caller. `handle` is copied. */
-int vfs_keep_handle(struct vfs *vfs, const struct handle *handle, struct handle **ret_handle);
+int vfs_keep_handle(struct vfs *vfs, struct handle *handle, struct handle **ret_handle);
 
 /* What the store knows an inode by. `path` and `revision` are references of the caller's that outlive the object. */
 struct store_object vfs_object(const struct inode *inode, const char *path, const struct revision *revision);

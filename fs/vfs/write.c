@@ -90,23 +90,38 @@ static void send_ahead(struct vfs *vfs, const struct handle *handle) {
         ahead_begin(file_ahead(handle->file), inode_store(handle->inode), model, staged);
 }
 
-int vfs_write(struct vfs *vfs, struct handle *handle, int64_t offset, const void *bytes, size_t size,
-              const struct vfs_caller *caller) {
+enum { AT_END = -1 };
+
+static int64_t write_at(struct vfs *vfs, struct handle *handle, int64_t offset, const void *bytes, size_t size,
+                        const struct vfs_caller *caller) {
     if (!handle->writable)
         return -EBADF;
-    if (offset > vfs->config.max_file_size || (int64_t)size > vfs->config.max_file_size - offset)
-        return -EFBIG;
+    struct staged *staged = file_staged(handle->file);
     file_enter(handle->file);
-    int result = staged_write(file_staged(handle->file), offset, bytes, size);
+    int64_t at = offset == AT_END ? staged_length(staged) : offset;
+    bool fits = at <= vfs->config.max_file_size && (int64_t)size <= vfs->config.max_file_size - at;
+    int result = fits ? staged_write(staged, at, bytes, size) : -EFBIG;
     if (result == 0 && size)
         result = vfs_touch(vfs, handle->inode, handle->file);
-    if (result == 0 && ahead_wrote(file_ahead(handle->file), offset, size))
+    if (result == 0 && ahead_wrote(file_ahead(handle->file), at, size))
         send_ahead(vfs, handle);
     file_leave(handle->file);
     if (result == 0)
         stats_add(STAT_bytes_written, size);
-    vfs_note_writer(vfs, handle, caller->pid);
-    return result;
+    if (result != -EFBIG)
+        vfs_note_writer(vfs, handle, caller->pid);
+    return result ? result : at;
+}
+
+int vfs_write(struct vfs *vfs, struct handle *handle, int64_t offset, const void *bytes, size_t size,
+              const struct vfs_caller *caller) {
+    int64_t at = write_at(vfs, handle, offset, bytes, size, caller);
+    return at < 0 ? (int)at : 0;
+}
+
+int64_t vfs_append(struct vfs *vfs, struct handle *handle, const void *bytes, size_t size,
+                   const struct vfs_caller *caller) {
+    return write_at(vfs, handle, AT_END, bytes, size, caller);
 }
 
 int vfs_allocate(struct vfs *vfs, struct handle *handle, int mode, int64_t offset, int64_t size) {

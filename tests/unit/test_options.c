@@ -52,6 +52,7 @@ static void defaults_are_those_of_the_help(void **state) {
     assert_int_equal(options.uid, getuid());
     assert_int_equal(options.gid, getgid());
     assert_int_equal(options.umask, 022);
+    assert_int_equal(options.locks, LOCKS_LOCAL);
     assert_int_equal(options.log_level, LOG_LEVEL_INFO);
     assert_false(options.create_indexes || options.allow_other || options.foreground);
     assert_false(options.read_only || options.checksum);
@@ -207,6 +208,18 @@ static void revisions_are_retired_in_three_ways(void **state) {
     assert_int_equal(options.revisions, REVISIONS_OWN);
 }
 
+static void locks_are_of_the_mount_or_of_all(void **state) {
+    (void)state;
+    accept("locks=cluster");
+    assert_int_equal(options.locks, LOCKS_CLUSTER);
+    static const char *const wrong[] = {"locks=", "locks=all", "locks=Local", "locks"};
+    for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        refuse(wrong[i], "locks");
+    assert_int_equal(options.locks, LOCKS_CLUSTER);
+    accept("locks=local");
+    assert_int_equal(options.locks, LOCKS_LOCAL);
+}
+
 static void a_switch_is_on_or_off(void **state) {
     (void)state;
     accept("checksum=on");
@@ -236,7 +249,7 @@ static void the_table_is_complete(void **state) {
         const char *kind, *value;
     } samples[] = {{"TEXT", "=x"}, {"FLAG", ""},      {"SIZE", "=64M"},    {"SECONDS", "=5"},
                    {"NUMBER", "=5"}, {"OCTAL", "=27"}, {"MODE", "=strict"}, {"LEVEL", "=debug"},
-                   {"REVISIONS", "=keep"}, {"SWITCH", "=on"}};
+                   {"REVISIONS", "=keep"}, {"SWITCH", "=on"}, {"LOCKS", "=cluster"}};
     cleanup_free char *help = NULL;
     size_t size;
     FILE *out = open_memstream(&help, &size);
@@ -296,6 +309,15 @@ static void without_a_connection_string_it_is_incomplete(void **state) {
     expect_incomplete("MONGODB_URL");
     setenv("MONGODB_URL", "", 1); /* empty is as good as unset */
     expect_incomplete("MONGODB_URL");
+}
+
+static void locks_of_all_mounts_are_written(void **state) {
+    (void)state;
+    setenv("MONGODB_URL", "mongodb://host", 1);
+    accept("ro,locks=cluster");
+    expect_incomplete("locks=cluster");
+    accept("rw");
+    expect_complete();
 }
 
 static void the_environment_fills_in_what_is_missing(void **state) {
@@ -381,9 +403,11 @@ int main(void) {
         TEST(the_last_of_ro_and_rw_holds),
         TEST(what_is_written_has_options_of_its_own),
         TEST(revisions_are_retired_in_three_ways),
+        TEST(locks_are_of_the_mount_or_of_all),
         TEST(a_switch_is_on_or_off),
         TEST(the_table_is_complete),
         TEST(without_a_connection_string_it_is_incomplete),
+        TEST(locks_of_all_mounts_are_written),
         TEST(the_environment_fills_in_what_is_missing),
         TEST(the_first_name_wins_and_what_was_given_stays),
         TEST(the_credentials_file_comes_before_the_environment),
