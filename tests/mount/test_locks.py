@@ -174,6 +174,27 @@ def test_who_waits_gets_it_when_the_others_host_is_gone(pair):
     assert other.receive() == DONE
 
 
+@pytest.mark.long
+@pytest.mark.timeout(150)
+def test_who_slept_too_long_overwrites_nothing(pair, stored):
+    (mnt, other_mnt), (one, other) = pair
+    assert one(*lock_call("flock")) == DONE
+    assert one("write", 0, "of who slept", 0) == ("is", 12)
+    mnt.process.send_signal(signal.SIGSTOP)
+    try:
+        assert other(*lock_call("flock")) == DONE
+        assert other("write", 0, "of who was awake", 0) == ("is", 16)
+        assert other(*unlock_call("flock")) == DONE
+    finally:
+        mnt.process.send_signal(signal.SIGCONT)
+    assert one(*unlock_call("flock")) == ("fails", "ESTALE")
+    assert one("close", 0) == ("fails", "ESTALE")
+    assert stored("f") == b"of who was awake"
+    kept = wait_for(lambda: [name for name in os.listdir(other_mnt.path) if name != "f"], MINUTE, "a copy beside it")
+    assert stored(kept[0]) == b"of who slept"
+    assert "locks were lost" in mnt.log()
+
+
 def test_a_wait_can_be_interrupted(pair):
     _, (one, other) = pair
     assert one(*lock_call("range")) == DONE

@@ -386,6 +386,32 @@ static void ranges_without_end_are_refused_in_the_end(void **state) {
     bench_done(bench);
 }
 
+static void a_clean_file_goes_over_to_another_base(void **state) {
+    (void)state;
+    struct bench *bench = bench_new(MIB);
+    struct model_base *first = letters_new(100), *longer = letters_new(300), *shorter = letters_new(10);
+    struct staged *staged = file_over(bench, first);
+    struct staged_base to_longer = model_base_of(longer), to_shorter = model_base_of(shorter), nothing = {0};
+    struct staged_hole hole = {.offset = 50, .length = 20};
+    assert_int_equal(staged_move(staged, &to_longer, &hole, 1), 0);
+    staged_check(staged);
+    assert_false(staged_dirty(staged));
+    assert_int_equal(staged_length(staged), 300);
+    assert_int_equal(staged_seek(staged, 0, false), 50);
+    assert_int_equal(staged_move(staged, &to_shorter, NULL, 0), 0);
+    staged_check(staged);
+    assert_int_equal(staged_length(staged), 10);
+    assert_reads(staged, 0, "abcdefghij");
+    write_text(staged, 0, "X");
+    assert_int_equal(staged_move(staged, &nothing, NULL, 0), -EBUSY);
+    assert_reads(staged, 0, "Xbcdefghij");
+    staged_free(staged);
+    model_base_unref(first);
+    model_base_unref(longer);
+    model_base_unref(shorter);
+    bench_done(bench);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_file_is_its_base),
@@ -400,6 +426,7 @@ int main(void) {
         cmocka_unit_test(a_published_file_is_clean_and_takes_nothing),
         cmocka_unit_test(a_write_never_reads_the_base),
         cmocka_unit_test(the_bases_error_comes_through),
+        cmocka_unit_test(a_clean_file_goes_over_to_another_base),
         cmocka_unit_test(nobody_waits_for_a_read_of_the_base),
         cmocka_unit_test(the_ends_of_what_can_be_are_kept),
         cmocka_unit_test(ranges_without_end_are_refused_in_the_end),
