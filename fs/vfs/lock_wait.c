@@ -3,7 +3,7 @@
  *     prepared [vfs_lock_begin] -> waiting [a thread, when due] -> running -> waiting, or done
  *     waiting [vfs_lock_interrupt, vfs_lock_stop] -> done
  *
- * The delays are random, so that of those who wait in several mounts each has its turn. */
+ * The delays are as good as random, so that of those who wait in several mounts each has its turn. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static void try(struct locks *locks, struct lock_waiter *waiter) {
     waiter->running = false;
     waiter->wait.moved = moved;
     if (result == -EAGAIN && !waiter->wait.once && !waiter->interrupted) {
-        waiter->due_ms = clock_now_ms() + 1 + random() % waiter->delay_ms;
+        waiter->due_ms = clock_now_ms() + 1 + clock_now_ns() / 16 % waiter->delay_ms;
         waiter->delay_ms = waiter->delay_ms * 2 < DELAY_MOST_MS ? waiter->delay_ms * 2 : DELAY_MOST_MS;
         return;
     }

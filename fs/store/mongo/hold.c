@@ -7,9 +7,10 @@
 #include <time.h>
 
 #include "cache/base/cleanup.h"
+#include "cache/base/clock.h"
 #include "fs/store/mongo/change.h"
 
-enum { TRIES = 5, PAUSE_MOST_MS = 8 };
+enum { TRIES = 5, LOOKS = 4, PAUSE_MOST_MS = 8 };
 
 int bucket_hold_open(struct store *store, const char *path, char kind, struct store_hold **ret_hold) {
     (void)store;
@@ -41,6 +42,7 @@ struct look {
     const struct store_hold *hold;
     const struct hold_ranges *wanted;
     bool others; /* there are some */
+    bool senior; /* one that is in the way comes before this mount when both have come at once */
     uint32_t count;
     struct hold_found in_the_way[LOOKED_MOST];
     struct store_range range; /* one that is */
@@ -75,9 +77,9 @@ static int is_in_the_way(struct bucket *bucket, const struct store_hold *hold, c
     return result;
 }
 
-/* 1 and a range when others exclude what is wanted, 0 when nobody does. */
+/* 1 and who is in the way when others exclude what is wanted, 0 when nobody does. */
 static int look_around(struct bucket *bucket, struct store_hold *hold, const struct hold_ranges *wanted,
-                       struct store_range *ret_range) {
+                       struct look *ret_look) {
     struct look look = {.hold = hold, .wanted = wanted};
     cleanup_free char *until = strdup(hold->prefix);
     if (!until)
@@ -89,11 +91,15 @@ static int look_around(struct bucket *bucket, struct store_hold *hold, const str
     bson_destroy(options);
     bson_destroy(filter);
     hold->crowded = look.others;
-    for (uint32_t i = 0; result == 0 && i < look.count; i++)
-        result = is_in_the_way(bucket, hold, &look.in_the_way[i]);
-    if (result > 0)
-        *ret_range = look.range;
-    return result;
+    int alive = 0;
+    for (uint32_t i = 0; result == 0 && alive >= 0 && i < look.count; i++) {
+        int one = is_in_the_way(bucket, hold, &look.in_the_way[i]);
+        look.senior |= one > 0 && bson_oid_compare(&look.in_the_way[i].mount, &hold->mount) < 0;
+        alive = one ? one : alive;
+    }
+    if (alive > 0)
+        *ret_look = look;
+    return result ? result : alive;
 }
 
 /* ---- what this mount holds ---- */
@@ -166,24 +172,37 @@ static int live(struct bucket *bucket, struct store_hold *hold) {
     return result;
 }
 
+static void pause_a_little(struct bucket *bucket) {
+    int64_t most = connection_round_trip_ms(bucket->connection) + PAUSE_MOST_MS;
+    int64_t pause_us = clock_now_ns() / 16 % (most * 1000); /* as good as random, and not the same in two mounts */
+    struct timespec moment = {.tv_sec = pause_us / 1000000, .tv_nsec = pause_us % 1000000 * 1000};
+    nanosleep(&moment, NULL);
+}
+
+/* It is written what we want. Of two that have come at once, one waits for the other to go back. */
+static int look_whether_alone(struct bucket *bucket, struct store_hold *hold, const struct hold_ranges *ranges) {
+    struct look look;
+    int result = look_around(bucket, hold, ranges, &look);
+    for (int looks = 1; result > 0 && !look.senior && looks < LOOKS; looks++) {
+        pause_a_little(bucket);
+        result = look_around(bucket, hold, ranges, &look);
+    }
+    return result;
+}
+
 /* 0, 1 when another came at the same time, or -errno. */
 static int try_to_grow(struct bucket *bucket, struct store_hold *hold, const struct hold_ranges *ranges) {
-    struct store_range range;
-    int result = hold->crowded ? look_around(bucket, hold, ranges, &range) : 0;
+    struct look look;
+    int result = hold->crowded ? look_around(bucket, hold, ranges, &look) : 0;
     if (result)
         return result > 0 ? -EAGAIN : result;
     result = go_from(bucket, hold, &hold->held, ranges);
     if (result == 0)
-        result = look_around(bucket, hold, ranges, &range);
+        result = look_whether_alone(bucket, hold, ranges);
     if (result <= 0)
         return result;
     result = go_from(bucket, hold, ranges, &hold->held);
     return result ? result : 1;
-}
-
-static void pause_a_little(void) {
-    struct timespec moment = {.tv_nsec = (1 + random() % PAUSE_MOST_MS) * 1000000L};
-    nanosleep(&moment, NULL);
 }
 
 static int set(struct bucket *bucket, struct store_hold *hold, const struct hold_ranges *ranges) {
@@ -197,7 +216,7 @@ static int set(struct bucket *bucket, struct store_hold *hold, const struct hold
         if (result <= 0)
             return result;
         result = 0;
-        pause_a_little();
+        pause_a_little(bucket);
     }
     return result ? result : -EAGAIN;
 }
@@ -216,7 +235,11 @@ int bucket_hold_set(struct store *store, struct store_hold *hold, const struct s
 int bucket_hold_find(struct store *store, struct store_hold *hold, const struct store_range *wanted,
                      struct store_range *ret_found) {
     struct hold_ranges ranges = {.list = (struct store_range *)wanted, .count = 1};
-    return look_around((struct bucket *)store, hold, &ranges, ret_found);
+    struct look look;
+    int result = look_around((struct bucket *)store, hold, &ranges, &look);
+    if (result > 0)
+        *ret_found = look.range;
+    return result;
 }
 
 int bucket_hold_check(struct store *store, const struct store_hold *hold) {

@@ -5,8 +5,8 @@
  *
  * No path of a lease begins with "/", and none has "//" in it. A mount only writes what is its own, so nothing is ever
  * compared and swapped, which not every server can: it writes what it wants to hold, then looks what others hold, and
- * goes back when that excludes it. Of two that come at once at least one sees the other; when both do, both go back,
- * wait for a random moment and look before they write.
+ * goes back when that excludes it. Of two that come at once at least one sees the other; when both do, the one
+ * whose mount was made first waits for the other to go back.
  *
  * `until` of what is held is when it may first be doubted: who is in its way then looks at the mount's own document,
  * and deletes that when its time is over. From then on the mount is dead: it cannot renew, and its holds are deleted by
