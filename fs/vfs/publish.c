@@ -145,7 +145,7 @@ static int publish(struct vfs *vfs, struct inode *inode, bool again) {
     cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
     if (!file)
         return 0;
-    bool lost = is_unstored(vfs, inode, file) && locks_were_lost(vfs, inode);
+    bool lost = vfs_is_unstored(vfs, inode, file) && locks_were_lost(vfs, inode);
     file_begin_publishing(file);
     int result = 0;
     bool wanted = vfs_is_unstored(vfs, inode, file);

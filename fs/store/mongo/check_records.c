@@ -243,7 +243,7 @@ static int take_claim(void *context, const bson_t *document) {
 int check_claims(struct checks *checks, const struct check_listener *listener) {
     struct bucket *bucket = ((struct bucket_checks *)checks)->bucket;
     struct records records;
-    int result = read_records(checks, listener, bucket->locks, bson_new(), bson_new(), take_claim, &records);
+    int result = read_records(checks, listener, bucket->locks, hold_nothing(), bson_new(), take_claim, &records);
     check_report_count(listener, CHECK_CLAIMS, records.waiting, 0);
     return result;
 }
@@ -255,7 +255,8 @@ int check_claims_repair(struct checks *checks) {
     int result = bucket_now_ms(bucket, &now);
     if (result)
         return result;
-    bson_t *filter = BCON_NEW("until", "{", "$lt", BCON_DATE_TIME(now), "}");
+    bson_t *filter = hold_nothing();
+    BCON_APPEND(filter, "until", "{", "$lt", BCON_DATE_TIME(now), "}");
     result = bucket_delete(bucket, bucket->locks, filter, true, NULL);
     bson_destroy(filter);
     return result;

@@ -65,6 +65,8 @@ bool hold_excludes(const bson_t *document, const struct store_range *ranges, uin
                    struct store_range *ret_range);
 /* Appends {mount, until, held}. */
 void hold_append(bson_t *document, const bson_oid_t *mount, int64_t until_ms, const struct hold_ranges *held);
+/* Matches what is no hold of a file: leases and mounts, which are over with their date. */
+bson_t *hold_nothing(void);
 /* Whether `held` has each byte of these ranges, exclusive where they are. */
 bool hold_covers(const struct hold_ranges *held, const struct hold_ranges *ranges);
 

@@ -73,6 +73,11 @@ void hold_append(bson_t *document, const bson_oid_t *mount, int64_t until_ms, co
     bson_append_array_end(document, &array);
 }
 
+bson_t *hold_nothing(void) {
+    return BCON_NEW("$nor", "[", "{", "_id", "{", "$gte", BCON_UTF8("/r/"), "$lt", BCON_UTF8("/r0"), "}", "}", "{",
+                    "_id", "{", "$gte", BCON_UTF8("/w/"), "$lt", BCON_UTF8("/w0"), "}", "}", "]");
+}
+
 /* Ranges are in order and apart, so one that is not covered by one alone may be by neighbours of another kind: then it
  * counts as not covered, which costs a look. */
 static bool covers_one(const struct hold_ranges *held, const struct store_range *range) {
