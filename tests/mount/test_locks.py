@@ -11,7 +11,8 @@ import sys
 
 import pytest
 
-from mounting import Watched, force_unmount, process_alive, wait_for
+from buckets import day
+from mounting import Watched, force_unmount, gridmount, process_alive, wait_for
 
 WORKERS = pathlib.Path(__file__).parent
 BUSY = ("fails", "EAGAIN")
@@ -320,6 +321,16 @@ def test_nothing_is_left_of_locks(pair, bucket):
     wait_for(lambda: locks.count_documents({}) == 2, 30, "the end of the locks")
     assert [mnt.unmount() for mnt in mounts] == [0, 0]
     assert locks.count_documents({}) == 0
+
+
+def test_fsck_lets_locks_be_however_old(pair, bucket, uri):
+    _, (one, other) = pair
+    assert one(*lock_call("range")) == DONE
+    locks = bucket.database[f"{bucket.name}.gridmount.locks"]
+    locks.update_many({"_id": {"$gte": "/r/", "$lt": "/r0"}}, {"$set": {"until": day(1)}})
+    checked = gridmount("fsck", uri, "--repair", "--yes", timeout=MINUTE)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert other("range", 0, "exclusive", 0, 0, False) == BUSY
 
 
 def test_without_the_option_locks_are_local(mount, program):
