@@ -178,44 +178,6 @@ static void install(struct locked_file *file, struct lock_ranges *ranges) {
     *ranges = (struct lock_ranges){0};
 }
 
-/* ---- content ---- */
-
-/* What is written of the inode, if it is clean, goes over to the revision together with it. */
-static int move_inode(struct vfs *vfs, struct inode *inode, struct revision *newest, bool *ret_moved) {
-    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
-    cleanup_with(published_unref) struct published *published = NULL;
-    if (!file) {
-        *ret_moved |= inode_move(vfs->inodes, inode, newest);
-        return 0;
-    }
-    published = published_new(vfs->config.chunks, newest);
-    if (!published)
-        return -ENOMEM;
-    struct staged_base base = published_base(published);
-    int result = 0;
-    file_begin_publishing(file); /* nobody writes meanwhile */
-    if (!staged_dirty(file_staged(file)) && inode_move(vfs->inodes, inode, newest)) {
-        result = staged_move(file_staged(file), &base, (const struct staged_hole *)newest->holes, newest->hole_count);
-        *ret_moved = true;
-        inode_store(inode)->ops->release(inode_store(inode), file_steal_lease(file));
-    }
-    file_end_publishing(file);
-    return result;
-}
-
-/* What others have published since is what all handles of the inode have from now on. */
-static int move_to_newest(struct vfs *vfs, struct inode *inode, bool *ret_moved) {
-    if (inode_is_removed(vfs->inodes, inode))
-        return 0;
-    struct store *store = inode_store(inode);
-    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
-    cleanup_with(revision_unref) struct revision *newest = NULL;
-    int result = path ? store->ops->newest(store, path, &newest) : -ENOMEM;
-    if (result == -ENOENT)
-        return 0; /* removed by others: it goes on here, as it does in one mount */
-    return result ? result : move_inode(vfs, inode, newest, ret_moved);
-}
-
 /* ---- locking ---- */
 
 static struct lock_range range_of(const struct handle *handle, const struct vfs_lock *lock) {
@@ -246,7 +208,7 @@ static int lock_busy(struct vfs *vfs, struct locked_file *file, struct inode *in
     if (result == 0)
         result = hold(file, &next);
     if (result == 0 && !fresh) {
-        result = move_to_newest(vfs, inode, ret_moved);
+        result = vfs_move_to_newest(vfs, inode, ret_moved);
         file->fresh = result ? NULL : inode;
         if (result && hold(file, &file->ranges))
             file->unsettled = true;

@@ -67,6 +67,9 @@ int vfs_keep_handle(struct vfs *vfs, struct handle *handle, struct handle **ret_
 struct store_object vfs_object(const struct inode *inode, const char *path, const struct revision *revision);
 /* Asks whether the content that is newest now is the one this inode stands for: -ESTALE when it is not. */
 int vfs_revalidate(struct vfs *vfs, struct inode *inode);
+/* What others have published since is what all handles of the inode have from now on, unless it is written here. Sets
+ * *ret_moved when it is another content than before: then the kernel is to be told. */
+int vfs_move_to_newest(struct vfs *vfs, struct inode *inode, bool *ret_moved);
 /* -EIO, logged, when what is published cannot be read. */
 int vfs_check_damage(struct vfs *vfs, struct inode *inode);
 /* The written side of an inode that counts its caller as a writer, made when it has none; a reference. */
