@@ -77,6 +77,14 @@ struct inode *ids_next(struct inodes *inodes, const struct inode *after, const v
     return inode;
 }
 
+bool ids_has(struct inodes *inodes, const struct inode *inode) {
+    const struct inode *found = NULL;
+    do
+        found = ids_next(inodes, found, inode->revision->id, inode->revision->id_size);
+    while (found && found != inode);
+    return found;
+}
+
 /* ---- those that this mount took away ---- */
 
 void ids_note_gone(struct inodes *inodes, const struct revision *revision) {

@@ -330,6 +330,7 @@ void inodes_check(struct inodes *inodes) {
         CHECK((inode == inodes->root) == !inode->names);
         CHECK(inode->removed || (file && !inode->unpublished) == (inode->revision != NULL));
         CHECK(!inode->published || inode->opens > 0);
+        CHECK(!inode->of_id || ids_has(inodes, inode));
         CHECK(!inode->unpublished || inode->file);
         unpublished += inode->unpublished;
         opened += inode->opens > 0;

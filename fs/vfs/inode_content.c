@@ -328,9 +328,12 @@ bool inode_move(struct inodes *inodes, struct inode *inode, struct revision *rev
     bool moves = other && !inode->publishing && !inode->removed;
     if (moves) {
         linked_drop(inodes, inode);
+        ids_take_out(inodes, inode);
         before = inode->revision;
         published = steal_ptr(&inode->published);
         inode->revision = revision_ref(revision);
+        inode->put_here = false;
+        ids_add(inodes, inode);
         inode->checked_ms = clock_now_ms();
         inode_set_published(inodes, inode);
         free(steal_ptr(&inode->attributes)); /* of a publication that there will not be */

@@ -127,6 +127,8 @@ void ids_take_out(struct inodes *inodes, struct inode *inode);
 /* Whether an inode's revision has this _id; and the first, or next, of those. */
 bool ids_is(const struct inode *inode, const void *id, uint32_t size);
 struct inode *ids_next(struct inodes *inodes, const struct inode *after, const void *id, uint32_t size);
+/* Whether an inode with a revision is found so. */
+bool ids_has(struct inodes *inodes, const struct inode *inode);
 /* This mount took a revision away (NULL: none); and whether it has, of late. */
 void ids_note_gone(struct inodes *inodes, const struct revision *revision);
 bool ids_was_gone(const struct inodes *inodes, const void *id, uint32_t size);
