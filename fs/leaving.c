@@ -69,7 +69,8 @@ __attribute__((noreturn)) static void end_without_the_server(struct leaving *lea
 /* How long it has been leaving, and how long the server has not answered. */
 static bool takes_too_long(const struct leaving *leaving, int64_t leaving_ms, int64_t silent_ms) {
     const struct leaving_config *config = &leaving->config;
-    bool silent = silent_ms >= (would_lose() ? config->timeout_ms : config->silent_ms);
+    /* What is being stored fails at the timeout, and whoever finds that keeps it: a little later. */
+    bool silent = silent_ms >= config->silent_ms + (would_lose() ? config->timeout_ms : 0);
     return silent || (leaving_ms >= config->timeout_ms && !would_lose());
 }
 

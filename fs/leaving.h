@@ -4,10 +4,11 @@
  *                                     |                          |
  *                                     '---- it takes too long: the process ends, at once ----'
  *
- * Too long is, while leaving: no answer of the server for `silent_ms`, or for `timeout_ms` when there is content that
- * would be lost, and which is kept for the next mount after `silent_ms`; and `timeout_ms` in all when there is none.
- * Then the mountpoint is left, the log says what was lost or kept, and requests still under way end with the connection to the kernel. At last, when all that counts is done: a
- * moment (with sanitizers, which look for leaks then, some seconds).
+ * Too long is, while leaving: no answer of the server for `silent_ms`, or for `timeout_ms` more when there is content
+ * that would be lost, and which is kept for the next mount after `silent_ms`; and `timeout_ms` in all when there is none.
+ * Then the mountpoint is left, the log says what was lost or kept, and requests still under way end with the connection
+ * to the kernel. At last, when all that counts is done: a moment (with sanitizers, which look for leaks then, some
+ * seconds).
  * What it is not: a way to stop work. Nothing is undone; what is on the server may be half of a change, as after a crash.
  *
  * Threads: one of its own, which sleeps while the mount serves. leaving_begin() may be called by a signal handler. */
