@@ -5,6 +5,7 @@
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ struct under_way {
     uint64_t unique; /* the kernel's number of the request */
     pid_t pid;       /* of the thread that waits */
     int64_t since_ms;
+    bool first; /* of all */
     bool interrupted;
     bool answered; /* early, from here: its own answer is yet to come */
 };
@@ -78,7 +80,10 @@ static void note_locked(struct orphans *orphans, const struct fuse_in_header *he
             condition_signal(&orphans->changed);
     } else if (is_answered(head->opcode) && orphans->count < UNDER_WAY_MOST) {
         orphans->list[orphans->count++] =
-            (struct under_way){.unique = head->unique, .pid = (pid_t)head->pid, .since_ms = clock_now_ms()};
+            (struct under_way){.unique = head->unique,
+                               .pid = (pid_t)head->pid,
+                               .since_ms = clock_now_ms(),
+                               .first = head->opcode == FUSE_INIT};
     }
 }
 
@@ -130,6 +135,14 @@ void orphans_end(struct orphans *orphans, orphans_act *act, struct vfs *vfs, voi
         act(vfs, what, count);
 }
 
+/* libfuse 3.14 takes it as wanted that names of one directory are looked up side by side, and does not tell the kernel:
+ * then programs wait for each other's lookups, one timeout behind the other, in a sleep that no signal ends. */
+static void ask_for_parallel_lookups(const struct iovec *parts, int count) {
+    struct fuse_init_out *said = count == 2 ? parts[1].iov_base : NULL;
+    if (said && parts[1].iov_len >= offsetof(struct fuse_init_out, max_background))
+        said->flags |= FUSE_PARALLEL_DIROPS;
+}
+
 static ssize_t give_answer(int device, struct iovec *parts, int count, void *userdata) {
     struct orphans *orphans = orphans_of(userdata);
     const struct fuse_out_header *head = parts[0].iov_base;
@@ -137,6 +150,8 @@ static ssize_t give_answer(int device, struct iovec *parts, int count, void *use
     lock_acquire(&orphans->lock);
     struct under_way *each = find_locked(orphans, head->unique);
     bool late = each && each->answered;
+    if (each && each->first)
+        ask_for_parallel_lookups(parts, count);
     if (each)
         remove_locked(orphans, each);
     if (late)

@@ -6,6 +6,7 @@
  * its program is dying and a second has passed, it is answered from here. What the request does goes on to its end: its
  * own answer comes too late then, and fails, so that the operation takes back what it would have handed out. Until then
  * it uses inodes and handles that the kernel may let go of: what ends their life is put off (orphans_end).
+ * The first answer also tells the kernel what libfuse 3.14 forgets: that a directory's names may be looked up side by side.
  * What it is not: a way to interrupt a program that goes on living, which could not know what became of its call.
  *
  * Threads: one of its own, which sleeps while nothing is interrupted. */

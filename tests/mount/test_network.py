@@ -66,6 +66,17 @@ def test_requests_end_when_the_server_is_silent_and_work_when_it_is_back(
     os.close(descriptor)
 
 
+def test_lookups_in_a_directory_do_not_wait_for_each_other(link, through, mount):
+    mnt = mount(uri=through, options=f"timeout={TIMEOUT}")
+    names_in(mnt.path)
+    link.set(stalled=True)
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        waiting = [pool.submit(os.stat, mnt.path / f"name {n}") for n in range(12)]
+        assert [each.exception().errno for each in waiting] == 12 * [errno.ETIMEDOUT]
+    assert time.monotonic() - began <= 2 * TIMEOUT + GRACE, "one behind the other would take 18 s at least"
+
+
 def test_df_and_status_answer_while_a_hundred_programs_wait(bucket, link, through, mount):
     bucket.insert_names(f"{n}" for n in range(100))
     mnt = mount(uri=through, options=f"timeout={LONG}")
