@@ -172,15 +172,42 @@ def test_a_name_that_is_taking_over_the_file_is_one_name(names, moved, then):
         names.shows(**(own | shown))
 
 
-@pytest.mark.parametrize("then", NEXT)
-def test_a_file_with_names_that_was_replaced_lives_on_under_the_others(names, then):
+def replaced_a_file_with_names(names, taking_over):
     """rename("file", "to") where the file "to" is also called "further", which has not taken it over yet."""
     names.write("to", OTHER)
     names.link("to", "further")
     names.write("file", OLD)
     date = names.files.find_one({"filename": "to"})["uploadDate"] + datetime.timedelta(seconds=1)
-    names.restart(lambda: names.files.update_one({"filename": "file"}, {"$set": {"filename": "to", "uploadDate": date}}))
+
+    def change():
+        names.files.update_one({"filename": "file"}, {"$set": {"filename": "to", "uploadDate": date}})
+        if taking_over:
+            names.nodes.update_one({"_id": "further"}, {"$set": {"at": "further", "was": "to"}})
+    names.restart(change)
     names.shows(to=OLD, further=OTHER)
+
+
+@pytest.mark.parametrize("taking_over", [False, True])
+def test_a_name_of_a_file_that_was_replaced_is_renamed_onto_what_replaced_it(names, taking_over):
+    replaced_a_file_with_names(names, taking_over)
+    names.rename("further", "to")
+    names.shows(to=OTHER)
+    names.restart()
+    names.shows(to=OTHER)
+
+
+@pytest.mark.parametrize("taking_over", [False, True])
+def test_a_file_that_was_replaced_is_written_by_its_other_name(names, taking_over):
+    replaced_a_file_with_names(names, taking_over)
+    names.write("further", NEW)
+    names.shows(to=OLD, further=NEW)
+    names.unlink("to")
+    names.shows(further=NEW)
+
+
+@pytest.mark.parametrize("then", NEXT)
+def test_a_file_with_names_that_was_replaced_lives_on_under_the_others(names, then):
+    replaced_a_file_with_names(names, False)
     change, shown = NEXT[then]
     change(names)
     names.shows(to=shown, further=OTHER)

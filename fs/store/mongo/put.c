@@ -27,6 +27,7 @@
 #include "fs/store/mongo/links.h"
 #include "fs/store/mongo/ordered.h"
 #include "fs/store/mongo/presence.h"
+#include "fs/store/mongo/remove.h"
 #include "fs/store/mongo/retire.h"
 #include "fs/store/mongo/supersede.h"
 #include "fs/store/mongo/write_behind.h"
@@ -93,6 +94,21 @@ static bool is_of(struct bucket *bucket, const bson_t *document, const struct re
     return same;
 }
 
+/* Its name may show another file, which came over it under that name: then what it has is one of its others. */
+static int rescue_base(struct putting *putting) {
+    size_t size = 0;
+    const char *name = document_filename(putting->base, &size);
+    const struct attributes *attributes = &putting->put->base->attributes;
+    if (!name || !(attributes->has & ATTRIBUTES_LINKS) || attributes->links < 2)
+        return 0;
+    int result = remove_rescue(putting->bucket, name + names_skip_spelling(name, size));
+    if (result <= 0)
+        return result;
+    bson_destroy(putting->base);
+    putting->base = NULL;
+    return find_by_id(putting->bucket, putting->bucket->files, putting->put->base, &putting->base);
+}
+
 static int find_base(struct putting *putting) {
     const struct revision *base = putting->put->base;
     cleanup_with(revision_unref) struct revision *adopted = NULL;
@@ -106,6 +122,8 @@ static int find_base(struct putting *putting) {
         bson_destroy(putting->base);
         putting->base = NULL;
     }
+    if (putting->base)
+        result = rescue_base(putting);
     putting->base_is_there = putting->base;
     if (result || putting->base)
         return result;

@@ -34,6 +34,24 @@ static int find_newest(struct bucket *bucket, const char *path, const struct rev
     return 0;
 }
 
+/* Those among them go away that have other names, which are not those of the newest. 1: there were some. */
+static int rescue(struct bucket *bucket, const char *path, const struct revisions *page, const struct revision *newest) {
+    const struct revision *list[REVISIONS_MOST];
+    for (uint32_t i = 0; i < page->count; i++)
+        list[i] = page->list[i].revision;
+    return links_rescue(bucket, path, list, page->count, newest);
+}
+
+int remove_rescue(struct bucket *bucket, const char *path) {
+    cleanup_with(revisions_free) struct revisions *page = NULL;
+    cleanup_with(revision_unref) struct revision *newest = NULL;
+    int result = revisions_find(bucket, path, NULL, REVISIONS_OLDEST, &page);
+    if (result || page->count < 2)
+        return result;
+    result = find_newest(bucket, path, page, &newest);
+    return result ? result : rescue(bucket, path, page, newest);
+}
+
 /* What a lookup saw a moment ago, as the only revision. 1: that was all. 0: as if nothing had been done; but nothing
  * found then is no failure where *ret_gone. */
 static int remove_seen(struct bucket *bucket, const char *path, const bson_t *document, bool *ret_gone) {
@@ -43,14 +61,6 @@ static int remove_seen(struct bucket *bucket, const char *path, const bson_t *do
         result = retire_only(bucket, document, others, ret_gone);
     bson_destroy(others);
     return result;
-}
-
-/* Those among them go away that have other names, which are not those of the newest. 1: there were some. */
-static int rescue(struct bucket *bucket, const char *path, const struct revisions *page, const struct revision *newest) {
-    const struct revision *list[REVISIONS_MOST];
-    for (uint32_t i = 0; i < page->count; i++)
-        list[i] = page->list[i].revision;
-    return links_rescue(bucket, path, list, page->count, newest);
 }
 
 static int read_page(struct bucket *bucket, const char *path, const struct revision *newest, struct revisions **page) {

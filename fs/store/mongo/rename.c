@@ -6,13 +6,15 @@
 #include "fs/store/mongo/lease.h"
 #include "fs/store/mongo/presence.h"
 
+enum { TRIES = 8 };
+
 static bool is_below(const char *path, const char *directory) {
     size_t size = strlen(directory);
     return strncmp(path, directory, size) == 0 && path[size] == '/';
 }
 
-static int rename_object(struct bucket *bucket, const struct store_object *from, const char *to,
-                         const struct store_object *target) {
+static int rename_once(struct bucket *bucket, const struct store_object *from, const char *to,
+                       const struct store_object *target) {
     if (from->kind == STORE_DIRECTORY)
         return rename_directory(bucket, from->path, to);
     bool file = from->kind == STORE_FILE;
@@ -20,6 +22,14 @@ static int rename_object(struct bucket *bucket, const struct store_object *from,
     if (result == -ENOENT) /* a further name of a file, or another thing by now */
         result = file ? rename_node(bucket, from, to, target) : rename_file(bucket, from, to, target);
     return result;
+}
+
+static int rename_object(struct bucket *bucket, const struct store_object *from, const char *to,
+                         const struct store_object *target) {
+    int result = -EAGAIN;
+    for (int i = 0; result == -EAGAIN && i < TRIES; i++)
+        result = rename_once(bucket, from, to, target);
+    return result == -EAGAIN ? -EIO : result;
 }
 
 /* The claim keeps other mounts from making anything there until this has. */

@@ -54,7 +54,7 @@ void rename_intent_end(struct rename_intent *intent);
  * -ENOENT: no file has this name by itself. */
 int rename_file(struct bucket *bucket, const struct store_object *from, const char *to,
                 const struct store_object *target);
-/* A node that is no directory, or a further name of a file. */
+/* A node that is no directory, or a further name of a file. -EAGAIN: nothing was done but to mend what others left. */
 int rename_node(struct bucket *bucket, const struct store_object *from, const char *to,
                 const struct store_object *target);
 int rename_directory(struct bucket *bucket, const char *from, const char *to);

@@ -98,7 +98,9 @@ int rename_node(struct bucket *bucket, const struct store_object *from, const ch
         return result;
     if (nodes_is_directory(document))
         result = -ENOENT;
-    else if (target)
+    else if (target && (result = remove_rescue(bucket, to)) > 0)
+        result = -EAGAIN; /* it may be the file itself by now, and no further name */
+    else if (target && result == 0)
         result = is_same(bucket, document, object.path, to);
     if (result == 0 && is_link(document))
         result = rename_link(bucket, &object, to, target);
