@@ -214,6 +214,7 @@ void vfs_keep_open(struct vfs *vfs) {
         (void)store->ops->keep(store, open + first, same);
     }
     free_revisions(open, count);
+    recovery_keep(vfs);
 }
 
 enum { STORES_MOST = 64 };

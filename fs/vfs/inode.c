@@ -342,3 +342,22 @@ void inodes_check(struct inodes *inodes) {
     CHECK(unpublished == inodes->unpublished && opened == inodes->opened_count);
     lock_release(&inodes->lock);
 }
+
+int inode_written_files(struct inodes *inodes, struct inode ***ret_inodes, uint32_t *ret_count) {
+    struct inode *inode;
+    uint32_t count = 0;
+    lock_acquire(&inodes->lock);
+    struct inode **written = calloc((size_t)inodes->opened_count + 1, sizeof *written);
+    DL_FOREACH2(inodes->opened, inode, next_opened) {
+        if (written && inode->file) {
+            inode->references++;
+            written[count++] = inode;
+        }
+    }
+    lock_release(&inodes->lock);
+    if (!written)
+        return -ENOMEM;
+    *ret_inodes = written;
+    *ret_count = count;
+    return 0;
+}

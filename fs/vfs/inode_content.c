@@ -398,25 +398,6 @@ int inode_open_revisions(struct inodes *inodes, const struct store *store, struc
     return 0;
 }
 
-int inode_written_files(struct inodes *inodes, struct inode ***ret_inodes, uint32_t *ret_count) {
-    struct inode *inode;
-    uint32_t count = 0;
-    lock_acquire(&inodes->lock);
-    struct inode **written = calloc((size_t)inodes->opened_count + 1, sizeof *written);
-    DL_FOREACH2(inodes->opened, inode, next_opened) {
-        if (written && inode->file) {
-            inode->references++;
-            written[count++] = inode;
-        }
-    }
-    lock_release(&inodes->lock);
-    if (!written)
-        return -ENOMEM;
-    *ret_inodes = written;
-    *ret_count = count;
-    return 0;
-}
-
 int inode_unpublished_in(struct inodes *inodes, const struct inode *directory, char ***ret_names) {
     lock_acquire(&inodes->lock);
     uint32_t most = inodes->unpublished, count = 0;

@@ -32,6 +32,7 @@ char *recovery_path(const char *path, int64_t when_ms, unsigned number) {
 /* One record, while it is stored. */
 struct recovering {
     struct vfs *vfs;
+    unsigned place; /* among those that were found */
     struct store *store;
     struct unstored unstored;
     struct file *file; /* its content */
@@ -72,9 +73,36 @@ static int check_under(struct recovering *recovering, struct journal_record *rec
     return rebuild(recovering, record, NULL);
 }
 
+/* Of one record, or (NULL) of none any more. */
+static void note_under(struct vfs *vfs, unsigned place, struct revision *under) {
+    struct revision *before;
+    lock_acquire(&vfs->lock);
+    before = vfs->recovery.under[place];
+    vfs->recovery.under[place] = under ? revision_ref(under) : NULL;
+    lock_release(&vfs->lock);
+    revision_unref(before);
+}
+
+static struct revision *under_at(struct vfs *vfs, unsigned place) {
+    lock_acquire(&vfs->lock);
+    struct revision *under = vfs->recovery.under[place];
+    under = under ? revision_ref(under) : NULL;
+    lock_release(&vfs->lock);
+    return under;
+}
+
+void recovery_keep(struct vfs *vfs) {
+    for (unsigned i = 0; i < vfs->recovery.count; i++) {
+        cleanup_with(revision_unref) struct revision *under = under_at(vfs, i);
+        if (under)
+            (void)under->store->ops->keep(under->store, &under, 1);
+    }
+}
+
 static int read_content(struct recovering *recovering, struct journal_record *record) {
     struct store *store = recovering->store;
     struct revision *under = recovering->unstored.under;
+    note_under(recovering->vfs, recovering->place, under);
     if (under)
         (void)store->ops->keep(store, &under, 1); /* it may be retired by now */
     int result = rebuild(recovering, record, under);
@@ -215,9 +243,10 @@ static int set_aside(struct vfs *vfs, uint64_t number, int why) {
 }
 
 /* Whether there is nothing left to be done about it. */
-static bool recover(struct vfs *vfs, uint64_t number, int *ret_result) {
+static bool recover(struct vfs *vfs, unsigned place, int *ret_result) {
+    uint64_t number = vfs->recovery.found[place];
     cleanup_with(journal_record_free) struct journal_record *record = NULL;
-    struct recovering recovering = {.vfs = vfs};
+    struct recovering recovering = {.vfs = vfs, .place = place};
     int result = journal_read(vfs->config.journal, number, &record);
     if (result == 0)
         result = store_record(&recovering, record);
@@ -246,8 +275,9 @@ void recovery_try(struct vfs *vfs) {
     if (!recovery->left || clock_now_ms() < recovery->next_ms)
         return;
     for (unsigned i = 0; i < recovery->count && result != -ETIMEDOUT && !atomic_load(&recovery->stopped); i++) {
-        if (recovery->done[i] || !recover(vfs, recovery->found[i], &result))
+        if (recovery->done[i] || !recover(vfs, i, &result))
             continue;
+        note_under(vfs, i, NULL);
         recovery->done[i] = true;
         recovery->left--;
         count_left(-1);
@@ -267,7 +297,8 @@ int recovery_init(struct vfs *vfs) {
         return 0;
     recovery->found = journal_found(vfs->config.journal, &recovery->count);
     recovery->done = calloc(recovery->count + 1, sizeof *recovery->done);
-    if (!recovery->done)
+    recovery->under = calloc(recovery->count + 1, sizeof *recovery->under);
+    if (!recovery->done || !recovery->under)
         return -ENOMEM;
     recovery->left = recovery->count;
     count_left((int)recovery->left);
@@ -277,5 +308,8 @@ int recovery_init(struct vfs *vfs) {
 
 void recovery_done(struct vfs *vfs) {
     count_left(-(int)vfs->recovery.left);
+    for (unsigned i = 0; vfs->recovery.under && i < vfs->recovery.count; i++)
+        revision_unref(vfs->recovery.under[i]);
+    free(vfs->recovery.under);
     free(vfs->recovery.done);
 }

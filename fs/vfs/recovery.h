@@ -17,11 +17,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct revision;
 struct vfs;
 
 struct recovery {
     const uint64_t *found; /* records, lent by the journal */
     bool *done;            /* of each */
+    struct revision **under; /* likewise, what lies under it, a reference; NULL: nothing, or not read yet. Under vfs->lock */
     unsigned count, left;
     int64_t next_ms, delay_ms; /* when to try again; how long since the last time */
     atomic_bool stopped;
@@ -32,6 +34,8 @@ int recovery_init(struct vfs *vfs);
 void recovery_done(struct vfs *vfs);
 /* Tries all that is left, if it is time to. */
 void recovery_try(struct vfs *vfs);
+/* Says of what lies under the content that is left that it is in use, as store_ops.keep() has it. From any thread. */
+void recovery_keep(struct vfs *vfs);
 /* What is not begun waits for the next mount. */
 void recovery_stop(struct vfs *vfs);
 /* `path`.recovered-<date>, with a number where that is taken; its last component is cut to what a name may have. To be

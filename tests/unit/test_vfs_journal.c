@@ -441,6 +441,9 @@ static void what_cannot_be_stored_yet_stays_for_the_mount_after_next(void **stat
     faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -ETIMEDOUT);
     recover();
     assert_int_equal(unsaved(), 1);
+    unsigned keeps = atomic_load(&mount->faulty.calls[FAULTY_KEEP]);
+    vfs_keep_open(mount->vfs); /* what it is a change of is needed still */
+    assert_int_equal(atomic_load(&mount->faulty.calls[FAULTY_KEEP]), keeps + 1);
     vfs_recover(mount->vfs); /* too early */
     memory_mount_expect_stored(mount, "file", "0123456789");
     remount();
