@@ -147,7 +147,11 @@ static bool confirmed(const struct fsck *fsck) {
 }
 
 static void repair(struct fsck *fsck, struct checks *checks) {
+    fsck->line_open = fsck->terminal;
+    if (fsck->terminal)
+        fprintf(stderr, "\rrepairing %s", fsck->table[fsck->at].name);
     int result = fsck->table[fsck->at].repair(checks);
+    end_line(fsck);
     if (result == -EBUSY)
         fprintf(stderr, "gridmount: %s: a mount of this bucket does it by itself within two minutes\n",
                 fsck->table[fsck->at].name);
