@@ -334,6 +334,7 @@ bool inode_move(struct inodes *inodes, struct inode *inode, struct revision *rev
         inode->revision = revision_ref(revision);
         inode->put_here = false;
         ids_add(inodes, inode);
+        vouch_answer(inodes, inode, NULL);
         inode->checked_ms = clock_now_ms();
         inode_set_published(inodes, inode);
         free(steal_ptr(&inode->attributes)); /* of a publication that there will not be */
