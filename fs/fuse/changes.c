@@ -116,7 +116,7 @@ void do_setattr(fuse_req_t request, fuse_ino_t number, struct stat *wanted, int 
 
 void do_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *info) {
     struct vfs_caller caller = request_caller(request);
-    struct vfs_entry found;
+    struct vfs_entry found = {0};
     struct handle *handle;
     struct vfs *vfs = request_vfs(request);
     int result = vfs_create(vfs, request_inode(request, parent), name, mode, info->flags, &caller,
@@ -136,27 +136,27 @@ void do_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t m
 
 void do_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t device) {
     struct vfs_caller caller = request_caller(request);
-    struct vfs_entry found;
+    struct vfs_entry found = {0};
     int result = vfs_mknod(request_vfs(request), request_inode(request, parent), name, mode, device, &caller, &found);
     request_give_entry(request, result, &found);
 }
 
 void do_mkdir(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode) {
     struct vfs_caller caller = request_caller(request);
-    struct vfs_entry found;
+    struct vfs_entry found = {0};
     int result = vfs_mkdir(request_vfs(request), request_inode(request, parent), name, mode, &caller, &found);
     request_give_entry(request, result, &found);
 }
 
 void do_symlink(fuse_req_t request, const char *target, fuse_ino_t parent, const char *name) {
     struct vfs_caller caller = request_caller(request);
-    struct vfs_entry found;
+    struct vfs_entry found = {0};
     int result = vfs_symlink(request_vfs(request), request_inode(request, parent), name, target, &caller, &found);
     request_give_entry(request, result, &found);
 }
 
 void do_link(fuse_req_t request, fuse_ino_t number, fuse_ino_t parent, const char *name) {
-    struct vfs_entry found;
+    struct vfs_entry found = {0};
     int result = vfs_link(request_vfs(request), request_inode(request, number), request_inode(request, parent), name,
                           &found);
     request_give_entry(request, result, &found);
