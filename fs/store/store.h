@@ -218,7 +218,7 @@ struct store_ops {
     int (*link)(struct store *store, const struct store_object *object, const char *path,
                 struct revision **ret_revision);
     /* Sets all that `changes` has. *ret_revision, of a file: the same revision with them. A directory that exists by
-     * its files is made. -ENOENT: it has gone. */
+     * its files is made, but not with ret_revision NULL: then it may be on its way to another name. -ENOENT: it has gone. */
     int (*set_attributes)(struct store *store, const struct store_object *object, const struct attributes *changes,
                           struct revision **ret_revision);
     /* A list that the caller frees, user.gridfs.* and user.mime_type included. */

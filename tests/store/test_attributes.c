@@ -185,9 +185,21 @@ static void what_has_gone_is_not_there(void **state) {
     real_store_close(&real);
 }
 
+static void times_that_come_late_do_not_bring_a_directory_back(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("attr_late");
+    struct store_object object = {.path = "gone", .kind = STORE_DIRECTORY};
+    struct attributes times = {.has = ATTRIBUTES_MTIME, .mtime_ns = 1};
+    real_store_insert(&real, "files", real_store_json("{'_id': 1, 'filename': 'gone/f', 'length': 0, 'chunkSize': 1}"));
+    assert_int_equal(real.store->ops->set_attributes(real.store, &object, &times, NULL), -ENOENT);
+    assert_int_equal(real_store_count(&real, "gridmount.nodes", real_store_json("{'_id': 'gone'}")), 0);
+    real_store_close(&real);
+}
+
 static int set_node(struct real_store *real, const char *path, enum store_kind kind) {
     struct store_object object = {.path = path, .kind = kind};
-    return real->store->ops->set_attributes(real->store, &object, &new_mode, NULL);
+    struct revision *unused;
+    return real->store->ops->set_attributes(real->store, &object, &new_mode, &unused);
 }
 
 static uint32_t mode_of(struct real_store *real, const char *path) {
@@ -245,6 +257,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_without_metadata_gets_some),
         cmocka_unit_test(fields_of_others_stay),
+        cmocka_unit_test(times_that_come_late_do_not_bring_a_directory_back),
         cmocka_unit_test(metadata_that_is_null_becomes_a_document),
         cmocka_unit_test(metadata_of_another_type_is_left_alone),
         cmocka_unit_test(what_was_copied_does_not_come_alive),

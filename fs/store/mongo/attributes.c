@@ -85,12 +85,13 @@ static int make_directory(struct bucket *bucket, const char *path, const struct 
     return result == -EEXIST ? -ENOENT : result < 0 ? result : 0; /* not a directory any more */
 }
 
-static int set_of_other(struct bucket *bucket, const struct store_object *object, const struct attributes *changes) {
+static int set_of_other(struct bucket *bucket, const struct store_object *object, const struct attributes *changes,
+                        bool make) {
     int result = set_of_node(bucket, object->path, object->kind, changes);
     if (result)
         return result < 0 ? result : 0;
     if (object->kind == STORE_DIRECTORY)
-        return make_directory(bucket, object->path, changes);
+        return make ? make_directory(bucket, object->path, changes) : -ENOENT;
     cleanup_free char *path = NULL;
     result = links_node(bucket, object->path, &path);
     if (result == 0)
@@ -102,5 +103,5 @@ int bucket_set_attributes(struct store *store, const struct store_object *object
                           struct revision **ret_revision) {
     struct bucket *bucket = (struct bucket *)store;
     return object->revision ? set_of_file(bucket, object, changes, ret_revision)
-                            : set_of_other(bucket, object, changes);
+                            : set_of_other(bucket, object, changes, ret_revision);
 }

@@ -189,7 +189,8 @@ static int read_to_change(struct bucket *bucket, const struct store_object *obje
     int result = read_document(bucket, object, ret_document);
     if (result != -ENOENT || object->kind != STORE_DIRECTORY)
         return result;
-    result = bucket_set_attributes(&bucket->store, object, &none, NULL);
+    struct revision *unused; /* it is no file */
+    result = bucket_set_attributes(&bucket->store, object, &none, &unused);
     return result ? result : read_document(bucket, object, ret_document);
 }
 
