@@ -175,6 +175,8 @@ int session_run(struct session *session) {
     take_signals();
     int result = fuse_session_loop_mt(session->fuse, config);
     fuse_loop_cfg_destroy(config);
+    if (result < 0)
+        log_error("the connection to the kernel failed: %s", strerror(-result));
     return result < 0 ? result : 0;
 }
 
