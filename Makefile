@@ -183,6 +183,13 @@ check-long: bootstrap-long
 	@$(MAKE) --no-print-directory check-mount PYTEST='--long --timeout 1800'
 	@$(MAKE) --no-print-directory fuzz SECONDS=600
 
+# Daemons that are killed again and again, KILLS times under a load of changes; then at each step that can be made by hand.
+KILLS = 500
+check-crash: bootstrap-check
+	@$(MAKE) --no-print-directory all
+	@GRIDMOUNT_TEST_KILLS=$(KILLS) $(MAKE) --no-print-directory check-mount PYTEST='--long -s' \
+		TESTS='tests/mount/test_kills.py tests/mount/test_crash.py tests/mount/test_journal.py'
+
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
 	@grep -oE '^[a-z][a-z-]*:' Makefile | tr -d : | sort -u | xargs echo "targets:"
@@ -190,5 +197,5 @@ help:
 clean:
 	rm -rf build/cache build/fs build/lib build/tests build/unit build/store build/fuzz build/bench build/gridmount build/sanitize-*
 
-.PHONY: all check check-unit check-mount check-long check-pjdfstest layers headers demo bench fuzz clean help bootstrap
+.PHONY: all check check-unit check-mount check-long check-crash check-pjdfstest layers headers demo bench fuzz clean help bootstrap
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
