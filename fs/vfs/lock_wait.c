@@ -14,6 +14,12 @@
 
 enum { DELAY_LEAST_MS = 2, DELAY_MOST_MS = 100 };
 
+/* Under the lock. */
+static void wait_more(struct lock_waiter *waiter) {
+    waiter->due_ms = waiter->woken ? 0 : clock_now_ms() + 1 + clock_now_ns() / 16 % waiter->delay_ms;
+    waiter->delay_ms = waiter->delay_ms * 2 < DELAY_MOST_MS ? waiter->delay_ms * 2 : DELAY_MOST_MS;
+}
+
 /* The one that is due first of those that no thread tries; NULL: none. */
 static struct lock_waiter *first_due(struct locks *locks) {
     struct lock_waiter *waiter, *first = NULL;
@@ -29,6 +35,7 @@ static void try(struct locks *locks, struct lock_waiter *waiter) {
     int result = waiter->interrupted ? -EINTR : 0;
     bool moved = waiter->wait.moved;
     waiter->running = true;
+    waiter->woken = false;
     lock_release(&locks->lock);
     if (result == 0)
         result = vfs_lock(locks->vfs, waiter->wait.handle, &waiter->wait.lock, &moved);
@@ -36,8 +43,7 @@ static void try(struct locks *locks, struct lock_waiter *waiter) {
     waiter->running = false;
     waiter->wait.moved = moved;
     if (result == -EAGAIN && !waiter->wait.once && !waiter->interrupted) {
-        waiter->due_ms = clock_now_ms() + 1 + clock_now_ns() / 16 % waiter->delay_ms;
-        waiter->delay_ms = waiter->delay_ms * 2 < DELAY_MOST_MS ? waiter->delay_ms * 2 : DELAY_MOST_MS;
+        wait_more(waiter);
         return;
     }
     DL_DELETE(locks->waiters, waiter);
@@ -144,13 +150,19 @@ void vfs_lock_stop(struct vfs *vfs) {
     }
 }
 
+/* It may be tried just now, which is too early. */
+static void wake(struct lock_waiter *waiter) {
+    waiter->woken = true;
+    waiter->due_ms = 0;
+}
+
 void locks_wake_locked(struct locks *locks, const char *key) {
     struct lock_waiter *waiter;
     bool any = false;
     DL_FOREACH(locks->waiters, waiter) {
         if (strcmp(waiter->key, key) != 0)
             continue;
-        waiter->due_ms = 0;
+        wake(waiter);
         waiter->delay_ms = DELAY_LEAST_MS;
         any = true;
     }
@@ -168,7 +180,7 @@ void vfs_locks_wake(struct vfs *vfs, const char *path) {
     DL_FOREACH(locks->waiters, waiter) {
         size_t key = strlen(waiter->key), end = strlen(path);
         if (key > end && waiter->key[key - end - 1] == '/' && strcmp(waiter->key + key - end, path) == 0)
-            waiter->due_ms = 0;
+            wake(waiter);
     }
     condition_broadcast(&locks->changed);
     lock_release(&locks->lock);

@@ -30,6 +30,7 @@ struct lock_waiter {
     struct vfs_lock_wait wait;
     int64_t number;
     bool begun, running, interrupted;
+    bool woken; /* since it was tried last */
     int64_t due_ms, delay_ms;
     struct lock_waiter *prev, *next;
     char key[]; /* of the file */
