@@ -145,15 +145,26 @@ static void outdated_name(void *context, const struct inode *directory, const ch
     session_outdated_name(mount->session, directory, name);
 }
 
-/* In the mode that asks, but only what it must; of one bucket. */
+static bool can_be_told(const struct options *options) {
+    return options->push && strcmp(options->bucket, "*") != 0;
+}
+
+/* In the mode that asks, but only what it must. */
 static bool is_told(const struct options *options) {
-    return options->push && options->consistency.mode == CONSISTENCY_OPEN && strcmp(options->bucket, "*") != 0;
+    return can_be_told(options) && options->consistency.mode == CONSISTENCY_OPEN;
+}
+
+/* In any mode. */
+static bool is_told_of_locks(const struct options *options) {
+    return can_be_told(options) && options->locks == LOCKS_CLUSTER;
 }
 
 static void start_watching(struct mount *mount) {
     const struct options *options = mount->options;
     struct store_listener listener = vfs_listener(mount->vfs);
-    if (!is_told(options) || mount->server->ops->bucket(mount->server, options->bucket, &mount->watched))
+    if (!is_told(options) && !is_told_of_locks(options))
+        return;
+    if (mount->server->ops->bucket(mount->server, options->bucket, &mount->watched))
         return;
     int result = mount->watched->ops->watch(mount->watched, &listener);
     if (result)

@@ -133,11 +133,12 @@ enum store_xattr_how { STORE_XATTR_ANY, STORE_XATTR_CREATE, STORE_XATTR_REPLACE,
 /* What a store was told of a change by whomever, this program included. */
 struct store_change {
     enum store_change_kind {
-        STORE_CHANGE_CAME,    /* something is new at `path` */
-        STORE_CHANGE_MOVED,   /* the file `id` is at `path` from now on, whatever its name was */
-        STORE_CHANGE_CHANGED, /* attributes: of the file `id`, or of what else is at `path` */
-        STORE_CHANGE_WENT,    /* the file `id` is gone, or what else was at `path` */
-        STORE_CHANGE_ANY,     /* anything may have changed */
+        STORE_CHANGE_CAME,     /* something is new at `path` */
+        STORE_CHANGE_MOVED,    /* the file `id` is at `path` from now on, whatever its name was */
+        STORE_CHANGE_CHANGED,  /* attributes: of the file `id`, or of what else is at `path` */
+        STORE_CHANGE_WENT,     /* the file `id` is gone, or what else was at `path` */
+        STORE_CHANGE_UNLOCKED, /* another mount let go of some of what it held of the file at `path`, or may have */
+        STORE_CHANGE_ANY,      /* anything may have changed */
     } kind;
     const char *path; /* NULL: no path (names.h), or not known */
     const void *id;   /* of a file: as `id` of its revision; NULL: of what is no file */
@@ -147,6 +148,8 @@ struct store_change {
 /* Who is told of changes. All is called by one thread of the store's, under no lock; it may block, which delays what
  * comes after. What happened before watching() is not told, nor what happens after lost(), until the next watching(). */
 struct store_listener {
+    bool names; /* is told of all but STORE_CHANGE_UNLOCKED */
+    bool locks; /* is told of that */
     void *context;
     void (*watching)(void *context);
     void (*lost)(void *context);

@@ -12,12 +12,14 @@
 #include "cache/base/clock.h"
 #include "fs/vfs/locks_private.h"
 
-enum { DELAY_LEAST_MS = 2, DELAY_MOST_MS = 100 };
+/* What is told may be lost, or never have happened: a host that died unlocks nothing. */
+enum { DELAY_LEAST_MS = 2, DELAY_MOST_MS = 100, DELAY_MOST_TOLD_MS = 1000 };
 
 /* Under the lock. */
-static void wait_more(struct lock_waiter *waiter) {
+static void wait_more(struct locks *locks, struct lock_waiter *waiter) {
+    int64_t most = locks->told ? DELAY_MOST_TOLD_MS : DELAY_MOST_MS;
     waiter->due_ms = waiter->woken ? 0 : clock_now_ms() + 1 + clock_now_ns() / 16 % waiter->delay_ms;
-    waiter->delay_ms = waiter->delay_ms * 2 < DELAY_MOST_MS ? waiter->delay_ms * 2 : DELAY_MOST_MS;
+    waiter->delay_ms = waiter->delay_ms * 2 < most ? waiter->delay_ms * 2 : most;
 }
 
 /* The one that is due first of those that no thread tries; NULL: none. */
@@ -43,7 +45,7 @@ static void try(struct locks *locks, struct lock_waiter *waiter) {
     waiter->running = false;
     waiter->wait.moved = moved;
     if (result == -EAGAIN && !waiter->wait.once && !waiter->interrupted) {
-        wait_more(waiter);
+        wait_more(locks, waiter);
         return;
     }
     DL_DELETE(locks->waiters, waiter);
@@ -168,6 +170,14 @@ void locks_wake_locked(struct locks *locks, const char *key) {
     }
     if (any)
         condition_broadcast(&locks->changed);
+}
+
+void locks_set_told(struct locks *locks, bool told) {
+    if (!locks)
+        return;
+    lock_acquire(&locks->lock);
+    locks->told = told;
+    lock_release(&locks->lock);
 }
 
 /* Of any bucket: to try in vain costs little. */

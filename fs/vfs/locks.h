@@ -8,7 +8,7 @@
  * A file is its path when it was locked: locks do not follow a rename, nor do names of one file share them. Ranges
  * exclude, but content is published as a whole: of two mounts that write one file at once the last close wins.
  *
- * Waiting is done in a few threads of its own (lock_wait.h), by asking again.
+ * Waiting is done in a few threads of its own (lock_wait.c), by asking again.
  *
  * Threads: all functions from any thread; those that lock and unlock may block as store calls do. */
 #ifndef FS_VFS_LOCKS_H
@@ -23,6 +23,8 @@ struct locks *locks_new(struct vfs *vfs);
 struct locks *locks_free(struct locks *locks);
 /* Tells the database once more what it could not be told, and lets files go that nobody locks: once a second. */
 void locks_settle(struct locks *locks);
+/* Whether vfs_locks_wake() is called, soon, when others unlock: then who waits asks less often. Takes NULL. */
+void locks_set_told(struct locks *locks, bool told);
 
 /* ---- for who opens, closes and publishes ---- */
 

@@ -46,6 +46,7 @@ struct locks {
     struct lock_waiter *waiters;
     unsigned waiter_count, thread_count;
     int64_t last_number;
+    bool told; /* of what others unlock */
     bool stopping;
     pthread_t threads[LOCK_THREADS];
 };

@@ -1,5 +1,5 @@
 /* What a store tells by itself (store.h, store_listener): first nothing that was asked for before is vouched for any more,
- * then the notes of inodes go, then the kernel is told. */
+ * then the notes of inodes go, then the kernel is told. Without a coherence, it is told of locks only. */
 #include <errno.h>
 #include <string.h>
 
@@ -24,12 +24,17 @@ static void tell_kernel(struct vfs *vfs, struct doubts *doubts) {
 
 static void watching(void *context) {
     struct vfs *vfs = context;
-    coherence_begin(vfs->coherence);
+    if (vfs->coherence)
+        coherence_begin(vfs->coherence);
+    locks_set_told(vfs->locks, true);
 }
 
 static void lost(void *context) {
     struct vfs *vfs = context;
     struct doubts doubts = {0};
+    locks_set_told(vfs->locks, false);
+    if (!vfs->coherence)
+        return;
     coherence_end(vfs->coherence);
     doubts_all(vfs->inodes, &doubts);
     tell_kernel(vfs, &doubts);
@@ -66,8 +71,7 @@ static void take_other(struct vfs *vfs, const struct store_change *change, struc
         doubts_came(vfs->inodes, change->path, NULL, 0, doubts);
 }
 
-static void changed(void *context, const struct store_change *change) {
-    struct vfs *vfs = context;
+static void take(struct vfs *vfs, const struct store_change *change) {
     struct doubts doubts = {0};
     if (change->kind == STORE_CHANGE_ANY) {
         coherence_touch_all(vfs->coherence);
@@ -80,8 +84,21 @@ static void changed(void *context, const struct store_change *change) {
     tell_kernel(vfs, &doubts);
 }
 
+static void changed(void *context, const struct store_change *change) {
+    struct vfs *vfs = context;
+    if (change->kind == STORE_CHANGE_UNLOCKED)
+        vfs_locks_wake(vfs, change->path);
+    else if (vfs->coherence)
+        take(vfs, change);
+}
+
 struct store_listener vfs_listener(struct vfs *vfs) {
-    return (struct store_listener){.context = vfs, .watching = watching, .lost = lost, .changed = changed};
+    return (struct store_listener){.names = vfs->coherence != NULL,
+                                   .locks = vfs->locks != NULL,
+                                   .context = vfs,
+                                   .watching = watching,
+                                   .lost = lost,
+                                   .changed = changed};
 }
 
 bool vfs_is_told(struct vfs *vfs) {

@@ -96,7 +96,8 @@ static void try_revision(const bson_t *document) {
 
 /* The same bytes as an event of a change stream. */
 static void try_change(const bson_t *event) {
-    static const struct change_collections collections = {.files = "fs.files", .nodes = "fs.gridmount.nodes"};
+    static const struct change_collections collections = {
+        .files = "fs.files", .nodes = "fs.gridmount.nodes", .locks = "fs.gridmount.locks"};
     struct store_change change;
     if (change_event_read(event, &collections, &change) <= 0)
         return;

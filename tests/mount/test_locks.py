@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -62,15 +63,29 @@ def program():
         yield start
 
 
-@pytest.fixture
-def pair(mount, program):
+def opened_pair(mount, program, options="locks=cluster"):
     """Two mounts of a bucket, a program on each, and the file `f` open in both."""
-    mounts = [mount(options="locks=cluster") for _ in range(2)]
+    mounts = [mount(options=options) for _ in range(2)]
     (mounts[0].path / "f").write_bytes(b"first")
     programs = [program() for _ in mounts]
     for each, mnt in zip(programs, mounts):
         assert each.open(mnt.path / "f") == 0
     return mounts, programs
+
+
+@pytest.fixture
+def pair(mount, program):
+    """Which are told of nothing: who waits asks."""
+    return opened_pair(mount, program)
+
+
+@pytest.fixture(params=["open", "strict"])
+def told_pair(request, client, mount, program):
+    """Which are told by a change stream."""
+    hello = client.admin.command("isMaster")
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        pytest.skip("the server has no change streams: who waits for a lock asks")
+    return opened_pair(mount, program, f"locks=cluster,push=on,consistency={request.param}")
 
 
 def waits(program):
@@ -234,6 +249,27 @@ def test_many_who_wait_leave_the_mount_usable(pair, program):
         ready.kill()
         if not crowd:
             break
+
+
+def test_who_waits_is_told(told_pair, bucket):
+    (_, mnt), (one, other) = told_pair
+    assert one(*lock_call("range")) == DONE
+    other.send(*lock_call("range"))
+
+    def asks_seldom():
+        begun = time.monotonic()
+        with Watched(mnt) as spent:
+            assert not other.answered(1)
+        return spent.round_trips <= 6 + 5 * (time.monotonic() - begun)     # else about 20 a second
+    wait_for(asks_seldom, MINUTE, "a stream that is open")
+    before = mnt.counters()["changes_told"]
+    locks = bucket.database[f"{bucket.name}.gridmount.locks"]
+    for number in range(40):    # mounts that say that they live
+        locks.update_many({"_id": {"$gte": "/mount/", "$lt": "/mount0"}}, {"$set": {"number": number}})
+    assert one(*unlock_call("range")) == DONE
+    assert other.receive() == DONE
+    told = wait_for(lambda: mnt.counters()["changes_told"] - before, MINUTE, "what was told")
+    assert told < 40
 
 
 # Content

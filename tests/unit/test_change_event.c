@@ -5,7 +5,17 @@
 #include "fs/store/mongo/document.h"
 #include "tests/unit/document_json.h"
 
-static const struct change_collections collections = {.files = "fs.files", .nodes = "fs.gridmount.nodes"};
+#define HERE "5f0000000000000000000001"
+#define THERE "5f0000000000000000000002"
+
+static struct change_collections collections = {
+    .files = "fs.files", .nodes = "fs.gridmount.nodes", .locks = "fs.gridmount.locks"};
+
+static int set_up(void **state) {
+    (void)state;
+    bson_oid_init_from_string(&collections.mount, HERE);
+    return 0;
+}
 
 /* Reads an event; *ret_change is to be done. */
 static int read_event(const char *json, struct store_change *ret_change) {
@@ -40,6 +50,7 @@ static void expect_nothing(const char *json) {
 
 #define FILES "'ns': {'db': 'd', 'coll': 'fs.files'}, "
 #define NODES "'ns': {'db': 'd', 'coll': 'fs.gridmount.nodes'}, "
+#define LOCKS "'ns': {'db': 'd', 'coll': 'fs.gridmount.locks'}, "
 #define KEY "'documentKey': {'shard': 9, '_id': 7}, "
 
 static void a_file_comes_with_its_path_and_id(void **state) {
@@ -114,6 +125,66 @@ static void a_node_is_its_path(void **state) {
     expect_nothing("{'operationType': 'insert', " NODES "'documentKey': {'_id': 5}}");
 }
 
+static void a_lock_that_another_mount_lets_go_has_its_path(void **state) {
+    (void)state;
+    expect("{'operationType': 'delete', " LOCKS "'documentKey': {'_id': '/r/d/f//" THERE "'}}", STORE_CHANGE_UNLOCKED,
+           "d/f", NULL);
+    expect("{'operationType': 'delete', " LOCKS "'documentKey': {'shard': 9, '_id': '/w/f//" THERE "'}}",
+           STORE_CHANGE_UNLOCKED, "f", NULL);
+    expect("{'operationType': 'update', " LOCKS "'documentKey': {'_id': '/r/f//" THERE "'}, "
+           "'updateDescription': {'updatedFields': {'held': [], 'until': 1}}}",
+           STORE_CHANGE_UNLOCKED, "f", NULL);
+    expect("{'operationType': 'replace', " LOCKS "'documentKey': {'_id': '/r/f//" THERE "'}}", STORE_CHANGE_UNLOCKED,
+           "f", NULL);
+}
+
+static void what_gives_no_lock_back_is_not_told(void **state) {
+    (void)state;
+    expect_nothing("{'operationType': 'insert', " LOCKS "'documentKey': {'_id': '/r/f//" THERE "'}}");
+    expect_nothing("{'operationType': 'delete', " LOCKS "'documentKey': {'_id': '/r/f//" HERE "'}}");
+    expect_nothing("{'operationType': 'update', " LOCKS "'documentKey': {'_id': '/mount/" THERE "'}}");
+    expect_nothing("{'operationType': 'delete', " LOCKS "'documentKey': {'_id': 'd/f'}}"); /* a lease */
+}
+
+static void an_id_that_is_no_hold_is_not_told(void **state) {
+    (void)state;
+    static const char *const ids[] = {
+        "'/x/f//" THERE "'", "'/r/f/" THERE "'",  "'/r/f//5f000000000000000000000g'", "'/r/f//'", "'/r/" THERE "'",
+        "'/r///" THERE "'",  "'/r//" THERE "'",   "'/r/a//b//" THERE "'",             "''",       "7",
+    };
+    for (unsigned i = 0; i < sizeof ids / sizeof *ids; i++) {
+        char json[200];
+        snprintf(json, sizeof json, "{'operationType': 'delete', " LOCKS "'documentKey': {'_id': %s}}", ids[i]);
+        expect_nothing(json);
+    }
+    expect_nothing("{'operationType': 'delete', " LOCKS "'x': 1}");
+}
+
+static char *stages_for(const struct change_collections *wanted) {
+    bson_t *stages = change_event_pipeline(wanted, NULL);
+    char *text = bson_as_canonical_extended_json(stages, NULL);
+    bson_destroy(stages);
+    return text;
+}
+
+static void only_what_is_wanted_is_asked_for(void **state) {
+    (void)state;
+    struct change_collections names = {.files = "fs.files", .nodes = "fs.gridmount.nodes"};
+    struct change_collections locks = {.locks = "fs.gridmount.locks"};
+    cleanup_free char *of_names = stages_for(&names), *of_locks = stages_for(&locks);
+    cleanup_free char *of_both = stages_for(&collections);
+    assert_non_null(strstr(of_names, "fs.files"));
+    assert_null(strstr(of_names, "locks"));
+    assert_non_null(strstr(of_locks, "fs.gridmount.locks"));
+    assert_null(strstr(of_locks, "fs.files"));
+    assert_non_null(strstr(of_both, "fs.files"));
+    assert_non_null(strstr(of_both, "fs.gridmount.locks"));
+    struct store_change change = {.kind = STORE_CHANGE_WENT};
+    bson_t *event = document_of("{'operationType': 'delete', " FILES KEY "'x': 1}");
+    assert_int_equal(change_event_read(event, &locks, &change), 0);
+    bson_destroy(event);
+}
+
 static void what_happens_to_a_collection_may_be_anywhere(void **state) {
     (void)state;
     static const char *const types[] = {"drop", "rename", "dropDatabase", "invalidate", "something new"};
@@ -157,9 +228,13 @@ int main(void) {
         cmocka_unit_test(other_updates_change_attributes),
         cmocka_unit_test(another_order_of_revisions_may_be_anywhere),
         cmocka_unit_test(a_node_is_its_path),
+        cmocka_unit_test(a_lock_that_another_mount_lets_go_has_its_path),
+        cmocka_unit_test(what_gives_no_lock_back_is_not_told),
+        cmocka_unit_test(an_id_that_is_no_hold_is_not_told),
+        cmocka_unit_test(only_what_is_wanted_is_asked_for),
         cmocka_unit_test(what_happens_to_a_collection_may_be_anywhere),
         cmocka_unit_test(other_collections_are_not_ours),
         cmocka_unit_test(content_is_not_asked_for),
     };
-    return cmocka_run_group_tests_name("change_event", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("change_event", tests, set_up, NULL);
 }

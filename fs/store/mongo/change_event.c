@@ -5,21 +5,52 @@
 
 #include "cache/base/cleanup.h"
 #include "fs/store/mongo/document.h"
+#include "fs/store/mongo/hold.h"
 #include "fs/store/names.h"
 
+static bson_t *match_names(const struct change_collections *collections) {
+    return BCON_NEW("ns.coll", "{", "$in", "[", BCON_UTF8(collections->files), BCON_UTF8(collections->nodes), "]", "}");
+}
+
+/* A hold that is inserted gives nothing back. */
+static bson_t *match_locks(const struct change_collections *collections) {
+    bson_t *match = BCON_NEW("ns.coll", BCON_UTF8(collections->locks), "operationType", "{", "$in", "[",
+                             BCON_UTF8("update"), BCON_UTF8("replace"), BCON_UTF8("delete"), "]", "}");
+    hold_match_ids(match, "documentKey._id");
+    return match;
+}
+
+/* Whichever of them is asked for. */
+static bson_t *match_any(const struct change_collections *collections) {
+    bson_t *matches[] = {collections->files ? match_names(collections) : NULL,
+                         collections->locks ? match_locks(collections) : NULL};
+    bson_t *any = bson_new(), list;
+    const char *index = "0";
+    BSON_APPEND_ARRAY_BEGIN(any, "$or", &list);
+    for (size_t i = 0; i < sizeof matches / sizeof *matches; i++) {
+        if (!matches[i])
+            continue;
+        bson_append_document(&list, index, 1, matches[i]);
+        bson_destroy(matches[i]);
+        index = "1";
+    }
+    bson_append_array_end(any, &list);
+    return any;
+}
+
 bson_t *change_event_pipeline(const struct change_collections *collections, const bson_t *token) {
-    bson_t stream = BSON_INITIALIZER;
+    bson_t stream = BSON_INITIALIZER, *any = match_any(collections);
     if (token)
         BSON_APPEND_DOCUMENT(&stream, "resumeAfter", token);
     bson_t *pipeline = BCON_NEW(
         "pipeline", "[",
         "{", "$changeStream", BCON_DOCUMENT(&stream), "}",
-        "{", "$match", "{", "ns.coll", "{", "$in", "[", BCON_UTF8(collections->files), BCON_UTF8(collections->nodes),
-        "]", "}", "}", "}",
+        "{", "$match", BCON_DOCUMENT(any), "}",
         "{", "$project", "{", "operationType", BCON_INT32(1), "ns", BCON_INT32(1), "documentKey", BCON_INT32(1),
         "fullDocument.filename", BCON_INT32(1), "updateDescription.updatedFields", BCON_INT32(1),
         "updateDescription.removedFields", BCON_INT32(1), "}", "}",
         "]");
+    bson_destroy(any);
     bson_destroy(&stream);
     return pipeline;
 }
@@ -127,6 +158,23 @@ static int read_node(const bson_t *event, struct store_change *change) {
     return take_path(path, size, change);
 }
 
+/* Who waits here knows what this mount let go of; and who tries in vain does that, so it would try again at once. */
+static int read_hold(const bson_t *event, const bson_oid_t *self, struct store_change *change) {
+    uint32_t size = 0;
+    size_t path_size;
+    const char *id = text_at(event, "documentKey._id", &size), *path;
+    bson_oid_t mount;
+    if (!id || is_word(event, "operationType", "insert") || !hold_parse_id(id, size, &path, &path_size, &mount) ||
+        bson_oid_equal(&mount, self))
+        return 0;
+    change->kind = STORE_CHANGE_UNLOCKED;
+    return take_path(path, path_size, change);
+}
+
+static bool is_in(const bson_t *event, const char *collection) {
+    return collection && is_word(event, "ns.coll", collection);
+}
+
 static bool is_of_documents(const bson_t *event) {
     static const char *const words[] = {"insert", "update", "replace", "delete"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -141,10 +189,12 @@ int change_event_read(const bson_t *event, const struct change_collections *coll
     int result = 0;
     if (!is_of_documents(event))
         result = is_word(event, "operationType", "create") ? 0 : 1; /* a collection was dropped, renamed ... */
-    else if (is_word(event, "ns.coll", collections->files))
+    else if (is_in(event, collections->files))
         result = read_file(event, &change);
-    else if (is_word(event, "ns.coll", collections->nodes))
+    else if (is_in(event, collections->nodes))
         result = read_node(event, &change);
+    else if (is_in(event, collections->locks))
+        result = read_hold(event, &collections->mount, &change);
     if (result > 0)
         *ret_change = change;
     else

@@ -8,13 +8,15 @@
 
 #include "fs/store/store.h"
 
-/* The collections that paths come from. */
+/* The collections that paths come from; NULL: nothing of it is asked for. */
 struct change_collections {
-    const char *files, *nodes;
+    const char *files, *nodes, *locks;
+    bson_oid_t mount; /* whose own locks tell nothing */
 };
 
 /* What is asked of the server: the stages of a stream on the database, from behind `token` (NULL: from now on). Content
- * is not among it, nor is what no function here reads. To be destroyed. */
+ * is not among it, nor is what no function here reads, nor what of locks gives none back, as mounts that say that they
+ * live. To be destroyed. */
 bson_t *change_event_pipeline(const struct change_collections *collections, const bson_t *token);
 /* What an event says, whose strings belong to *ret_change: change_event_done(). 1, 0 when it changes no path, or -ENOMEM. */
 int change_event_read(const bson_t *event, const struct change_collections *collections,

@@ -58,6 +58,10 @@ struct holder {
 
 /* ---- documents; others may have written them ---- */
 
+/* The path and the mount that the _id of a hold has; *ret_path is lent by it. False: it is no hold's. */
+bool hold_parse_id(const char *id, size_t size, const char **ret_path, size_t *ret_size, bson_oid_t *ret_mount);
+/* Appends {field: what all _ids of holds match}. */
+void hold_match_ids(bson_t *filter, const char *field);
 /* Whose it is, and until when it is not to be doubted. False: it is no hold. */
 bool hold_parse(const bson_t *document, struct hold_found *ret_found);
 /* Whether what it holds excludes one of these ranges: *ret_range. */
@@ -73,6 +77,8 @@ bool hold_covers(const struct hold_ranges *held, const struct hold_ranges *range
 /* ---- mounts ---- */
 
 void holder_init(struct holder *holder);
+/* As which this mount holds what it holds just now. */
+bson_oid_t holder_mount(struct holder *holder);
 /* Takes the own document away, unless the server is away. */
 void holder_done(struct bucket *bucket);
 /* This mount lives, as `ret_mount`, for some seconds from now on. -ENOLCK: it was found dead, and is another one the

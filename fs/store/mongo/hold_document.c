@@ -3,6 +3,28 @@
 
 #include "fs/store/mongo/hold.h"
 
+enum { KIND_SIZE = 3, MOUNT_SIZE = 24 }; /* "/r/", and the digits behind "//" */
+
+bool hold_parse_id(const char *id, size_t size, const char **ret_path, size_t *ret_size, bson_oid_t *ret_mount) {
+    if (size < KIND_SIZE + 2 + MOUNT_SIZE || (memcmp(id, "/r/", KIND_SIZE) != 0 && memcmp(id, "/w/", KIND_SIZE) != 0))
+        return false;
+    const char *mount = id + size - MOUNT_SIZE;
+    if (memcmp(mount - 2, "//", 2) != 0 || !bson_oid_is_valid(mount, MOUNT_SIZE))
+        return false;
+    bson_oid_init_from_string(ret_mount, mount);
+    *ret_path = id + KIND_SIZE;
+    *ret_size = (size_t)(mount - 2 - *ret_path);
+    return true;
+}
+
+void hold_match_ids(bson_t *filter, const char *field) {
+    bson_t range;
+    BSON_APPEND_DOCUMENT_BEGIN(filter, field, &range);
+    BSON_APPEND_UTF8(&range, "$gte", "/r/");
+    BSON_APPEND_UTF8(&range, "$lt", "/w0"); /* behind all that begin with "/w/"; those of mounts are before */
+    bson_append_document_end(filter, &range);
+}
+
 bool hold_parse(const bson_t *document, struct hold_found *ret_found) {
     bson_iter_t mount, until;
     if (!bson_iter_init_find(&mount, document, "mount") || !BSON_ITER_HOLDS_OID(&mount) ||

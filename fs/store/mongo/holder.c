@@ -165,6 +165,13 @@ void holder_init(struct holder *holder) {
     bson_oid_init(&holder->mount, NULL);
 }
 
+bson_oid_t holder_mount(struct holder *holder) {
+    lock_acquire(&holder->lock);
+    bson_oid_t mount = holder->mount;
+    lock_release(&holder->lock);
+    return mount;
+}
+
 void holder_done(struct bucket *bucket) {
     struct holder *holder = &bucket->holder;
     lock_acquire(&holder->lock);

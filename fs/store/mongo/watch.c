@@ -10,6 +10,7 @@
 
 struct watch {
     struct connection *connection;
+    struct holder *holder; /* this mount, as it locks */
     struct change_collections collections;
     struct store_listener listener;
     pthread_t thread;
@@ -155,6 +156,7 @@ static void take_reply(struct watch *watch, const bson_t *reply) {
         if (bson_iter_init(&root, reply) && bson_iter_find_descendant(&root, "cursor.id", &value))
             watch->cursor = bson_iter_as_int64(&value);
         tell_watching(watch);
+        watch->collections.mount = holder_mount(watch->holder);
         static const char *const batches[] = {"cursor.firstBatch", "cursor.nextBatch"};
         for (size_t i = 0; i < 2; i++)
             if (bson_iter_init(&root, reply) && bson_iter_find_descendant(&root, batches[i], &value))
@@ -259,8 +261,12 @@ int bucket_watch(struct store *store, const struct store_listener *listener) {
     if (!watch)
         return -ENOMEM;
     watch->connection = bucket->connection;
-    watch->collections = (struct change_collections){.files = bucket->files, .nodes = bucket->nodes};
+    watch->holder = &bucket->holder;
     watch->listener = *listener;
+    if (listener->names)
+        watch->collections = (struct change_collections){.files = bucket->files, .nodes = bucket->nodes};
+    if (listener->locks)
+        watch->collections.locks = bucket->locks;
     lock_init(&watch->lock, LOCK_WATCH);
     condition_init(&watch->stopping);
     int result = ask_whether(watch);

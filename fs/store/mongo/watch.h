@@ -5,7 +5,7 @@
  *     open --[no answer, or not resumed]--> lost [listener: lost] --[after a while]--> closed
  *
  * The server answers at least once in WATCH_AWAIT_MS; one that is silent for WATCH_SILENCE_MS is away.
- * Who is to be told of changes in other collections, as locks, gives them their place in change_event.h.
+ * Which collections, and what of them, is change_event.h's affair.
  *
  * Threads: one of its own from bucket_watch() to watch_done(); the listener is called by it only. */
 #ifndef FS_STORE_MONGO_WATCH_H
