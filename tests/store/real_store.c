@@ -1,6 +1,9 @@
 #include "tests/store/real_store.h"
 
 #include <string.h>
+#include <unistd.h>
+
+#include "cache/base/clock.h"
 
 static struct server *server; /* one for the program: the driver cannot be started twice */
 
@@ -31,7 +34,21 @@ struct real_store real_store_open(const char *name) {
     return real;
 }
 
+static bool deletes_claims(struct leases *leases) {
+    lock_acquire(&leases->lock);
+    bool deletes = leases->ended || leases->ending;
+    lock_release(&leases->lock);
+    return deletes;
+}
+
+void real_store_quiet(struct real_store *real) {
+    enum { MOST_MS = 30000, LOOK_US = 2000 };
+    for (int64_t until = clock_now_ms() + MOST_MS; deletes_claims(&real->bucket->leases) && clock_now_ms() < until;)
+        usleep(LOOK_US);
+}
+
 void real_store_close(struct real_store *real) {
+    real_store_quiet(real);
     mongoc_database_destroy(real->database);
     mongoc_client_destroy(real->client);
 }

@@ -20,6 +20,9 @@ struct real_store {
 
 struct real_store real_store_open(const char *name);
 void real_store_close(struct real_store *real);
+/* Waits until it deletes no claims any more, which it does behind: round trips are counted for the whole program, so those
+ * of one bucket would be another's. Closing does it too. */
+void real_store_quiet(struct real_store *real);
 
 /* Documents past the store; `collection` is the part behind the bucket's name ("files"). JSON has single quotes. */
 bson_t *real_store_json(const char *json, ...) __attribute__((format(printf, 1, 2)));
