@@ -25,7 +25,10 @@
 #include "fs/vfs/vfs.h"
 
 enum { FETCHERS = 2, FETCHES_QUEUED = 32, LISTERS = 2, LISTS_QUEUED = 32 };
-enum { LEAVE_SILENT_MS = 1500 }; /* signals and unmounts are answered within two seconds */
+enum {
+    LEAVE_SILENT_MS = 1500, /* signals and unmounts are answered within two seconds */
+    LEAVE_KEPT_MS = 5000,   /* who stops a container kills it after ten */
+};
 
 struct mount {
     const struct options *options;
@@ -357,10 +360,12 @@ static int start_tickers(struct mount *mount) {
 
 static int watch_the_end(struct mount *mount) {
     struct leaving_config config = {.silent_ms = LEAVE_SILENT_MS,
+                                    .kept_ms = LEAVE_KEPT_MS,
                                     .timeout_ms = mount->options->timeout_ms,
                                     .unmount = leave_mountpoint,
                                     .keep = keep,
-                                    .context = mount};
+                                    .context = mount,
+                                    .kept_in = mount->folder.path};
     mount->leaving = leaving_new(&config);
     return mount->leaving ? 0 : -ENOMEM;
 }

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,6 +29,8 @@ struct leaving {
     sem_t changed; /* and no condition: a signal handler may post it */
     atomic_int stage;
     int status; /* once it is LAST */
+    bool tried_to_keep, kept; /* by the own thread */
+    char *kept_in;
 };
 
 /* Waits for a stage, at most until then. */
@@ -49,29 +52,46 @@ static bool would_lose(void) {
     return stats_get(STAT_staged_bytes) || stats_get(STAT_unsaved_files) > stats_get(STAT_left_files);
 }
 
+/* Only what has changed since the last time is written again. */
 static bool keep(struct leaving *leaving) {
     const struct leaving_config *config = &leaving->config;
-    return config->keep && config->keep(config->context);
+    leaving->tried_to_keep = true;
+    leaving->kept = config->keep && config->keep(config->context);
+    return leaving->kept;
+}
+
+static void say_what_is_left(struct leaving *leaving) {
+    if (!would_lose()) {
+        log_warning("ended without waiting for what the server was still asked; nothing was left to store");
+        return;
+    }
+    bool kept = keep(leaving);
+    log_error("%llu bytes written, of %llu closed files and what was open, could not be stored before the end%s%s",
+              (unsigned long long)stats_get(STAT_staged_bytes), (unsigned long long)stats_get(STAT_unsaved_files),
+              kept ? "; the next mount with this staging_dir and mountpoint stores them, kept until then in " : "",
+              kept ? leaving->kept_in : "");
 }
 
 /* Not by exit(): the others still use what it takes away. */
 __attribute__((noreturn)) static void end_without_the_server(struct leaving *leaving) {
     leaving->config.unmount(leaving->config.context);
-    if (would_lose())
-        log_error("%llu bytes written, of %llu closed files and what was open, could not be stored before the end%s",
-                  (unsigned long long)stats_get(STAT_staged_bytes), (unsigned long long)stats_get(STAT_unsaved_files),
-                  keep(leaving) ? "; the next mount with this staging_dir and mountpoint stores them" : "");
-    else
-        log_warning("ended without waiting for what the server was still asked; nothing was left to store");
+    say_what_is_left(leaving);
     _exit(EXIT_SUCCESS);
+}
+
+/* For how long the server may not answer. What is being stored fails at the timeout, and whoever finds that keeps it: a
+ * little later. */
+static int64_t patience_ms(const struct leaving *leaving) {
+    const struct leaving_config *config = &leaving->config;
+    int64_t lost_ms = config->silent_ms + config->timeout_ms;
+    if (!would_lose())
+        return config->silent_ms;
+    return leaving->kept && config->kept_ms < lost_ms ? config->kept_ms : lost_ms;
 }
 
 /* How long it has been leaving, and how long the server has not answered. */
 static bool takes_too_long(const struct leaving *leaving, int64_t leaving_ms, int64_t silent_ms) {
-    const struct leaving_config *config = &leaving->config;
-    /* What is being stored fails at the timeout, and whoever finds that keeps it: a little later. */
-    bool silent = silent_ms >= config->silent_ms + (would_lose() ? config->timeout_ms : 0);
-    return silent || (leaving_ms >= config->timeout_ms && !would_lose());
+    return silent_ms >= patience_ms(leaving) || (leaving_ms >= leaving->config.timeout_ms && !would_lose());
 }
 
 static void *watch(void *argument) {
@@ -79,21 +99,26 @@ static void *watch(void *argument) {
     (void)has_reached(leaving, LEAVING, INT64_MAX);
     int64_t began = clock_now_ms(), answered = began;
     uint64_t answers = stats_get(STAT_answers);
-    bool kept = false;
     while (!has_reached(leaving, LAST, clock_now_ms() + LOOK_MS)) {
         int64_t now = clock_now_ms();
         if (stats_get(STAT_answers) != answers)
             answered = now;
         answers = stats_get(STAT_answers);
-        if (!kept && now - answered >= leaving->config.silent_ms && would_lose()) {
+        if (!leaving->tried_to_keep && now - answered >= leaving->config.silent_ms && would_lose())
             (void)keep(leaving); /* who told us to end may not wait as long as we do */
-            kept = true;
-        }
-        if (takes_too_long(leaving, now - began, now - answered))
+        /* Programs may have written since it was kept, and the disk be full by now. */
+        if (takes_too_long(leaving, now - began, now - answered) && (!leaving->kept || keep(leaving)))
             end_without_the_server(leaving);
     }
     if (!has_reached(leaving, GONE, clock_now_ms() + LAST_MS))
         _exit(leaving->status);
+    return NULL;
+}
+
+static struct leaving *forget(struct leaving *leaving) {
+    sem_destroy(&leaving->changed);
+    free(leaving->kept_in);
+    free(leaving);
     return NULL;
 }
 
@@ -102,12 +127,11 @@ struct leaving *leaving_new(const struct leaving_config *config) {
     if (!leaving)
         return NULL;
     leaving->config = *config;
+    leaving->kept_in = strdup(config->kept_in ? config->kept_in : "");
     sem_init(&leaving->changed, 0, 0);
-    if (pthread_create(&leaving->thread, NULL, watch, leaving) == 0)
+    if (leaving->kept_in && pthread_create(&leaving->thread, NULL, watch, leaving) == 0)
         return leaving;
-    sem_destroy(&leaving->changed);
-    free(leaving);
-    return NULL;
+    return forget(leaving);
 }
 
 void leaving_begin(struct leaving *leaving) {
@@ -124,7 +148,5 @@ struct leaving *leaving_free(struct leaving *leaving) {
         return NULL;
     reach(leaving, GONE);
     pthread_join(leaving->thread, NULL);
-    sem_destroy(&leaving->changed);
-    free(leaving);
-    return NULL;
+    return forget(leaving);
 }

@@ -4,11 +4,14 @@
  *                                     |                          |
  *                                     '---- it takes too long: the process ends, at once ----'
  *
- * Too long is, while leaving: no answer of the server for `silent_ms`, or for `timeout_ms` more when there is content
- * that would be lost, and which is kept for the next mount after `silent_ms`; and `timeout_ms` in all when there is none.
- * Then the mountpoint is left, the log says what was lost or kept, and requests still under way end with the connection
- * to the kernel. At last, when all that counts is done: a moment (with sanitizers, which look for leaks then, some
- * seconds).
+ * Too long is, while leaving with content that would be lost, no answer of the server
+ *     for `kept_ms` when all of it is kept for the next mount, which is tried after `silent_ms`;
+ *     for `silent_ms + timeout_ms` when it cannot be;
+ * and with none: no answer for `silent_ms`, or `timeout_ms` in all. So a server that is slow but answers gets content for as
+ * long as that takes. Then the mountpoint is left, the log says what was lost, or kept and where, and requests still under
+ * way end with the connection to the kernel. Of a put among them nobody knows whether it arrived: its content stays kept,
+ * and the next mount stores it over itself.
+ * At last, when all that counts is done: a moment (with sanitizers, which look for leaks then, some seconds).
  * What it is not: a way to stop work. Nothing is undone; what is on the server may be half of a change, as after a crash.
  *
  * Threads: one of its own, which sleeps while the mount serves. leaving_begin() may be called by a signal handler. */
@@ -21,12 +24,13 @@
 struct leaving;
 
 struct leaving_config {
-    int64_t silent_ms, timeout_ms;
+    int64_t silent_ms, kept_ms, timeout_ms;
     /* These are called in the own thread, while the others may do anything. */
     void (*unmount)(void *context);
     /* Puts content that would be lost in a safe place; whether all of it is there. More than once. */
     bool (*keep)(void *context);
     void *context;
+    const char *kept_in; /* that place, for the log; copied. NULL: there is none */
 };
 
 /* NULL without memory or threads. */

@@ -13,6 +13,7 @@ import proxy
 from mounting import force_unmount, wait_for
 
 TIMEOUT = 2     # seconds, of the mounts; what is waited for is given far more
+LONG = 180      # longer than any of these tests may wait
 
 
 @pytest.fixture
@@ -110,22 +111,60 @@ def test_what_an_unmounted_mount_could_not_store_is_stored_by_the_next(link, awa
     assert all_there_is(database) == {"new": b"OURS"}
 
 
-@pytest.mark.timeout(120)
-def test_what_no_program_has_closed_is_kept_when_a_signal_ends_the_mount_of_a_silent_server(
-        link, away, database, staging):
-    file = open(away.path / "new", "wb", buffering=0)
+def tell_to_end(mnt):
+    """It may take a while, but nothing like the time that the server has for an answer."""
+    mnt.process.send_signal(signal.SIGTERM)
+    mnt.process.wait(LONG / 3)
+    assert mnt.end() == 0
+
+
+@pytest.fixture
+def patient(link, database, mount, staging):
+    """A mount that would wait for an answer for longer than anybody waits for the mount."""
+    return mount(uri=f"mongodb://127.0.0.1:{link.port}/{database.name}?directConnection=true",
+                 options=f"timeout={LONG},staging_dir={staging}")
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("fault", [{"stalled": True}, {"refusing": True}], ids=["silent", "absent"])
+def test_what_no_program_has_closed_is_kept_when_a_signal_ends_the_mount_of_a_server_that_does_not_answer(
+        link, patient, database, staging, fault):
+    file = open(patient.path / "new", "wb", buffering=0)
     assert file.write(b"OURS") == 4
-    link.set(stalled=True)
-    away.process.send_signal(signal.SIGTERM)
-    assert away.end() == 0
-    assert len(records(staging)) == 1 and "could not be stored before the end" in away.log()
+    link.set(**fault)
+    if "refusing" in fault:
+        link.cut()
+    tell_to_end(patient)
+    record, = records(staging)
+    assert f"4 bytes written, of 0 closed files and what was open, could not be stored before the end; the next mount " \
+        f"with this staging_dir and mountpoint stores them, kept until then in {record.parent}\n" in patient.log()
     with pytest.raises(OSError):
         file.close()
+    link.set(stalled=False, refusing=False)
+    link.cut()
+    patient.start()
+    expect_all_stored(patient, staging)
+    assert all_there_is(database) == {"new": b"OURS"}
+
+
+@pytest.mark.timeout(150)
+def test_a_put_that_nobody_knows_the_end_of_is_made_again_over_itself(link, patient, database, staging):
+    for name in ("other", "old"):
+        (patient.path / name).write_bytes(b"before")
+    files = [open(patient.path / "new", "wb", buffering=0), open(patient.path / "old", "r+b", buffering=0)]
+    for file in files:
+        assert file.write(b"OURS") == 4
+    link.set(stalled="down")    # what is put may arrive, but no answer comes
+    tell_to_end(patient)
+    assert len(records(staging)) == 2
+    for file in files:
+        with pytest.raises(OSError):
+            file.close()
     link.set(stalled=False)
     link.cut()
-    away.start()
-    expect_all_stored(away, staging)
-    assert all_there_is(database) == {"new": b"OURS"}
+    patient.start()
+    expect_all_stored(patient, staging)
+    assert all_there_is(database) == {"other": b"before", "old": b"OURSre", "new": b"OURS"}
 
 
 def test_a_record_that_is_none_is_set_aside_and_the_mount_works(bucket, mount, staging, stored):

@@ -3,6 +3,7 @@
     with proxy.Proxy("127.0.0.1", server.port, latency=0.01, bandwidth=8 << 20) as link:
         link.port                 # connect here (MongoDB clients: directConnection=true)
         link.set(stalled=True)    # nothing moves, connections stay open
+    link.set(stalled="down")  # likewise, but the server still hears what it is told
         link.set(refusing=True)   # new connections are closed at once
         link.cut()                # every connection is reset
         link.counts()             # {"connections": 3, "up": bytes, "down": bytes}
@@ -70,11 +71,11 @@ class Network:
     def __init__(self, host, port):
         self.host, self.port = host, port
         self.settings = {"latency": 0.0, "bandwidth": 0, "stalled": False, "refusing": False}
-        self.moving = asyncio.Event()
-        self.moving.set()
+        self.moving = {"up": asyncio.Event(), "down": asyncio.Event()}
         self.counts = {"connections": 0, "up": 0, "down": 0}
         self.free_at = {"up": 0.0, "down": 0.0}     # when the wire has sent what it was given
         self.writers = set()
+        self.move()
 
     async def connected(self, reader, writer):
         if self.settings["refusing"]:
@@ -121,17 +122,21 @@ class Network:
             due = max(due, self.free_at[direction])
         if due > loop.time():
             await asyncio.sleep(due - loop.time())
-        await self.moving.wait()
+        await self.moving[direction].wait()
         writer.write(data)
         await writer.drain()
         self.counts[direction] += len(data)
 
+    def move(self):
+        for direction, moving in self.moving.items():
+            if self.settings["stalled"] in (True, direction):
+                moving.clear()
+            else:
+                moving.set()
+
     def obey(self, request):
         self.settings |= request.get("set", {})
-        if self.settings["stalled"]:
-            self.moving.clear()
-        else:
-            self.moving.set()
+        self.move()
         if request.get("cut"):
             for writer in self.writers:
                 writer.transport.abort()

@@ -11,7 +11,7 @@
 #include "cache/base/stats.h"
 #include "tests/unit/unit.h"
 
-enum { SHORT_MS = 1, SILENT_MS = 700, LONG_MS = 600000, LEFT = 40, IN_TIME = 50 };
+enum { SHORT_MS = 1, SILENT_MS = 700, KEPT_MS = 3 * SILENT_MS, LONG_MS = 600000, LEFT = 40, IN_TIME = 50 };
 
 static bool unmounted; /* in the process of one test */
 
@@ -33,21 +33,41 @@ static bool keep(void *context) {
     return true;
 }
 
+static bool keep_not(void *context) {
+    (void)context;
+    return false;
+}
+
+/* As when the disk is full by then. */
+static bool keep_once(void *context) {
+    return keep(context) && atomic_load(&kept) == 1;
+}
+
 static void pause_ms(int milliseconds) {
     usleep((useconds_t)milliseconds * 1000);
 }
 
-/* Starts a process; `leave` gets what watches its end. */
-static pid_t start(void (*leave)(struct leaving *), int64_t timeout_ms, void (*unmounting)(void *context)) {
+static pid_t start_keeping(void (*leave)(struct leaving *), int64_t timeout_ms, void (*unmounting)(void *context),
+                           bool (*keeping)(void *context)) {
     pid_t pid = fork();
     if (pid)
         return pid;
     log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR);
-    struct leaving_config config = {.silent_ms = SILENT_MS, .timeout_ms = timeout_ms, .unmount = unmounting, .keep = keep};
+    struct leaving_config config = {.silent_ms = SILENT_MS,
+                                    .kept_ms = KEPT_MS,
+                                    .timeout_ms = timeout_ms,
+                                    .unmount = unmounting,
+                                    .keep = keeping,
+                                    .kept_in = "/where"};
     struct leaving *leaving = leaving_new(&config);
     leave(leaving);
     leaving_free(leaving);
     _exit(unmounted ? 1 : IN_TIME);
+}
+
+/* Starts a process; `leave` gets what watches its end. */
+static pid_t start(void (*leave)(struct leaving *), int64_t timeout_ms, void (*unmounting)(void *context)) {
+    return start_keeping(leave, timeout_ms, unmounting, keep);
 }
 
 static void expect(pid_t pid, int wanted) {
@@ -90,13 +110,26 @@ static void note_whether_it_was_kept(void *context) {
     _exit(atomic_load(&kept) ? LEFT : 1);
 }
 
-/* For twice as long as a silent server is waited for. */
-static void end_slowly(struct leaving *leaving) {
-    leaving_begin(leaving);
-    for (int i = 0; i < 2 * SILENT_MS / 10; i++) {
+static void answer_for(int milliseconds) {
+    for (int i = 0; i < milliseconds / 10; i++) {
         stats_add(STAT_answers, 1);
         pause_ms(10);
     }
+}
+
+/* For twice as long as a silent server is waited for. */
+static void end_slowly(struct leaving *leaving) {
+    leaving_begin(leaving);
+    answer_for(2 * SILENT_MS);
+}
+
+static void end_slowly_with_content(struct leaving *leaving) {
+    stats_add(STAT_staged_bytes, 1);
+    leaving_begin(leaving);
+    while (!atomic_load(&kept)) /* it was silent for a moment */
+        pause_ms(1);
+    answer_for(KEPT_MS + SILENT_MS);
+    stats_subtract(STAT_staged_bytes, 1);
 }
 
 static void never_end(struct leaving *leaving) {
@@ -130,20 +163,34 @@ static void a_server_that_answers_is_waited_for_until_the_timeout(void **state) 
     expect(endless, EXIT_SUCCESS);
 }
 
-static void content_is_worth_the_timeout(void **state) {
+static void content_that_cannot_be_kept_is_worth_the_timeout(void **state) {
     (void)state;
     int64_t began = clock_now_ms();
-    pid_t content = start(hang_with_content, 2 * SILENT_MS, unmount);
-    pid_t file = start(hang_with_a_file, 2 * SILENT_MS, unmount);
+    pid_t content = start_keeping(hang_with_content, KEPT_MS, unmount, keep_not);
+    pid_t file = start_keeping(hang_with_a_file, KEPT_MS, unmount, NULL);
+    pid_t no_more = start_keeping(hang_with_content, KEPT_MS, unmount, keep_once);
     expect(content, EXIT_SUCCESS);
+    assert_true(clock_now_ms() - began >= SILENT_MS + KEPT_MS);
     expect(file, EXIT_SUCCESS);
-    assert_true(clock_now_ms() - began >= 2 * SILENT_MS);
+    expect(no_more, EXIT_SUCCESS);
 }
 
 static void content_is_kept_before_the_server_is_given_up(void **state) {
     (void)state;
     expect(start(wait_until_it_is_kept, LONG_MS, unmount), IN_TIME);
     expect(start(hang_with_content, 2 * SILENT_MS, note_whether_it_was_kept), LEFT);
+}
+
+static void kept_content_is_not_worth_the_timeout(void **state) {
+    (void)state;
+    pid_t content = start(hang_with_content, LONG_MS, unmount), file = start(hang_with_a_file, LONG_MS, unmount);
+    expect(content, EXIT_SUCCESS);
+    expect(file, EXIT_SUCCESS);
+}
+
+static void kept_content_is_stored_all_the_same_when_the_server_answers(void **state) {
+    (void)state;
+    expect(start(end_slowly_with_content, KEPT_MS, unmount), IN_TIME);
 }
 
 static void what_stays_for_the_next_mount_is_not_worth_waiting(void **state) {
@@ -174,8 +221,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_silent_server_is_not_waited_for),
         cmocka_unit_test(a_server_that_answers_is_waited_for_until_the_timeout),
-        cmocka_unit_test(content_is_worth_the_timeout),
+        cmocka_unit_test(content_that_cannot_be_kept_is_worth_the_timeout),
         cmocka_unit_test(content_is_kept_before_the_server_is_given_up),
+        cmocka_unit_test(kept_content_is_not_worth_the_timeout),
+        cmocka_unit_test(kept_content_is_stored_all_the_same_when_the_server_answers),
         cmocka_unit_test(what_stays_for_the_next_mount_is_not_worth_waiting),
         cmocka_unit_test(what_ends_in_time_ends_by_itself),
 #if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
