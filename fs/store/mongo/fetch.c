@@ -221,7 +221,8 @@ int bucket_fetch(struct store *store, const struct revision *revision, uint32_t 
                                 .blobs = ret_blobs,
                                 .damage = damage};
     CHECK(count > 0 && count <= STORE_FETCH_MOST && first + count <= fetching.chunks);
-    int result = ask(bucket, &fetching, NULL);
+    /* A secondary that lags may still have the chunks of what such an _id had before, and those look sound. */
+    int result = bucket_may_reuse_id(revision) ? ask_primary(bucket, &fetching) : ask(bucket, &fetching, NULL);
     if (result == 0 && !complete(&fetching))
         result = ask_primary(bucket, &fetching);
     if (result == 0 && complete(&fetching) && bucket_may_reuse_id(revision))
