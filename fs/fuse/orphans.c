@@ -94,6 +94,8 @@ static struct orphans *orphans_of(void *userdata) {
 static ssize_t take_request(int device, void *buffer, size_t size, void *userdata) {
     struct orphans *orphans = orphans_of(userdata);
     ssize_t got = read(device, buffer, size);
+    if (got < 0 && errno == ECONNABORTED) /* a request was taken while it is unmounted: an end like any other */
+        errno = ENODEV;
     if (got < (ssize_t)sizeof(struct fuse_in_header))
         return got;
     lock_acquire(&orphans->lock);

@@ -139,7 +139,7 @@ def mount(request, tmp_path, uri):
     for mnt in started:
         status = mnt.unmount() if mnt.process else mnt.expected_exit
         if status != mnt.expected_exit:
-            problems.append(f"the daemon of {mnt.path} exited {status}, not {mnt.expected_exit}")
+            problems.append(f"the daemon of {mnt.path} exited {status}, not {mnt.expected_exit}: {mnt.log()[-2000:]}")
         problems += mnt.alarms()
         if mounting.mount_table(mnt.path):
             problems.append(f"{mnt.path} was still mounted")

@@ -310,3 +310,18 @@ def test_the_password_is_not_in_ps_of_run(guarded, directory):
                  "cat /proc/$PPID/cmdline /proc/self/environ; cat /proc/[0-9]*/cmdline 2>/dev/null || true")
     assert result.returncode == 0, result.stderr
     assert not exposed(result.stdout.replace("\0", " "))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_an_unmount_that_crosses_requests_is_a_clean_end(mount, tmp_path):
+    """The last close after a lazy unmount leaves requests that the kernel gives up while they are read."""
+    for _ in range(200):
+        mnt = mount(directory=tmp_path / "mnt")
+        for number in range(30):
+            (mnt.path / f"{number}").write_bytes(b"1")
+        files = [open(mnt.path / f"{number}", "rb") for number in range(30)]
+        subprocess.run(["umount", "-l", mnt.path], check=True)
+        for file in files:
+            file.close()
+        assert mnt.end() == 0, mnt.log()
