@@ -18,7 +18,7 @@
 #include "cache/base/log.h"
 #include "fs/fuse/operations.h"
 
-enum { UNDER_WAY_MOST = 300, PATIENCE_MS = 1000, LOOK_MS = 300 };
+enum { UNDER_WAY_MOST = 300, EARLY = 64, PATIENCE_MS = 1000, LOOK_MS = 300 };
 
 struct under_way {
     uint64_t unique; /* the kernel's number of the request */
@@ -45,6 +45,8 @@ struct orphans {
     bool stopping;
     unsigned interrupted, answered; /* of those under way; one is not both */
     struct put_off *first, **last;  /* while some are answered */
+    uint64_t early[EARLY]; /* interrupted, and not noted yet or not any more; 0: none */
+    unsigned next_early;
     unsigned count;
     struct under_way list[UNDER_WAY_MOST]; /* in no order; what finds no room is no orphan */
 };
@@ -69,21 +71,40 @@ static bool is_answered(uint32_t opcode) {
            opcode != FUSE_NOTIFY_REPLY;
 }
 
+static void interrupt_locked(struct orphans *orphans, struct under_way *each) {
+    if (each->interrupted || each->answered)
+        return;
+    each->interrupted = true;
+    if (orphans->interrupted++ == 0)
+        condition_signal(&orphans->changed);
+}
+
+/* Of a request that one thread reads another may read the interruption at once, and be here first. */
+static bool was_interrupted_locked(struct orphans *orphans, uint64_t unique) {
+    for (unsigned i = 0; i < EARLY; i++)
+        if (orphans->early[i] == unique) {
+            orphans->early[i] = 0;
+            return true;
+        }
+    return false;
+}
+
 static void note_locked(struct orphans *orphans, const struct fuse_in_header *head, const void *body) {
     if (head->opcode == FUSE_INTERRUPT) {
         const struct fuse_interrupt_in *interrupt = body;
         struct under_way *each = find_locked(orphans, interrupt->unique);
-        if (!each || each->interrupted || each->answered)
-            return;
-        each->interrupted = true;
-        if (orphans->interrupted++ == 0)
-            condition_signal(&orphans->changed);
+        if (each)
+            interrupt_locked(orphans, each);
+        else
+            orphans->early[orphans->next_early++ % EARLY] = interrupt->unique;
     } else if (is_answered(head->opcode) && orphans->count < UNDER_WAY_MOST) {
-        orphans->list[orphans->count++] =
-            (struct under_way){.unique = head->unique,
-                               .pid = (pid_t)head->pid,
-                               .since_ms = clock_now_ms(),
-                               .first = head->opcode == FUSE_INIT};
+        struct under_way *each = &orphans->list[orphans->count++];
+        *each = (struct under_way){.unique = head->unique,
+                                   .pid = (pid_t)head->pid,
+                                   .since_ms = clock_now_ms(),
+                                   .first = head->opcode == FUSE_INIT};
+        if (was_interrupted_locked(orphans, head->unique))
+            interrupt_locked(orphans, each);
     }
 }
 
