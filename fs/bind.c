@@ -27,7 +27,7 @@
 enum { FETCHERS = 2, FETCHES_QUEUED = 32, LISTERS = 2, LISTS_QUEUED = 32 };
 enum {
     LEAVE_SILENT_MS = 1500, /* signals and unmounts are answered within two seconds */
-    LEAVE_KEPT_MS = 5000,   /* who stops a container kills it after ten */
+    LEAVE_KEPT_MS = 4000,   /* who stops a container kills it after ten seconds */
 };
 
 struct mount {
