@@ -170,9 +170,8 @@ static void start_watching(struct mount *mount) {
     if (mount->server->ops->bucket(mount->server, options->bucket, &mount->watched))
         return;
     int result = mount->watched->ops->watch(mount->watched, &listener);
-    if (result)
-        log_info("changes by others are asked for: %s", result == -EOPNOTSUPP ? "the server has no change streams"
-                                                                               : strerror(-result));
+    if (result && result != -EOPNOTSUPP) /* what the server does not have, the status tells */
+        log_warning("changes by others are asked for: %s", strerror(-result));
 }
 
 /* ---- building ---- */
