@@ -48,7 +48,10 @@ int vfs_change_stored(struct vfs *vfs, struct inode *inode, const struct attribu
     if (!path)
         return -ENOMEM;
     struct store_object object = vfs_object(inode, path, revision);
+    struct turn turn;
+    turns_begin(&vfs->turns, &turn, inode);
     int result = store->ops->set_attributes(store, &object, changes, &changed);
+    turns_end(&vfs->turns, &turn);
     if (result == 0)
         result = inode_change(vfs->inodes, inode, changes);
     if (result == 0 && inode_type(inode) == STORE_DIRECTORY)

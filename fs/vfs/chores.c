@@ -58,7 +58,10 @@ static void send_times(struct vfs *vfs, struct inode *directory) {
         return;
     times.has &= ATTRIBUTES_MTIME | ATTRIBUTES_CTIME;
     struct store_object object = vfs_object(directory, path, NULL);
+    struct turn turn;
+    turns_begin(&vfs->turns, &turn, directory);
     (void)store->ops->set_attributes(store, &object, &times, NULL);
+    turns_end(&vfs->turns, &turn);
 }
 
 static void send_all_times(struct vfs *vfs) {

@@ -19,6 +19,7 @@ int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs) {
     vfs->config = *config;
     lock_init(&vfs->lock, LOCK_HANDLE);
     retries_init(&vfs->retries);
+    turns_init(&vfs->turns);
     vfs->started = time(NULL);
     struct inode_found root = {.kind = INODE_BUCKETS};
     int result = 0;
@@ -57,6 +58,7 @@ struct vfs *vfs_free(struct vfs *vfs) {
         inodes_free(vfs->inodes);
         recovery_done(vfs);
         coherence_free(vfs->coherence);
+        turns_done(&vfs->turns);
         retries_done(&vfs->retries);
         lock_done(&vfs->lock);
         free(vfs);

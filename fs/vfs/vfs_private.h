@@ -9,6 +9,7 @@
 #include "fs/vfs/locks.h"
 #include "fs/vfs/recovery.h"
 #include "fs/vfs/retries.h"
+#include "fs/vfs/turns.h"
 #include "fs/vfs/vfs.h"
 
 enum { HANDLE_WRITERS = 8 };
@@ -46,6 +47,7 @@ struct vfs {
     struct lock lock;       /* guards the list of handles */
     struct handle *handles; /* open; at unmount some may never have been released */
     struct retries retries;
+    struct turns turns; /* of changes of attributes in the database */
     struct recovery recovery;
     struct locks *locks;    /* NULL: the kernel's */
     struct chore *touched;  /* directories whose times the database does not have */

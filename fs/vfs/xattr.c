@@ -94,8 +94,13 @@ static int set_stored(struct vfs *vfs, struct inode *inode, const struct wish *w
     struct store *store = inode_store(inode);
     struct store_object object;
     int result = object_of(vfs, inode, &path, &revision, &object);
-    return result ? result
-                  : store->ops->set_xattr(store, &object, wish->name, wish->value, wish->size, wish->how);
+    struct turn turn;
+    if (result)
+        return result;
+    turns_begin(&vfs->turns, &turn, inode);
+    result = store->ops->set_xattr(store, &object, wish->name, wish->value, wish->size, wish->how);
+    turns_end(&vfs->turns, &turn);
+    return result;
 }
 
 static int try_to_set(struct vfs *vfs, struct inode *inode, const struct wish *wish) {
