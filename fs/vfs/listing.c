@@ -130,7 +130,21 @@ static void give_all_unpublished(struct vfs *vfs, struct handle *handle, uint64_
             return;
 }
 
+/* The kernel had the entries before from another handle, and dropped them while they were read: what has their positions
+ * here is passed over. If names come or go in that moment, one may be passed over or given twice. */
+static int catch_up(struct handle *handle, uint64_t offset) {
+    uint64_t wanted = offset < UNPUBLISHED ? offset - BEHIND_DOTS : UINT64_MAX;
+    for (uint64_t position = 0; position < wanted; position++) {
+        struct store_item *item;
+        int result = directory_get(handle->directory, position, &position, &item);
+        if (result <= 0)
+            return result;
+    }
+    return 0;
+}
+
 static int begin_listing(struct vfs *vfs, struct handle *handle) {
+    handle->listing = true;
     server_free_names(steal_ptr(&handle->unpublished));
     handle->moment = inode_moment(vfs->inodes);
     if (vfs->coherence && inode_kind(handle->inode) == INODE_STORED) {
@@ -145,7 +159,10 @@ static int begin_listing(struct vfs *vfs, struct handle *handle) {
 int vfs_read_directory(struct vfs *vfs, struct handle *handle, uint64_t offset, bool with_inodes,
                        const struct vfs_taker *taker) {
     stats_add(STAT_directory_reads, 1);
-    int result = offset == 0 ? begin_listing(vfs, handle) : 0;
+    bool late = offset > BEHIND_DOTS && !handle->listing;
+    int result = offset == 0 || !handle->listing ? begin_listing(vfs, handle) : 0;
+    if (result == 0 && late)
+        result = catch_up(handle, offset);
     bool given = false; /* an entry of the database: dots alone are no answer */
     if (result || !give_dots(vfs, handle, &offset, taker))
         return result;

@@ -22,6 +22,7 @@ struct handle {
     struct file *file;           /* of a writable one; a reference */
     struct blob *text;           /* of a status file */
     struct directory *directory; /* of a directory */
+    bool listing;                /* of a directory: it was read */
     uint64_t moment;             /* of a directory: when its entries were asked for */
     struct coherence_moment asked; /* likewise */
     bool caching;                  /* of a directory: the kernel may keep what is read */
