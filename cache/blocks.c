@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "cache/base/check.h"
+#include "cache/base/pages.h"
 
 void blocks_done(struct blocks *blocks) {
     for (size_t i = 0; i < blocks->count; i++)
-        free(blocks->blocks[i]);
+        pages_free(blocks->blocks[i]);
     free(blocks->blocks);
     memset(blocks, 0, sizeof *blocks);
 }
@@ -59,7 +60,7 @@ static int make_room(struct blocks *blocks) {
 static int add(struct blocks *blocks, size_t index, int64_t start) {
     if (make_room(blocks))
         return -ENOMEM;
-    struct block *block = malloc(sizeof *block);
+    struct block *block = pages_new(sizeof *block);
     if (!block)
         return -ENOMEM;
     block->start = start;
@@ -87,7 +88,7 @@ void blocks_filter(struct blocks *blocks, int64_t start, int64_t end,
         if (keep(blocks->blocks[i], context))
             blocks->blocks[kept++] = blocks->blocks[i];
         else
-            free(blocks->blocks[i]);
+            pages_free(blocks->blocks[i]);
     }
     if (kept < i)
         memmove(blocks->blocks + kept, blocks->blocks + i, (blocks->count - i) * sizeof *blocks->blocks);

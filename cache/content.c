@@ -27,7 +27,7 @@ static int translated(int error) {
     if (error == -EDQUOT)
         return -ENOSPC;
     log_error("the staging directory fails: %s", strerror(-error));
-    return -EIO;
+    return error == -EMFILE || error == -ENFILE ? -ENFILE : -EIO;
 }
 
 /* A part of [at, end) that is in one block (the block), or on disk (NULL). */

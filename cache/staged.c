@@ -326,6 +326,13 @@ int64_t staged_allocated(struct staged *staged) {
     return bytes;
 }
 
+uint64_t staged_bytes(struct staged *staged) {
+    lock_acquire(&staged->lock);
+    int64_t bytes = extents_bytes(&staged->extents, EXTENTS_WRITTEN);
+    lock_release(&staged->lock);
+    return (uint64_t)bytes;
+}
+
 static int by_length(const void *one, const void *other) {
     int64_t a = ((const struct staged_hole *)one)->length, b = ((const struct staged_hole *)other)->length;
     return (a < b) - (a > b);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cache/base/check.h"
+#include "cache/base/pages.h"
 #include "cache/staging_private.h"
 
 enum {
@@ -86,7 +87,7 @@ static int share(struct staged *to, const struct piece *piece) {
 /* The number of bytes moved, or -errno. */
 static int64_t move(struct copying *copying, int64_t start, int64_t end) {
     size_t size = end - start < MOVED_AT_ONCE ? (size_t)(end - start) : MOVED_AT_ONCE;
-    if (!copying->buffer && !(copying->buffer = malloc(MOVED_AT_ONCE)))
+    if (!copying->buffer && !(copying->buffer = pages_new(MOVED_AT_ONCE)))
         return -ENOMEM;
     int64_t count = staged_read(copying->from, start, size, copying->buffer);
     if (count <= 0)
@@ -118,6 +119,6 @@ int64_t staged_copy(struct staged *to, int64_t to_offset, struct staged *from, i
         some = copy_some(&copying, offset + done, offset + size);
         done += some > 0 ? some : 0;
     }
-    free(copying.buffer);
+    pages_free(copying.buffer);
     return done > 0 ? done : some < 0 ? some : 0;
 }

@@ -17,7 +17,7 @@
  *         ranges counts as well; where the share is small it may take 16 MiB (half a million), then it is ENOSPC too.
  *         All is taken from the budget by force. A file that was spilled has a descriptor open until it is clean.
  * Errors: 0 or -errno, and then nothing was changed: -ENOSPC (staging directory full), -EFBIG (more than a file there
- *         may have), -EIO (it cannot be read or written), -ENOMEM, those of the base. A write that fails with -EIO may
+ *         may have), -ENFILE (no descriptor), -EIO (it cannot be read or written), -ENOMEM, those of the base. A write that fails with -EIO may
  *         have changed bytes that were staged in its range before.
  * Facts (staged_check): ranges are in order, apart and within the length; the base shows only within its own length, and
  *         where that was cut off, no more; a clean file is all base. */
@@ -72,6 +72,8 @@ struct staged *staged_new(struct staging *staging, const struct staged_base *bas
 /* What is unpublished is lost. Takes NULL, returns NULL. */
 struct staged *staged_free(struct staged *staged);
 int64_t staged_length(struct staged *staged);
+/* How much is staged of it. */
+uint64_t staged_bytes(struct staged *staged);
 /* Whether anything differs from the base: also a length, also a write of the very same bytes. */
 bool staged_dirty(struct staged *staged);
 /* offset + size fits an int64_t. Grows the file where it must. */

@@ -1,6 +1,7 @@
 #include "cache/base/blob.h"
 
 #include "cache/base/check.h"
+#include "cache/base/pages.h"
 
 /* The header, the allocator's own, and what a cache keeps beside it to find it again. */
 enum { BLOB_OVERHEAD = 256 };
@@ -23,7 +24,7 @@ static size_t own_cost(const struct blob *blob) {
 }
 
 static struct blob *make(struct budget *budget, struct blob_block *block, size_t size) {
-    struct blob *blob = malloc(sizeof *blob + (block ? 0 : size));
+    struct blob *blob = pages_new(sizeof *blob + (block ? 0 : size));
     if (!blob)
         return NULL;
     atomic_init(&blob->references, 1);
@@ -49,7 +50,7 @@ struct blob *blob_unref(struct blob *blob) {
     if (blob && atomic_fetch_sub_explicit(&blob->references, 1, memory_order_acq_rel) == 1) {
         budget_give(blob->budget, own_cost(blob));
         blob_block_unref(blob->block);
-        free(blob);
+        pages_free(blob);
     }
     return NULL;
 }

@@ -5,6 +5,12 @@
 void budget_init(struct budget *budget, size_t limit) {
     budget->limit = limit;
     atomic_init(&budget->used, 0);
+    budget_ask_for_room(budget, NULL, NULL);
+}
+
+void budget_ask_for_room(struct budget *budget, void (*make_room)(void *context), void *context) {
+    budget->make_room = make_room;
+    budget->context = context;
 }
 
 bool budget_take(struct budget *budget, size_t bytes) {
@@ -18,6 +24,8 @@ bool budget_take(struct budget *budget, size_t bytes) {
 
 void budget_force(struct budget *budget, size_t bytes) {
     atomic_fetch_add(&budget->used, bytes);
+    if (budget->make_room && budget_exceeded(budget))
+        budget->make_room(budget->context);
 }
 
 void budget_give(struct budget *budget, size_t bytes) {

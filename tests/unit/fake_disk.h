@@ -16,11 +16,14 @@ static struct {
     atomic_bool full, broken;
     atomic_uint full_per_mille; /* so often it is full, at random */
     atomic_uint interrupts;     /* so many writes are interrupted or cut short */
+    atomic_bool stuck;          /* writes do not end */
+    atomic_uint slow_us;        /* what a read takes longer */
     atomic_uint turns;
 } fake_disk;
 
 int openat(int directory, const char *path, int flags, ...);
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset);
+ssize_t pread(int fd, void *bytes, size_t size, off_t offset);
 
 int openat(int directory, const char *path, int flags, ...) {
     if ((flags & O_TMPFILE) == O_TMPFILE && atomic_load(&fake_disk.only_named)) {
@@ -28,6 +31,12 @@ int openat(int directory, const char *path, int flags, ...) {
         return -1;
     }
     return (int)syscall(SYS_openat, directory, path, flags, 0600);
+}
+
+ssize_t pread(int fd, void *bytes, size_t size, off_t offset) {
+    if (atomic_load(&fake_disk.slow_us))
+        usleep(atomic_load(&fake_disk.slow_us));
+    return syscall(SYS_pread64, fd, bytes, size, offset);
 }
 
 static bool fake_disk_is_full(void) {
@@ -41,6 +50,8 @@ static bool fake_disk_has(int fd, off_t offset, size_t size) {
 
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset) {
     unsigned interrupts = atomic_load(&fake_disk.interrupts);
+    while (atomic_load(&fake_disk.stuck))
+        usleep(1000);
     if (interrupts) {
         atomic_store(&fake_disk.interrupts, interrupts - 1);
         if (interrupts % 2)

@@ -388,7 +388,7 @@ static size_t read_record(uint64_t number, unsigned char ret_bytes[1000]) {
 
 static void a_torn_record_is_none_wherever_it_ends(void **state) {
     (void)state;
-    unsigned char bytes[1000];
+    unsigned char bytes[1000] = {0};
     struct staged *staged = written_file();
     uint64_t number = recorded(staged);
     size_t size = read_record(number, bytes);
