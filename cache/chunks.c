@@ -37,6 +37,20 @@ struct chunks {
     bool stopping;   /* queued flights are given up */
 };
 
+static void keep_budget_locked(struct chunks *chunks) {
+    while (budget_exceeded(chunks->budget) && lru_count(chunks->lru) > 1) { /* the last stays: it is being read */
+        lru_evict(chunks->lru);
+        stats_add(STAT_cache_evictions, 1);
+    }
+}
+
+static void make_room_for_others(void *context) {
+    struct chunks *chunks = context;
+    lock_acquire(&chunks->lock);
+    keep_budget_locked(chunks);
+    lock_release(&chunks->lock);
+}
+
 struct chunks *chunks_new(struct budget *budget, const struct chunk_source *source, struct workers *workers) {
     struct chunks *chunks = calloc(1, sizeof *chunks);
     if (!chunks)
@@ -46,13 +60,17 @@ struct chunks *chunks_new(struct budget *budget, const struct chunk_source *sour
     chunks->source = *source;
     chunks->workers = workers;
     chunks->lru = lru_new();
-    return chunks->lru ? chunks : chunks_free(chunks);
+    if (!chunks->lru)
+        return chunks_free(chunks);
+    budget_ask_for_room(budget, make_room_for_others, chunks);
+    return chunks;
 }
 
 struct chunks *chunks_free(struct chunks *chunks) {
     if (!chunks)
         return NULL;
     CHECK(!chunks->flights);
+    budget_ask_for_room(chunks->budget, NULL, NULL);
     lru_free(chunks->lru);
     lock_done(&chunks->lock);
     free(chunks);
@@ -172,13 +190,6 @@ static void flight_unref_locked(struct flight *flight) {
         blob_unref(flight->blobs[i]);
     condition_done(&flight->done);
     free(flight);
-}
-
-static void keep_budget_locked(struct chunks *chunks) {
-    while (budget_exceeded(chunks->budget) && lru_count(chunks->lru) > 1) { /* the last stays: it is being read */
-        lru_evict(chunks->lru);
-        stats_add(STAT_cache_evictions, 1);
-    }
 }
 
 static void finish_locked(struct flight *flight) {
