@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cache/base/check.h"
 
@@ -13,15 +14,30 @@ static int follow(struct faulty_plan *plan) {
     return left == 1 ? atomic_load(&plan->error) : 0;
 }
 
+/* Whether this call has the fault. Any sequence will do: that of splitmix64. */
+static bool happens(struct faulty_store *faulty, enum faulty_fault fault) {
+    unsigned odds = atomic_load(&faulty->odds[fault]);
+    if (!odds)
+        return false;
+    uint64_t number = atomic_fetch_add(&faulty->dice, UINT64_C(0x9e3779b97f4a7c15));
+    number = (number ^ number >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    number = (number ^ number >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (number ^ number >> 31) % 1000 < odds;
+}
+
 /* Counts a call, waits at its gate; 0, or the error that it was told. */
 static int pass(struct faulty_store *faulty, enum faulty_call call) {
     atomic_fetch_add(&faulty->calls[call], 1);
     gate_pass(&faulty->gates[call]);
-    return follow(&faulty->before[call]);
+    if (happens(faulty, FAULTY_DELAYED))
+        (void)usleep(100);
+    return atomic_load(&faulty->away) || happens(faulty, FAULTY_BEFORE) ? -ETIMEDOUT : follow(&faulty->before[call]);
 }
 
 /* What is said of a change that was made, or not. */
 static int answer(struct faulty_store *faulty, enum faulty_call call, int result) {
+    if (result == 0 && happens(faulty, FAULTY_AFTER))
+        return -ETIMEDOUT;
     return result ? result : follow(&faulty->after[call]);
 }
 
@@ -38,6 +54,10 @@ static void adopt(struct faulty_store *faulty, struct revision *revision) {
 static int lookup(struct store *store, const char *path, const char *witness, struct store_entry *ret_entry) {
     struct faulty_store *faulty = faulty_of(store);
     int result = pass(faulty, FAULTY_LOOKUP);
+    struct store_entry first = {0};
+    if (result == 0 && happens(faulty, FAULTY_TWICE) &&
+        faulty->behind->ops->lookup(faulty->behind, path, witness, &first) == 0)
+        store_entry_done(&first);
     if (result == 0)
         result = faulty->behind->ops->lookup(faulty->behind, path, witness, ret_entry);
     if (result == 0)
@@ -96,6 +116,8 @@ static int list_open(struct store *store, const char *path, const char *after, s
 static int list_next(struct store_list *list, struct store_item *ret_item) {
     struct faulty_store *faulty = list->faulty;
     int result = pass(faulty, FAULTY_LIST_NEXT);
+    if (result == 0 && happens(faulty, FAULTY_CUT))
+        result = -ETIMEDOUT;
     if (result == 0)
         result = faulty->behind->ops->list_next(list->behind, ret_item);
     if (result > 0)
@@ -108,20 +130,43 @@ static void list_close(struct store_list *list) {
     free(list);
 }
 
+/* The chunks behind the first few do not arrive. */
+static void cut(unsigned count, struct blob **blobs, int *errors) {
+    for (unsigned i = count / 2; i < count; i++) {
+        blob_unref(blobs[i]);
+        blobs[i] = NULL;
+        errors[i] = -ETIMEDOUT;
+    }
+}
+
+static void drop(int result, unsigned count, struct blob **blobs) {
+    for (unsigned i = 0; result == 0 && i < count; i++)
+        blob_unref(blobs[i]);
+}
+
 static int fetch(struct store *store, const struct revision *revision, uint32_t first, uint32_t count,
                  struct budget *budget, struct blob **ret_blobs, int *ret_errors) {
     struct faulty_store *faulty = faulty_of(store);
+    const struct store_ops *ops = faulty->behind->ops;
     int result = pass(faulty, FAULTY_FETCH);
-    return result ? result
-                  : faulty->behind->ops->fetch(faulty->behind, revision, first, count, budget, ret_blobs, ret_errors);
+    if (result == 0 && happens(faulty, FAULTY_TWICE))
+        drop(ops->fetch(faulty->behind, revision, first, count, budget, ret_blobs, ret_errors), count, ret_blobs);
+    if (result == 0)
+        result = ops->fetch(faulty->behind, revision, first, count, budget, ret_blobs, ret_errors);
+    if (result == 0 && happens(faulty, FAULTY_CUT))
+        cut(count, ret_blobs, ret_errors);
+    return result;
 }
 
 static int fetch_heads(struct store *store, struct revision *const *revisions, uint32_t count, struct budget *budget,
                        struct blob **ret_blobs, int *ret_errors) {
     struct faulty_store *faulty = faulty_of(store);
     int result = pass(faulty, FAULTY_FETCH_HEADS);
-    return result ? result
-                  : faulty->behind->ops->fetch_heads(faulty->behind, revisions, count, budget, ret_blobs, ret_errors);
+    if (result == 0)
+        result = faulty->behind->ops->fetch_heads(faulty->behind, revisions, count, budget, ret_blobs, ret_errors);
+    if (result == 0 && happens(faulty, FAULTY_CUT))
+        cut(count, ret_blobs, ret_errors);
+    return result;
 }
 
 /* ---- changes ---- */
@@ -316,6 +361,10 @@ void faulty_store_init(struct faulty_store *faulty, struct store *behind) {
 void faulty_store_done(struct faulty_store *faulty) {
     for (int call = 0; call < FAULTY_CALLS; call++)
         gate_done(&faulty->gates[call]);
+}
+
+void faulty_store_set_odds(struct faulty_store *faulty, enum faulty_fault fault, unsigned per_mille) {
+    atomic_store(&faulty->odds[fault], per_mille);
 }
 
 static void plan(struct faulty_plan *plan, unsigned nth, int error) {

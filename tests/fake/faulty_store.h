@@ -1,4 +1,4 @@
-/* A store in front of another one: counts calls, fails the one it is told to, holds calls at a gate.
+/* A store in front of another one: counts calls, fails the one it is told to or any, holds calls at a gate.
  *
  * Threads: any. Memory: it does not own the store behind it, which outlives it. Revisions that come through it ask it
  * for their chunks. */
@@ -38,6 +38,16 @@ enum faulty_call {
     FAULTY_CALLS
 };
 
+/* What may happen to any call. */
+enum faulty_fault {
+    FAULTY_DELAYED, /* a little */
+    FAULTY_BEFORE,  /* it fails and does nothing */
+    FAULTY_AFTER,   /* a change fails although it was made: its answer is lost */
+    FAULTY_CUT,     /* an answer in parts has the first only */
+    FAULTY_TWICE,   /* a question is asked again, its first answer came to nobody */
+    FAULTY_FAULTS
+};
+
 struct faulty_plan {
     atomic_uint countdown; /* 1: the next call fails; 0: none */
     atomic_int error;
@@ -48,6 +58,9 @@ struct faulty_store {
     struct store *behind;
     struct gate gates[FAULTY_CALLS]; /* each call passes its gate */
     atomic_uint calls[FAULTY_CALLS];
+    atomic_uint odds[FAULTY_FAULTS]; /* of each fault, in a thousand calls */
+    atomic_ulong dice;
+    atomic_bool away; /* all calls answer with -ETIMEDOUT, and do nothing */
     struct faulty_plan before[FAULTY_CALLS], after[FAULTY_CALLS];
 };
 
@@ -57,5 +70,7 @@ void faulty_store_done(struct faulty_store *faulty);
 void faulty_store_fail(struct faulty_store *faulty, enum faulty_call call, unsigned nth, int error);
 /* The nth change from now that succeeds answers with this -errno all the same, as when the server's answer was lost. */
 void faulty_store_lose_answer(struct faulty_store *faulty, enum faulty_call call, unsigned nth, int error);
+/* From now on so many in a thousand calls, any of those that it can happen to, have this fault. */
+void faulty_store_set_odds(struct faulty_store *faulty, enum faulty_fault fault, unsigned per_mille);
 
 #endif

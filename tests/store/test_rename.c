@@ -409,6 +409,26 @@ static void what_a_dead_mount_began_is_finished(void **state) {
     real_store_close(&real);
 }
 
+static void a_record_of_what_no_mount_begins_moves_nothing(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("unsound");
+    static const char *const records[] = {
+        "'from': 'd', 'to': 'd'", "'from': 'd', 'to': 'd/e'", "'from': 'd/e', 'to': 'd'",
+        "'from': 'd', 'to': 'x', 'by': 'd/y', 'step': 0", "'from': 'd', 'to': 'x', 'by': 'y', 'step': 1.5"};
+    named_put(&real, "d/f", 1, 1000, false);
+    named_node(&real, "d", "directory");
+    named_node(&real, "d/n", "symlink");
+    for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+        record(&real, i < 3 ? "rename" : "exchange", records[i]);
+        assert_int_equal(rename_recover(real.bucket, clock_now_ms() + 20000), 0);
+        assert_int_equal(real_store_count(&real, "gridmount.intents", bson_new()), 0);
+        assert_int_equal(named_newest(&real, "d/f"), 1);
+        assert_int_equal(kind_at(&real, "d/n"), STORE_SYMLINK);
+        assert_true(is_gone(&real, "d/e") && is_gone(&real, "x") && is_gone(&real, "y"));
+    }
+    real_store_close(&real);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_revisions_move_without_spelling),
@@ -425,6 +445,7 @@ int main(void) {
         cmocka_unit_test(further_names_follow_a_directory),
         cmocka_unit_test(anything_is_exchanged),
         cmocka_unit_test(what_a_dead_mount_began_is_finished),
+        cmocka_unit_test(a_record_of_what_no_mount_begins_moves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

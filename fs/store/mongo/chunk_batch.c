@@ -6,6 +6,7 @@
 #include "cache/base/check.h"
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
+#include "cache/base/pages.h"
 #include "cache/base/stats.h"
 #include "fs/store/mongo/change.h"
 
@@ -20,7 +21,7 @@ struct chunk_batch *chunk_batch_free(struct chunk_batch *batch) {
     free(batch->bytes);
     free(batch->sizes);
     free(batch->places);
-    free(batch->memory);
+    pages_free(batch->memory);
     free(batch);
     return NULL;
 }
@@ -33,7 +34,7 @@ static struct chunk_batch *allocate(uint32_t count, size_t content) {
     batch->bytes = calloc(count, sizeof *batch->bytes);
     batch->sizes = calloc(count, sizeof *batch->sizes);
     batch->places = aligned_alloc(_Alignof(bson_t), count * sizeof *batch->places);
-    batch->memory = malloc(content + (size_t)count * AROUND_MOST);
+    batch->memory = pages_new(content + (size_t)count * AROUND_MOST);
     if (batch->documents && batch->bytes && batch->sizes && batch->places && batch->memory)
         return batch;
     return chunk_batch_free(batch);

@@ -8,6 +8,7 @@
 
 #include <bson/bson.h>
 
+#include "cache/base/cleanup.h"
 #include "fs/store/store.h"
 
 /* The fields these functions read, for a find's options. */
@@ -50,5 +51,8 @@ bool document_whole_number(const bson_iter_t *iter, int64_t least, int64_t most,
 int document_compare_ids(const struct revision *one, const struct revision *other);
 /* Of two revisions of a name the file is the newer: by uploadDate, then _id. */
 bool document_is_newer(const struct revision *one, const struct revision *other);
+
+/* Of text that the driver made: large memory of its own is not free()'s, see server.c. */
+DEFINE_CLEANUP(char, bson_free)
 
 #endif

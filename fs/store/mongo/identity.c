@@ -77,7 +77,7 @@ char *identity_text(const struct revision *revision) {
     }
     static const char start[] = "{\"_id\":";
     size_t size, skipped = sizeof start - 1;
-    cleanup_free char *json = bson_as_canonical_extended_json(&id, &size);
+    cleanup_with(bson_free) char *json = bson_as_canonical_extended_json(&id, &size);
     if (!json)
         return NULL;
     size = compact(json, size);

@@ -27,21 +27,23 @@ static int take_expired(void *context, const bson_t *document) {
 static int claim_expired(const struct round *round, struct expired *expired) {
     struct bucket *bucket = round->bucket;
     int64_t claimed = 0;
-    bson_t *filter = BCON_NEW("kind", BCON_UTF8("put"), "until", "{", "$lt", BCON_DATE_TIME(round->now_ms), "}");
-    bson_t *options = BCON_NEW("limit", BCON_INT64(16));
+    bson_t *filter = BCON_NEW("kind", BCON_UTF8("put"), "until", "{", "$lt", BCON_DATE_TIME(round->now_ms), "}", "_id",
+                              "{", "$type", "objectId", "}");
+    bson_t *options = BCON_NEW("batchSize", BCON_INT32(16)); /* the first that a mount may have made, however many others */
     int result = bucket_find(bucket, bucket->intents, filter, options, take_expired, expired);
     bson_destroy(options);
+    bson_destroy(filter);
     if (result > 0) {
         bson_oid_t claimer;
         bson_oid_init(&claimer, NULL);
-        BSON_APPEND_OID(filter, "_id", &expired->first);
+        filter = BCON_NEW("_id", BCON_OID(&expired->first), "until", "{", "$lt", BCON_DATE_TIME(round->now_ms), "}");
         bson_t *update = BCON_NEW("$set", "{", "owner", BCON_OID(&claimer), "until",
                                   BCON_DATE_TIME(round->now_ms + INTENT_LEASE_MS), "}");
         result = bucket_update(bucket, bucket->intents, filter, update, false, false, &claimed);
         bson_destroy(update);
+        bson_destroy(filter);
         expired->there = claimed > 0;
     }
-    bson_destroy(filter);
     return result < 0 ? result : 0;
 }
 

@@ -8,7 +8,7 @@
 #include "fs/store/mongo/janitor.h"
 #include "fs/store/mongo/retire.h"
 
-enum { AT_ONCE = 256 }; /* records */
+enum { AT_ONCE = 256 /* records */, CHUNKS_MOST = 1 << 22 /* 1 TiB, commonly */ };
 
 static const int64_t BEYOND_ANY_MS = INT64_C(366) * 24 * 3600 * 1000; /* from now: no due is later */
 
@@ -64,7 +64,8 @@ static int take_record(void *context, const bson_t *document) {
         return 0;
     }
     int64_t bytes = number_in(document, "document.length"), size = number_in(document, "document.chunkSize");
-    records->list[records->count++] = (struct record){id, bytes, size > 0 ? bytes / size + 1 : 0};
+    bool counted = size > 0 && bytes / size < CHUNKS_MOST; /* else of others, who may write any number: as many as there are */
+    records->list[records->count++] = (struct record){id, bytes, counted ? bytes / size + 1 : 0};
     return records->count == AT_ONCE;
 }
 

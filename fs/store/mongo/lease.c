@@ -51,7 +51,7 @@ static int take_over(struct bucket *bucket, const struct store_lease *lease, int
     if (leases_ended_owner(bucket, lease->path, &ended))
         BSON_APPEND_OID(filter, "owner", &ended);
     else
-        BCON_APPEND(filter, "until", "{", "$lt", BCON_DATE_TIME(now), "}");
+        BCON_APPEND(filter, "until", "{", "$not", "{", "$gte", BCON_DATE_TIME(now), "}", "}"); /* or is no date */
     bson_t *update = BCON_NEW("$set", "{", "owner", BCON_OID(&lease->owner), "until",
                               BCON_DATE_TIME(now + LEASE_LIFE_MS), "}");
     int result = bucket_update(bucket, bucket->locks, filter, update, false, false, &matched);

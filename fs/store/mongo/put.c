@@ -1,6 +1,6 @@
 /* Put, the only commit: all chunks, then the files document, then what it replaces is retired.
  *
- *     reserve an _id [intents] -> chunks [copy, upload] -> files document -> newest? lift; retire [supersede]
+ *     reserve an _id [intents] -> chunks [copy, upload] -> files document -> newest? lift; retire [put_newest]
  *     or one is there, with chunks [write_behind]          ^ from here on the new content exists
  *
  * It gets the name that the base has at the commit: that is read once more when chunks have been sent, and where the base is
@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cache/base/check.h"
 #include "cache/base/cleanup.h"
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
@@ -22,163 +21,34 @@
 #include "fs/store/mongo/chunk_batch.h"
 #include "fs/store/mongo/copy.h"
 #include "fs/store/mongo/document.h"
-#include "fs/store/mongo/files_document.h"
 #include "fs/store/mongo/lease.h"
-#include "fs/store/mongo/links.h"
 #include "fs/store/mongo/ordered.h"
 #include "fs/store/mongo/presence.h"
-#include "fs/store/mongo/remove.h"
+#include "fs/store/mongo/put_private.h"
 #include "fs/store/mongo/retire.h"
-#include "fs/store/mongo/supersede.h"
 #include "fs/store/mongo/write_behind.h"
 #include "fs/store/names.h"
 
-enum { SMALL_MOST = 64 << 10, LOOKS_MOST = 16 };
+/* ---- its files document ---- */
 
-struct putting {
-    struct bucket *bucket;
-    const struct store_put *put;
-    bson_t *base; /* the base's files document as it is now, or as it was retired; or NULL */
-    bool base_is_there;
-    bool alone; /* once it was published, its name had no other revision */
-    bson_oid_t id;
-    struct intent *intent;
-    struct runs sent; /* chunks that were sent before the put */
-    char *filename;
-    unsigned char sha256[32];
-    struct files_document parts;
-};
-
-/* ---- its base ---- */
-
-static int take_copy(void *context, const bson_t *document) {
-    bson_t **copy = context;
-    stats_add(STAT_documents_fetched, 1);
-    *copy = bson_copy(document);
-    return 1;
-}
-
-static int find_by_id(struct bucket *bucket, const char *collection, const struct revision *revision,
-                      bson_t **ret_document) {
-    bson_t id, filter = BSON_INITIALIZER;
-    CHECK(bson_init_static(&id, revision->id, revision->id_size));
-    bucket_match_id(&filter, "_id", &id);
-    bson_t *options = BCON_NEW("limit", BCON_INT64(1));
-    int result = bucket_find(bucket, collection, &filter, options, take_copy, ret_document);
-    bson_destroy(options);
-    bson_destroy(&filter);
-    return result < 0 ? result : 0;
-}
-
-/* Out of a trash record, the document in it. */
-static void unwrap(bson_t **document) {
-    bson_iter_t iter;
-    bson_t inner, *copy = NULL;
-    uint32_t size;
-    const uint8_t *bytes;
-    if (bson_iter_init_find(&iter, *document, "document") && BSON_ITER_HOLDS_DOCUMENT(&iter)) {
-        bson_iter_document(&iter, &size, &bytes);
-        copy = bson_init_static(&inner, bytes, size) ? bson_copy(&inner) : NULL;
-    }
-    bson_destroy(*document);
-    *document = copy;
-}
-
-/* Whether it is the base's, and not what an application put under the same _id since. */
-static bool is_of(struct bucket *bucket, const bson_t *document, const struct revision *base) {
-    struct revision *revision = NULL;
-    if (!bucket_may_reuse_id(base))
-        return true;
-    bool same = document_revision(document, &bucket->store, &revision) == 0 && revision_same_content(revision, base);
-    revision_unref(revision);
-    return same;
-}
-
-/* Its name may show another file, which came over it under that name: then what it has is one of its others. */
-static int rescue_base(struct putting *putting) {
-    size_t size = 0;
-    const char *name = document_filename(putting->base, &size);
-    const struct attributes *attributes = &putting->put->base->attributes;
-    if (!name || !(attributes->has & ATTRIBUTES_LINKS) || attributes->links < 2)
-        return 0;
-    int result = remove_rescue(putting->bucket, name + names_skip_spelling(name, size));
-    if (result <= 0)
-        return result;
-    bson_destroy(putting->base);
-    putting->base = NULL;
-    return find_by_id(putting->bucket, putting->bucket->files, putting->put->base, &putting->base);
-}
-
-static int find_base(struct putting *putting) {
-    const struct revision *base = putting->put->base;
-    cleanup_with(revision_unref) struct revision *adopted = NULL;
-    if (!base)
-        return 0;
-    int result = links_adopt(putting->bucket, base, &adopted);
-    if (result < 0)
-        return result;
-    result = find_by_id(putting->bucket, putting->bucket->files, base, &putting->base);
-    if (putting->base && !is_of(putting->bucket, putting->base, base)) {
-        bson_destroy(putting->base);
-        putting->base = NULL;
-    }
-    if (putting->base)
-        result = rescue_base(putting);
-    putting->base_is_there = putting->base;
-    if (result || putting->base)
-        return result;
-    result = find_by_id(putting->bucket, putting->bucket->trash, base, &putting->base);
-    if (putting->base)
-        unwrap(&putting->base);
-    return result;
-}
-
-/* The base's own name with `follow`, or when it is a spelling of the path; else the path. */
-static int choose_filename(struct putting *putting) {
-    const char *path = putting->put->path;
-    size_t size = 0;
-    const char *name = putting->base_is_there ? document_filename(putting->base, &size) : NULL;
-    if (name && !names_is_path(name, size))
-        name = NULL;
-    size_t skip = name ? names_skip_spelling(name, size) : 0;
-    bool same_path = name && size - skip == strlen(path) && memcmp(name + skip, path, size - skip) == 0;
-    putting->filename = name && (putting->put->follow || same_path) ? strndup(name, size) : strdup(path);
-    return putting->filename ? 0 : -ENOMEM;
-}
-
-static void tell_parts(struct putting *putting) {
+void put_tell_parts(struct putting *putting) {
     putting->parts.base = putting->base;
     putting->parts.filename = putting->filename;
     putting->parts.filename_size = strlen(putting->filename);
 }
 
-/* The base may have been changed while chunks were sent: its fields, and its name. Of few it is not worth a question. */
-static int look_at_base_again(struct putting *putting) {
-    bson_t *before = putting->base;
-    char *filename = putting->filename;
-    if (!putting->base_is_there || putting->put->content->length <= SMALL_MOST)
-        return 0;
-    putting->base = NULL;
-    putting->filename = NULL;
-    int result = find_base(putting);
-    if (result == 0)
-        result = choose_filename(putting);
-    if (!putting->filename)
-        putting->filename = steal_ptr(&filename);
-    if (!putting->base)
-        putting->base = steal_ptr(&before);
-    free(filename);
-    bson_destroy(before);
-    tell_parts(putting);
-    return result;
+int put_as_revision(struct putting *putting, bson_t *document, struct revision **ret_revision) {
+    bson_reinit(document);
+    int result = files_document_make(&putting->parts, document);
+    return result ? result : document_revision(document, &putting->bucket->store, ret_revision);
 }
+
+/* ---- the chunks ---- */
 
 /* What says the size of the chunks: what it replaces, or what it is a copy of. */
 static const struct revision *chunk_model(const struct store_put *put) {
     return put->base ? put->base : put->content->source;
 }
-
-/* ---- the chunks ---- */
 
 static int store_chunks(struct putting *putting) {
     bool checksum = putting->bucket->policy.checksum;
@@ -223,20 +93,19 @@ static int choose_date(struct putting *putting) {
     return 0;
 }
 
-static int document_as_revision(struct putting *putting, bson_t *document, struct revision **ret_revision) {
-    bson_reinit(document);
-    int result = files_document_make(&putting->parts, document);
-    return result ? result : document_revision(document, &putting->bucket->store, ret_revision);
+static int note_one(void *context, const bson_t *document) {
+    (void)context, (void)document;
+    stats_add(STAT_documents_fetched, 1);
+    return 1;
 }
 
 /* Whether a majority has the files document; when that cannot be said, -errno. */
 static int is_published(struct putting *putting) {
-    bson_t *document = NULL, *filter = BCON_NEW("_id", BCON_OID(&putting->id));
+    bson_t *filter = BCON_NEW("_id", BCON_OID(&putting->id));
     bson_t *options = BCON_NEW("limit", BCON_INT64(1), "readConcern", "{", "level", BCON_UTF8("majority"), "}");
-    int result = bucket_find(putting->bucket, putting->bucket->files, filter, options, take_copy, &document);
+    int result = bucket_find(putting->bucket, putting->bucket->files, filter, options, note_one, NULL);
     bson_destroy(options);
     bson_destroy(filter);
-    bson_destroy(document);
     return result;
 }
 
@@ -264,7 +133,7 @@ static int make_and_publish(struct putting *putting, struct revision **ret_revis
     cleanup_with(revision_unref) struct revision *revision = NULL;
     bson_t document = BSON_INITIALIZER;
     putting->parts.without_holes = atomic_load(&putting->bucket->holes_refused);
-    int result = document_as_revision(putting, &document, &revision);
+    int result = put_as_revision(putting, &document, &revision);
     if (result == 0)
         result = publish(putting, &document);
     bson_destroy(&document);
@@ -318,7 +187,7 @@ static int commit_ready(struct putting *putting, struct revision **ret_revision)
 }
 
 static int commit(struct putting *putting, struct revision **ret_revision) {
-    int result = look_at_base_again(putting);
+    int result = put_look_at_base_again(putting);
     if (result == 0)
         result = get_ready(putting);
     return result ? result : commit_ready(putting, ret_revision);
@@ -343,7 +212,7 @@ static int send_small(struct putting *putting, const struct chunk_batch *batch, 
     struct ordered ordered;
     int64_t counts[ORDERED_MOST] = {0};
     putting->parts.without_holes = atomic_load(&putting->bucket->holes_refused);
-    int result = document_as_revision(putting, &document, &revision);
+    int result = put_as_revision(putting, &document, &revision);
     if (result == 0 && !ordered_begin(putting->bucket, &ordered))
         result = 1;
     if (result == 0) {
@@ -371,7 +240,7 @@ static int store_small(struct putting *putting, struct revision **ret_revision) 
     const struct upload upload = {
         .id = &putting->id, .content = content, .chunk_size = putting->parts.chunk_size, .intent = putting->intent};
     cleanup_with(chunk_batch_free) struct chunk_batch *batch = NULL;
-    if (content->length > SMALL_MOST || content->length > upload.chunk_size || putting->sent.count ||
+    if (content->length > PUT_SMALL_MOST || content->length > upload.chunk_size || putting->sent.count ||
         putting->bucket->policy.checksum || !ordered_possible(putting->bucket))
         return 1;
     int result = get_ready(putting);
@@ -382,90 +251,6 @@ static int store_small(struct putting *putting, struct revision **ret_revision) 
     if (result > 0 && (!batch || (result = chunk_batch_send(putting->bucket, batch, NULL)) == 0))
         result = commit_ready(putting, ret_revision);
     return result;
-}
-
-/* ---- what it replaces ---- */
-
-/* Moves the new revision behind a date that would win, and to the spelling its name has. 1; 0 when it is not there any
- * more as it was inserted: another put came after it, or it was renamed. */
-static int move(struct putting *putting, int64_t date, const char *spelling) {
-    int64_t matched = 0;
-    bson_t *filter = BCON_NEW("_id", BCON_OID(&putting->id), "filename", BCON_UTF8(putting->filename));
-    bson_t *update = BCON_NEW("$set", "{", "uploadDate", BCON_DATE_TIME(date), "filename",
-                              BCON_UTF8(spelling ? spelling : putting->filename), "}");
-    int result = bucket_update(putting->bucket, putting->bucket->files, filter, update, false, false, &matched);
-    bson_destroy(update);
-    bson_destroy(filter);
-    return result ? result : matched > 0;
-}
-
-/* 1: it was moved, and others may have come meanwhile; 0: it is there. -ENOENT: it has gone. */
-static int move_to(struct putting *putting, int64_t date, const char *spelling, struct revision **revision) {
-    int result = move(putting, date, spelling);
-    if (result <= 0)
-        return result < 0 ? result : -ENOENT;
-    if (spelling) {
-        char *filename = strdup(spelling);
-        if (!filename)
-            return -ENOMEM;
-        free(putting->filename);
-        putting->filename = filename;
-        tell_parts(putting);
-    }
-    putting->parts.date_ms = date;
-    struct revision *moved = NULL;
-    bson_t document = BSON_INITIALIZER;
-    result = document_as_revision(putting, &document, &moved);
-    bson_destroy(&document);
-    if (result)
-        return result;
-    revision_unref(*revision);
-    *revision = moved;
-    return 1;
-}
-
-/* The same; 0: it is the newest. */
-static int settle(struct putting *putting, const struct others *others, struct revision **revision) {
-    int64_t date = others_date_needed(others);
-    const char *spelling = others_spelling(others);
-    return date == putting->parts.date_ms && !spelling ? 0 : move_to(putting, date, spelling, revision);
-}
-
-/* 1: it has the name now that the base was given meanwhile; 0: there is none, it was removed or replaced. */
-static int follow_base(struct putting *putting, struct revision **revision) {
-    bson_t *base = NULL;
-    size_t size = 0;
-    int result = find_by_id(putting->bucket, putting->bucket->files, putting->put->base, &base);
-    bool same = result == 0 && base && is_of(putting->bucket, base, putting->put->base);
-    const char *name = same ? document_filename(base, &size) : NULL;
-    if (name && names_is_path(name, size) && strcmp(name, putting->filename) != 0)
-        result = move_to(putting, putting->parts.date_ms, name, revision);
-    bson_destroy(base);
-    return result;
-}
-
-static int look_at_others(struct putting *putting, struct revision **revision) {
-    cleanup_with(others_free) struct others *others = NULL;
-    cleanup_with(revision_unref) struct revision *own = revision_ref(*revision);
-    cleanup_free char *filename = strdup(putting->filename);
-    int result = filename ? others_find(putting->bucket, own, filename, putting->put->base, &others) : -ENOMEM;
-    if (result == 0 && putting->put->follow && putting->base_is_there && !others_have_base(others))
-        result = follow_base(putting, revision);
-    if (result == 0)
-        result = settle(putting, others, revision);
-    if (result == 0)
-        others_retire(putting->bucket, others);
-    return result;
-}
-
-static void replace_others(struct putting *putting, struct revision **revision) {
-    int result = 1;
-    for (int i = 0; result > 0 && i < LOOKS_MOST; i++)
-        result = look_at_others(putting, revision);
-    if (result && result != -ENOENT)
-        log_warning("'%s' in bucket %s is stored; whether another revision is newer could not be settled: %s",
-                    putting->filename, putting->bucket->store.bucket,
-                    result < 0 ? strerror(-result) : "others put it all the time");
 }
 
 /* ---- the whole ---- */
@@ -491,9 +276,9 @@ static int prepare(struct putting *putting) {
         return -EFBIG;
     int result = bucket_begin_changing(putting->bucket);
     if (result == 0)
-        result = find_base(putting);
+        result = put_find_base(putting);
     if (result == 0)
-        result = choose_filename(putting);
+        result = put_choose_filename(putting);
     if (result == 0)
         result = take_id(putting, chunk_size);
     if (result == 0)
@@ -532,7 +317,7 @@ int bucket_put(struct store *store, const struct store_put *put, struct revision
     if (result == 0) {
         stats_add(STAT_puts, 1);
         if (!putting.alone)
-            replace_others(&putting, &revision);
+            put_become_newest(&putting, &revision);
         *ret_revision = revision;
     }
     bson_destroy(putting.base);

@@ -6,6 +6,7 @@
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "fs/store/mongo/change.h"
+#include "fs/store/mongo/document.h"
 #include "fs/store/mongo/links.h"
 #include "fs/store/mongo/presence.h"
 #include "fs/store/mongo/rename.h"
@@ -172,8 +173,8 @@ static int take_expired(void *context, const bson_t *document) {
     expired->from = copy_text(document, "from");
     expired->to = copy_text(document, "to");
     expired->by = copy_text(document, "by");
-    if (bson_iter_init_find(&iter, document, "step"))
-        expired->step = bson_iter_as_int64(&iter);
+    if (bson_iter_init_find(&iter, document, "step") && !document_whole_number(&iter, 0, INT32_MAX, &expired->step))
+        expired->step = -1;
     expired->there = true;
     return 1;
 }
@@ -185,31 +186,41 @@ static int claim_expired(struct bucket *bucket, struct expired *expired) {
     if (result)
         return result;
     bson_t *filter = BCON_NEW("kind", "{", "$in", "[", "rename", "exchange", "]", "}", "until", "{", "$lt",
-                              BCON_DATE_TIME(now), "}");
+                              BCON_DATE_TIME(now), "}", "_id", "{", "$type", "objectId", "}");
     bson_t *options = BCON_NEW("limit", BCON_INT64(1));
     result = bucket_find(bucket, bucket->intents, filter, options, take_expired, expired);
     bson_destroy(options);
+    bson_destroy(filter);
     if (result > 0) {
         expired->intent.bucket = bucket;
         expired->intent.until_ms = now + RENAME_LEASE_MS;
         bson_oid_init(&expired->intent.owner, NULL);
-        BSON_APPEND_OID(filter, "_id", &expired->intent.id);
+        filter = BCON_NEW("_id", BCON_OID(&expired->intent.id), "until", "{", "$lt", BCON_DATE_TIME(now), "}");
         bson_t *update = BCON_NEW("$set", "{", "owner", BCON_OID(&expired->intent.owner), "until",
                                   BCON_DATE_TIME(expired->intent.until_ms), "probe", "from/b", "}");
         result = bucket_update(bucket, bucket->intents, filter, update, false, false, &matched);
         bson_destroy(update);
+        bson_destroy(filter);
         expired->there = matched > 0;
     }
-    bson_destroy(filter);
     return result < 0 ? result : 0;
 }
 
-/* Others can write there too. */
+static bool is_below(const char *path, const char *directory) {
+    size_t size = strlen(directory);
+    return strncmp(path, directory, size) == 0 && (path[size] == '/' || !path[size]);
+}
+
+/* Others can write there too: no mount moves a directory into itself, which might have no end. */
 static bool is_sound(const struct expired *expired) {
     const char *paths[] = {expired->from, expired->to, expired->by};
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < 3; i++) {
         if (paths[i] ? presence_check_path(paths[i]) != 0 : i < 2)
             return false;
+        for (unsigned other = 0; paths[i] && other < i; other++)
+            if (is_below(paths[i], paths[other]) || is_below(paths[other], paths[i]))
+                return false;
+    }
     return expired->step >= 0 && expired->step < 3;
 }
 

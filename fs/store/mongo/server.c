@@ -10,6 +10,7 @@
 #include "cache/base/cleanup.h"
 #include "cache/base/lock.h"
 #include "cache/base/log.h"
+#include "cache/base/pages.h"
 #include "fs/store/mongo/bucket.h"
 #include "fs/store/mongo/indexes.h"
 #include "fs/store/mongo/upload.h"
@@ -156,7 +157,27 @@ void server_leave_no_file(void) {
     (void)shm_unlink(name); /* not there: just as well */
 }
 
+static void *zeroed(size_t count, size_t size) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        return NULL;
+    void *memory = bytes < PAGES_LEAST ? calloc(1, bytes) : pages_new(bytes);
+    return memory && bytes >= PAGES_LEAST ? memset(memory, 0, bytes) : memory;
+}
+
+/* Its large buffers too: replies become the cache's, batches are copied into messages. What it has allocated by now
+ * may be freed by these all the same. */
+static void give_memory_to_the_driver(void) {
+    static const bson_mem_vtable_t functions = {.malloc = pages_new,
+                                                .calloc = zeroed,
+                                                .realloc = pages_resize,
+                                                .free = pages_free,
+                                                .aligned_alloc = aligned_alloc};
+    bson_mem_set_vtable(&functions);
+}
+
 int server_open(const struct server_config *config, struct server **ret_server, char **ret_error) {
+    give_memory_to_the_driver();
     mongoc_log_set_handler(take_log, NULL);
     mongoc_init();
     struct mongo_server *mongo = calloc(1, sizeof *mongo);
@@ -165,7 +186,7 @@ int server_open(const struct server_config *config, struct server **ret_server, 
     lock_init(&mongo->lock, LOCK_SURVEY);
     mongo->server.ops = &mongo_ops;
     mongo->config = *config;
-    mongo->uploaders = uploaders_new();
+    mongo->uploaders = uploaders_new(config->budget);
     int result = mongo->uploaders ? connection_new(config, &mongo->connection, ret_error) : -ENOMEM;
     if (result == 0) {
         mongo->server.address = strdup(connection_address(mongo->connection));

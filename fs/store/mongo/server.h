@@ -28,6 +28,7 @@ struct server_config {
     enum server_revisions revisions;
     int64_t grace_ms;     /* how long retired revisions stay for those who may have them open */
     int64_t trash_max;    /* bytes that retired revisions may take before the oldest go early; 0: any */
+    struct budget *budget; /* of memory, charged for what is being sent; or NULL. It outlives the server */
 };
 
 /* The driver, when it is loaded, makes a file of counters in /dev/shm that stays behind when the process is killed, and

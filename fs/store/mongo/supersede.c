@@ -24,7 +24,7 @@ struct others {
     int64_t date_needed;
     int64_t spelling_date;
     char *spelling; /* of the newest that is spelled otherwise */
-    bool same_spelling, base_seen;
+    bool same_spelling, own_seen, base_seen;
     struct old old[RETIRED_MOST];
     uint32_t count;
 };
@@ -90,8 +90,12 @@ static int take_other(void *context, const bson_t *document) {
     cleanup_with(revision_unref) struct revision *revision = NULL;
     stats_add(STAT_documents_fetched, 1);
     int result = document_revision(document, &others->bucket->store, &revision);
-    if (result || same_id(revision, others->own))
+    if (result)
         return result == -EINVAL ? 0 : result;
+    if (same_id(revision, others->own)) {
+        others->own_seen = true;
+        return 0;
+    }
     others->base_seen |= others->base && same_id(revision, others->base);
     result = note_spelling(others, document, revision);
     if (revision->date_ms >= others->date_needed && revision->date_ms < INT64_MAX)
@@ -146,6 +150,10 @@ int64_t others_date_needed(const struct others *others) {
 
 const char *others_spelling(const struct others *others) {
     return others->same_spelling ? NULL : others->spelling;
+}
+
+bool others_have_own(const struct others *others) {
+    return others->own_seen;
 }
 
 bool others_have_base(const struct others *others) {

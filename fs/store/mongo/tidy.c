@@ -46,8 +46,8 @@ static int become_janitor(const struct round *round) {
     int result = update_lease(round, BCON_NEW("_id", BCON_UTF8("janitor"), "owner", BCON_OID(&bucket->puts.owner)),
                               &matched);
     if (result == 0 && matched == 0)
-        result = update_lease(round, BCON_NEW("_id", BCON_UTF8("janitor"), "until", "{", "$lt",
-                                              BCON_DATE_TIME(round->now_ms), "}"), &matched);
+        result = update_lease(round, BCON_NEW("_id", BCON_UTF8("janitor"), "until", "{", "$not", "{", "$gte",
+                                              BCON_DATE_TIME(round->now_ms), "}", "}"), &matched); /* or is no date */
     if (result || matched)
         return result ? result : 1;
     bson_t *lease = BCON_NEW("_id", BCON_UTF8("janitor"), "kind", BCON_UTF8("janitor"), "owner",

@@ -17,16 +17,18 @@ enum { THREADS = 3, QUEUED = 64, HELPERS = 2, CHUNK_DEFAULT = 255 << 10, CHUNK_L
 /* ---- what all uploads of a server share ---- */
 
 struct uploaders {
+    struct budget *budget; /* or NULL */
     struct workers *workers;
     struct lock lock; /* guards the room */
     struct condition freed;
     size_t used; /* bytes of room */
 };
 
-struct uploaders *uploaders_new(void) {
+struct uploaders *uploaders_new(struct budget *budget) {
     struct uploaders *uploaders = calloc(1, sizeof *uploaders);
     if (!uploaders)
         return NULL;
+    uploaders->budget = budget;
     lock_init(&uploaders->lock, LOCK_UPLOADS);
     condition_init(&uploaders->freed);
     uploaders->workers = workers_new(THREADS, QUEUED);
@@ -50,15 +52,19 @@ bool uploaders_submit(struct uploaders *uploaders, workers_task *task, void *arg
 
 void uploaders_take_room(struct uploaders *uploaders, size_t bytes) {
     lock_acquire(&uploaders->lock);
-    while (uploaders->used + bytes > UPLOAD_ROOM)
+    while (uploaders->used + 2 * bytes > UPLOAD_ROOM)
         condition_wait(&uploaders->freed, &uploaders->lock);
-    uploaders->used += bytes;
+    uploaders->used += 2 * bytes;
     lock_release(&uploaders->lock);
+    if (uploaders->budget)
+        budget_force(uploaders->budget, 2 * bytes);
 }
 
 void uploaders_give_room(struct uploaders *uploaders, size_t bytes) {
+    if (uploaders->budget)
+        budget_give(uploaders->budget, 2 * bytes);
     lock_acquire(&uploaders->lock);
-    uploaders->used -= bytes;
+    uploaders->used -= 2 * bytes;
     condition_broadcast(&uploaders->freed);
     lock_release(&uploaders->lock);
 }

@@ -5,26 +5,28 @@
  * _ids are given beforehand, so it is sent again, and what is there already counts as done.
  *
  * Threads: any. Blocks until all is stored or something failed.
- * Memory: batches under way, of all puts of a server, hold at most UPLOAD_ROOM bytes; the driver copies each once more
- * while it sends it. More puts wait for room.
+ * Memory: batches under way, of all puts of a server, hold at most UPLOAD_ROOM bytes, with the copy that the driver makes
+ * of each while it sends it: enough for three of the usual size. More puts wait for room.
  * Errors: those of store.h, and what read() returned. */
 #ifndef FS_STORE_MONGO_UPLOAD_H
 #define FS_STORE_MONGO_UPLOAD_H
 
+#include "cache/base/budget.h"
 #include "cache/base/workers.h"
 #include "fs/store/mongo/bucket.h"
 #include "fs/store/mongo/runs.h"
 
-enum { UPLOAD_ROOM = 32 << 20, UPLOAD_BATCH = 4 << 20, UPLOAD_CHUNK_MOST = 8 << 20 };
+enum { UPLOAD_ROOM = 26 << 20, UPLOAD_BATCH = 4 << 20, UPLOAD_CHUNK_MOST = 8 << 20 };
 
 struct uploaders;
 
-struct uploaders *uploaders_new(void);
+/* `budget`, or NULL, is charged for the room that is taken, by force. */
+struct uploaders *uploaders_new(struct budget *budget);
 /* Takes NULL, returns NULL. No upload may be under way. */
 struct uploaders *uploaders_free(struct uploaders *uploaders);
 /* Runs a task in one of the threads; false: too much is to be done already. */
 bool uploaders_submit(struct uploaders *uploaders, workers_task *task, void *argument);
-/* Room for the bytes of a batch. Waits for others if it must: each batch under way ends within the connection's
+/* Room for the bytes of a batch, and their copy. Waits for others if it must: each batch under way ends within the connection's
  * timeout. */
 void uploaders_take_room(struct uploaders *uploaders, size_t bytes);
 void uploaders_give_room(struct uploaders *uploaders, size_t bytes);

@@ -176,7 +176,7 @@ static char *json_text(const bson_iter_t *value) {
         return NULL;
     bson_t holder = BSON_INITIALIZER;
     document_append(&holder, "v", value);
-    cleanup_free char *json = bson_as_relaxed_extended_json(&holder, NULL);
+    cleanup_with(bson_free) char *json = bson_as_relaxed_extended_json(&holder, NULL);
     bson_destroy(&holder);
     const char *start = json ? strchr(json, ':') : NULL, *end = json ? strrchr(json, '}') : NULL;
     if (!start || !end)

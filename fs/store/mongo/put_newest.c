@@ -1,0 +1,102 @@
+/* What was just published becomes the newest revision of its name, and what it replaces is retired (supersede.h). */
+#include <errno.h>
+#include <string.h>
+
+#include "cache/base/cleanup.h"
+#include "cache/base/log.h"
+#include "fs/store/mongo/change.h"
+#include "fs/store/mongo/document.h"
+#include "fs/store/mongo/put_private.h"
+#include "fs/store/mongo/supersede.h"
+#include "fs/store/names.h"
+
+enum { LOOKS_MOST = 16 };
+
+/* Moves the new revision behind a date that would win, and to the spelling its name has. 1; 0 when it is not there any
+ * more as it was inserted: another put came after it, or it was renamed. */
+static int move(struct putting *putting, int64_t date, const char *spelling) {
+    int64_t matched = 0;
+    bson_t *filter = BCON_NEW("_id", BCON_OID(&putting->id), "filename", BCON_UTF8(putting->filename));
+    bson_t *update = BCON_NEW("$set", "{", "uploadDate", BCON_DATE_TIME(date), "filename",
+                              BCON_UTF8(spelling ? spelling : putting->filename), "}");
+    int result = bucket_update(putting->bucket, putting->bucket->files, filter, update, false, false, &matched);
+    bson_destroy(update);
+    bson_destroy(filter);
+    return result ? result : matched > 0;
+}
+
+/* 1: it was moved, and others may have come meanwhile; 0: it is there. -ENOENT: it has gone. */
+static int move_to(struct putting *putting, int64_t date, const char *spelling, struct revision **revision) {
+    int result = move(putting, date, spelling);
+    if (result <= 0)
+        return result < 0 ? result : -ENOENT;
+    if (spelling) {
+        char *filename = strdup(spelling);
+        if (!filename)
+            return -ENOMEM;
+        free(putting->filename);
+        putting->filename = filename;
+        put_tell_parts(putting);
+    }
+    putting->parts.date_ms = date;
+    struct revision *moved = NULL;
+    bson_t document = BSON_INITIALIZER;
+    result = put_as_revision(putting, &document, &moved);
+    bson_destroy(&document);
+    if (result)
+        return result;
+    revision_unref(*revision);
+    *revision = moved;
+    return 1;
+}
+
+/* Two that are lifted at the same pace would come to the same date each time. So each goes on by a step of its own, which
+ * its _id gives, once lifting it to the next date was not enough. */
+static int64_t own_step_ms(const struct putting *putting, int look) {
+    return look > 0 ? putting->id.bytes[4 + look % 8] % 32 : 0;
+}
+
+/* The same; 0: it is the newest. */
+static int settle(struct putting *putting, const struct others *others, int look, struct revision **revision) {
+    int64_t date = others_date_needed(others);
+    const char *spelling = others_spelling(others);
+    if (date != putting->parts.date_ms)
+        return move_to(putting, date + own_step_ms(putting, look), spelling, revision);
+    return spelling ? move_to(putting, date, spelling, revision) : 0;
+}
+
+/* 1: it has the name now that the base was given meanwhile; 0: there is none, it was removed or replaced. */
+static int follow_base(struct putting *putting, struct revision **revision) {
+    bson_t *base = NULL;
+    size_t size = 0;
+    int result = put_read_base(putting, &base);
+    const char *name = base ? document_filename(base, &size) : NULL;
+    if (name && names_is_path(name, size) && strcmp(name, putting->filename) != 0)
+        result = move_to(putting, putting->parts.date_ms, name, revision);
+    bson_destroy(base);
+    return result;
+}
+
+static int look_at_others(struct putting *putting, int look, struct revision **revision) {
+    cleanup_with(others_free) struct others *others = NULL;
+    cleanup_with(revision_unref) struct revision *own = revision_ref(*revision);
+    cleanup_free char *filename = strdup(putting->filename);
+    int result = filename ? others_find(putting->bucket, own, filename, putting->put->base, &others) : -ENOMEM;
+    if (result == 0 && putting->put->follow && putting->base_is_there && !others_have_base(others))
+        result = follow_base(putting, revision);
+    if (result == 0)
+        result = settle(putting, others, look, revision);
+    if (result == 0 && others_have_own(others))
+        others_retire(putting->bucket, others);
+    return result;
+}
+
+void put_become_newest(struct putting *putting, struct revision **revision) {
+    int result = 1;
+    for (int look = 0; result > 0 && look < LOOKS_MOST; look++)
+        result = look_at_others(putting, look, revision);
+    if (result && result != -ENOENT)
+        log_warning("'%s' in bucket %s is stored; whether another revision is newer could not be settled: %s",
+                    putting->filename, putting->bucket->store.bucket,
+                    result < 0 ? strerror(-result) : "others put it all the time");
+}
