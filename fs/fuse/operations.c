@@ -138,7 +138,7 @@ static void do_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_i
     info->fh = (uint64_t)(uintptr_t)handle;
     enum vfs_listing listing = vfs_open_listing(request_vfs(request), handle);
     info->cache_readdir = listing != VFS_LISTING_ASKED;
-    info->keep_cache = listing == VFS_LISTING_KEPT;
+    info->keep_cache = listing != VFS_LISTING_FRESH; /* others may be reading it */
     if (fuse_reply_open(request, info))
         vfs_close(vfs, handle);
 }

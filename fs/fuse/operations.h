@@ -19,6 +19,7 @@ struct operations_context {
     bool trust_absence;
     double believed; /* seconds: the same, of what the kernel is told when it changes */
     void (*ready)(void *context);
+    void (*left)(void *context); /* it was unmounted */
     void *ready_context;
 };
 

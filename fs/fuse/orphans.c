@@ -1,12 +1,10 @@
 #include "fs/fuse/orphans.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <linux/fuse.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -16,17 +14,30 @@
 #include "cache/base/clock.h"
 #include "cache/base/lock.h"
 #include "cache/base/log.h"
+#include "cache/base/stats.h"
+#include "fs/fuse/aside.h"
 #include "fs/fuse/operations.h"
+#include "fs/fuse/process.h"
+#include "fs/fuse/reading.h"
+#include "fs/vfs/vfs.h"
 
-enum { UNDER_WAY_MOST = 300, EARLY = 64, PATIENCE_MS = 1000, LOOK_MS = 300 };
+enum { UNDER_WAY_MOST = 2048, EARLY = 64, PATIENCE_MS = 1000, LOOK_MS = 300, PAUSE_MS = 20 };
+
+/* How many are served at once: more than connections, so that what is at hand is not held up by what is not. */
+static const unsigned served_most[OPCODE_KINDS] = {
+    [OPCODE_LIGHT] = UINT_MAX, [OPCODE_CONTENT] = 64, [OPCODE_NAMES] = 320};
 
 struct under_way {
     uint64_t unique; /* the kernel's number of the request */
     pid_t pid;       /* of the thread that waits */
+    uint32_t opcode;
+    enum opcode_kind kind;
     int64_t since_ms;
-    bool first; /* of all */
     bool interrupted;
+    bool aside;    /* not served now */
+    bool repeated; /* served before, and nobody knows with what result */
     bool answered; /* early, from here: its own answer is yet to come */
+    struct copy *copy; /* NULL: it is served, and will not be again */
 };
 
 struct put_off {
@@ -38,8 +49,12 @@ struct put_off {
 };
 
 struct orphans {
+    struct fuse_session *session;
     int device;
+    bool hard;
     pthread_t thread;
+    uint64_t answers; /* of the server, as last looked at, and since when there are no more: the own thread's */
+    int64_t silent_since_ms;
     struct lock lock; /* guards what follows */
     struct condition changed;
     bool stopping;
@@ -47,8 +62,10 @@ struct orphans {
     struct put_off *first, **last;  /* while some are answered */
     uint64_t early[EARLY]; /* interrupted, and not noted yet or not any more; 0: none */
     unsigned next_early;
+    struct aside aside;
+    unsigned served[OPCODE_KINDS];
     unsigned count;
-    struct under_way list[UNDER_WAY_MOST]; /* in no order; what finds no room is no orphan */
+    struct under_way list[UNDER_WAY_MOST]; /* in no order; what finds no room is not noted */
 };
 
 /* ---- what passes ---- */
@@ -63,12 +80,11 @@ static struct under_way *find_locked(struct orphans *orphans, uint64_t unique) {
 static void remove_locked(struct orphans *orphans, struct under_way *each) {
     orphans->interrupted -= each->interrupted;
     orphans->answered -= each->answered;
+    orphans->served[each->kind] -= !each->aside;
+    if (each->aside)
+        aside_remove(&orphans->aside, each->copy);
+    free(each->copy);
     *each = orphans->list[--orphans->count];
-}
-
-static bool is_answered(uint32_t opcode) {
-    return opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET && opcode != FUSE_INTERRUPT &&
-           opcode != FUSE_NOTIFY_REPLY;
 }
 
 static void interrupt_locked(struct orphans *orphans, struct under_way *each) {
@@ -89,23 +105,83 @@ static bool was_interrupted_locked(struct orphans *orphans, uint64_t unique) {
     return false;
 }
 
-static void note_locked(struct orphans *orphans, const struct fuse_in_header *head, const void *body) {
+/* ---- who is served ---- */
+
+/* The status asks nothing, whatever is asked of it. */
+static enum opcode_kind kind_of(struct vfs *vfs, const struct fuse_in_header *head) {
+    enum opcode_kind kind = opcode_kind(head->opcode);
+    if (kind == OPCODE_LIGHT)
+        return kind;
+    struct inode *inode = head->nodeid == FUSE_ROOT_ID ? vfs_root(vfs) : (struct inode *)(uintptr_t)head->nodeid;
+    const char *name = head->opcode == FUSE_LOOKUP ? (const char *)(head + 1) : NULL;
+    return vfs_is_status(vfs, inode, name) ? OPCODE_LIGHT : kind;
+}
+
+static void set_aside_locked(struct orphans *orphans, struct under_way *each) {
+    stats_add(STAT_waits, 1);
+    each->aside = true;
+    aside_append(&orphans->aside, each->copy);
+}
+
+static bool may_repeat(const struct orphans *orphans, const struct under_way *each) {
+    return orphans->hard && opcode_may_repeat(each->opcode);
+}
+
+static void serve_locked(struct orphans *orphans, struct under_way *each) {
+    if (each->aside)
+        aside_remove(&orphans->aside, each->copy);
+    each->aside = false;
+    orphans->served[each->kind]++;
+    if (may_repeat(orphans, each))
+        return;
+    free(each->copy);
+    each->copy = NULL;
+}
+
+/* Whether it is to be served now. Without memory it is. */
+static bool note_locked(struct orphans *orphans, const struct fuse_in_header *head, enum opcode_kind kind, size_t size) {
     if (head->opcode == FUSE_INTERRUPT) {
-        const struct fuse_interrupt_in *interrupt = body;
+        const struct fuse_interrupt_in *interrupt = (const void *)(head + 1);
         struct under_way *each = find_locked(orphans, interrupt->unique);
         if (each)
             interrupt_locked(orphans, each);
         else
             orphans->early[orphans->next_early++ % EARLY] = interrupt->unique;
-    } else if (is_answered(head->opcode) && orphans->count < UNDER_WAY_MOST) {
-        struct under_way *each = &orphans->list[orphans->count++];
-        *each = (struct under_way){.unique = head->unique,
-                                   .pid = (pid_t)head->pid,
-                                   .since_ms = clock_now_ms(),
-                                   .first = head->opcode == FUSE_INIT};
-        if (was_interrupted_locked(orphans, head->unique))
-            interrupt_locked(orphans, each);
     }
+    if (!opcode_is_answered(head->opcode) || orphans->count == UNDER_WAY_MOST)
+        return true;
+    struct under_way *each = &orphans->list[orphans->count++];
+    *each = (struct under_way){.unique = head->unique,
+                               .pid = (pid_t)head->pid,
+                               .opcode = head->opcode,
+                               .kind = kind,
+                               .since_ms = clock_now_ms()};
+    if (was_interrupted_locked(orphans, head->unique))
+        interrupt_locked(orphans, each);
+    bool full = orphans->served[kind] >= served_most[kind];
+    if (full || may_repeat(orphans, each))
+        each->copy = copy_of(each->unique, kind, head, size);
+    if (full && each->copy)
+        set_aside_locked(orphans, each);
+    else
+        serve_locked(orphans, each);
+    return !each->aside;
+}
+
+/* The first that may be served, into the buffer; its size, or 0. */
+static size_t take_aside(struct orphans *orphans, void *buffer) {
+    size_t size = 0;
+    lock_acquire(&orphans->lock);
+    struct copy *copy = orphans->aside.first;
+    while (copy && orphans->served[copy->kind] >= served_most[copy->kind])
+        copy = copy->next;
+    if (copy) {
+        size = copy->size;
+        memcpy(buffer, copy->bytes, size);
+        serve_locked(orphans, find_locked(orphans, copy->unique));
+    }
+    lock_release(&orphans->lock);
+    return size;
 }
 
 static struct orphans *orphans_of(void *userdata) {
@@ -113,17 +189,29 @@ static struct orphans *orphans_of(void *userdata) {
 }
 
 static ssize_t take_request(int device, void *buffer, size_t size, void *userdata) {
-    struct orphans *orphans = orphans_of(userdata);
-    ssize_t got = read(device, buffer, size);
-    if (got < 0 && errno == ECONNABORTED) /* a request was taken while it is unmounted: an end like any other */
-        errno = ENODEV;
-    if (got < (ssize_t)sizeof(struct fuse_in_header))
-        return got;
-    lock_acquire(&orphans->lock);
-    note_locked(orphans, buffer, (const char *)buffer + sizeof(struct fuse_in_header));
-    lock_release(&orphans->lock);
+    struct operations_context *context = userdata;
+    struct orphans *orphans = context->orphans;
+    ssize_t got;
+    for (bool served = false; !served;) {
+        got = (ssize_t)take_aside(orphans, buffer);
+        if (got)
+            break;
+        got = reading_read(device, buffer, size);
+        if (got < 0 && errno == ECONNABORTED) /* a request was taken while it is unmounted: an end like any other */
+            errno = ENODEV;
+        if (got < 0 && errno == ENODEV) /* while others may wait for the server still */
+            context->left(context->ready_context);
+        if (got < (ssize_t)sizeof(struct fuse_in_header))
+            break;
+        enum opcode_kind kind = kind_of(context->vfs, buffer);
+        lock_acquire(&orphans->lock);
+        served = note_locked(orphans, buffer, kind, (size_t)got);
+        lock_release(&orphans->lock);
+    }
     return got;
 }
+
+/* ---- what is answered ---- */
 
 /* What was put off, once nothing that was answered early is under way any more. */
 static struct put_off *take_put_off_locked(struct orphans *orphans) {
@@ -166,20 +254,40 @@ static void ask_for_parallel_lookups(const struct iovec *parts, int count) {
         said->flags |= FUSE_PARALLEL_DIROPS;
 }
 
+/* Whether it is set aside, to be served again, since it could not reach the server. */
+static bool waits_on_locked(struct orphans *orphans, struct under_way *each, struct fuse_out_header *head) {
+    if (!each->copy || each->answered || head->error != -ETIMEDOUT || fuse_session_exited(orphans->session))
+        return false;
+    if (each->interrupted) {
+        head->error = -EINTR;
+        return false;
+    }
+    each->repeated = true;
+    orphans->served[each->kind]--;
+    set_aside_locked(orphans, each);
+    return true;
+}
+
 static ssize_t give_answer(int device, struct iovec *parts, int count, void *userdata) {
     struct orphans *orphans = orphans_of(userdata);
-    const struct fuse_out_header *head = parts[0].iov_base;
+    struct fuse_out_header *head = parts[0].iov_base;
     struct put_off *ended = NULL;
+    if (orphans->hard && head->error == -ETIMEDOUT) /* it may have failed at once, and is served again at once */
+        (void)usleep(PAUSE_MS * 1000);
     lock_acquire(&orphans->lock);
     struct under_way *each = find_locked(orphans, head->unique);
-    bool late = each && each->answered;
-    if (each && each->first)
+    bool late = each && each->answered, waits = each && waits_on_locked(orphans, each, head);
+    if (each && each->opcode == FUSE_INIT)
         ask_for_parallel_lookups(parts, count);
-    if (each)
+    if (each && each->repeated && head->error)
+        head->error = opcode_outcome(each->opcode, head->error);
+    if (each && !waits)
         remove_locked(orphans, each);
     if (late)
         ended = take_put_off_locked(orphans);
     lock_release(&orphans->lock);
+    if (waits)
+        return head->len;
     if (!late)
         return writev(device, parts, count);
     do_put_off(ended);
@@ -187,64 +295,46 @@ static ssize_t give_answer(int device, struct iovec *parts, int count, void *use
     return -1;
 }
 
-/* ---- whose program is dying ---- */
-
-/* The numbers of /proc/PID/stat, behind the name, which may have anything in it. */
-static bool read_stat(pid_t pid, char text[1024]) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    cleanup_fd int file = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t size = file >= 0 ? read(file, text, 1023) : -1;
-    if (size <= 0)
-        return false;
-    text[size] = '\0';
-    char *behind = strrchr(text, ')');
-    if (behind)
-        memmove(text, behind + 1, strlen(behind + 1) + 1);
-    return behind;
-}
-
-/* SIGKILL waits for it (as it does for each thread of a program that another signal ends), or it is on its way out. */
-static bool is_dying(pid_t pid) {
-    enum { STATE = 3, FLAGS = 9, PENDING = 31, EXITING = 0x4 };
-    char text[1024], *rest = text, *word;
-    unsigned long flags = 0, pending = 0;
-    if (pid <= 0 || !read_stat(pid, text))
-        return false;
-    for (int field = STATE; field <= PENDING && (word = strsep(&rest, " ")); field++) {
-        if (!*word)
-            field--; /* the first is empty */
-        else if (field == FLAGS)
-            flags = strtoul(word, NULL, 10);
-        else if (field == PENDING)
-            pending = strtoul(word, NULL, 10);
-    }
-    return flags & EXITING || pending & (1UL << (SIGKILL - 1));
-}
+/* ---- who does not wait any more ---- */
 
 static void answer_locked(struct orphans *orphans, struct under_way *each) {
     struct fuse_out_header answer = {.len = sizeof answer, .error = -EINTR, .unique = each->unique};
-    each->interrupted = false;
-    orphans->interrupted--;
-    each->answered = true; /* before: what lets go of its handle may be the next that is read */
-    orphans->answered++;
+    if (each->aside) {
+        remove_locked(orphans, each);
+    } else {
+        each->interrupted = false;
+        orphans->interrupted--;
+        each->answered = true; /* before: what lets go of its handle may be the next that is read */
+        orphans->answered++;
+    }
     if (write(orphans->device, &answer, sizeof answer) < 0)
         log_debug("an orphaned request could not be answered: %s", strerror(errno));
 }
 
+static bool is_silent(struct orphans *orphans) {
+    uint64_t answers = stats_get(STAT_answers);
+    if (answers != orphans->answers) {
+        orphans->answers = answers;
+        orphans->silent_since_ms = clock_now_ms();
+    }
+    return clock_now_ms() - orphans->silent_since_ms >= PATIENCE_MS;
+}
+
 /* Called with the lock, which it gives up while it looks. */
 static void answer_orphans_locked(struct orphans *orphans) {
+    _Static_assert(sizeof(struct under_way[UNDER_WAY_MOST]) <= 256 << 10, "it is on the stack");
     struct under_way old[UNDER_WAY_MOST];
     unsigned count = 0;
     int64_t now = clock_now_ms();
+    bool all = is_silent(orphans) && orphans->hard;
     for (unsigned i = 0; i < orphans->count; i++)
         if (orphans->list[i].interrupted && now - orphans->list[i].since_ms >= PATIENCE_MS)
             old[count++] = orphans->list[i];
     for (unsigned i = 0; i < count; i++) {
         lock_release(&orphans->lock);
-        bool dying = is_dying(old[i].pid);
+        bool gives_up = all || process_is_dying(old[i].pid);
         lock_acquire(&orphans->lock);
-        struct under_way *each = dying ? find_locked(orphans, old[i].unique) : NULL;
+        struct under_way *each = gives_up ? find_locked(orphans, old[i].unique) : NULL;
         if (each && each->interrupted)
             answer_locked(orphans, each);
     }
@@ -265,12 +355,14 @@ static void *watch(void *argument) {
     return NULL;
 }
 
-struct orphans *orphans_new(struct fuse_session *session) {
+struct orphans *orphans_new(struct fuse_session *session, bool hard) {
     static const struct fuse_custom_io io = {.read = take_request, .writev = give_answer};
     struct orphans *orphans = calloc(1, sizeof *orphans);
     if (!orphans)
         return NULL;
     orphans->last = &orphans->first;
+    orphans->session = session;
+    orphans->hard = hard;
     orphans->device = fuse_session_fd(session);
     lock_init(&orphans->lock, LOCK_REQUESTS);
     condition_init(&orphans->changed);
@@ -293,6 +385,8 @@ struct orphans *orphans_free(struct orphans *orphans) {
     condition_signal(&orphans->changed);
     lock_release(&orphans->lock);
     pthread_join(orphans->thread, NULL);
+    while (orphans->count) /* whom the kernel does not wait for any more */
+        remove_locked(orphans, orphans->list);
     condition_done(&orphans->changed);
     lock_done(&orphans->lock);
     free(orphans);

@@ -17,7 +17,6 @@
 #include "fs/vfs/vfs.h"
 
 enum {
-    THREADS = 256, /* more than connections: what needs none, like df, finds one while others wait for the network */
     BELIEVED_SECONDS = 300, /* what the kernel is told of when it changes */
 };
 
@@ -78,12 +77,14 @@ static char *cannot_mount(const struct session *session, const char *mountpoint)
 }
 
 /* Mounts. As a user that is fusermount3's work, which says on stderr why it cannot: those are its last words. */
-static bool mount_there(struct session *session, const char *mountpoint) {
+static bool mount_there(struct session *session, const char *mountpoint, int device) {
     cleanup_fd int words = memfd_create("words", MFD_CLOEXEC);
     cleanup_fd int before = dup(STDERR_FILENO);
     if (words >= 0 && before >= 0)
         dup2(words, STDERR_FILENO);
-    session->mounted = fuse_session_mount(session->fuse, mountpoint) == 0;
+    char made_already[32]; /* as libfuse has it told */
+    snprintf(made_already, sizeof made_already, "/dev/fd/%d", device);
+    session->mounted = fuse_session_mount(session->fuse, device >= 0 ? made_already : mountpoint) == 0;
     if (words >= 0 && before >= 0)
         dup2(before, STDERR_FILENO);
     char text[sizeof session->last_words];
@@ -107,6 +108,7 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
                                                    .believed = BELIEVED_SECONDS,
                                                    .cluster_locks = config->cluster_locks,
                                                    .ready = config->ready,
+                                                   .left = config->told,
                                                    .ready_context = config->context};
     session->told = config->told;
     session->told_context = config->context;
@@ -116,12 +118,12 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
     if (result == 0) {
         session->fuse = fuse_session_new(&arguments, &operations, sizeof operations, &session->context);
         session->context.fuse = session->fuse;
-        if (!session->fuse || !mount_there(session, config->mountpoint))
+        if (!session->fuse || !mount_there(session, config->mountpoint, config->device))
             result = -EIO;
         else if (!(session->notify = notify_new(session->fuse, NOTIFY_INODES)) ||
                  !(session->names = notify_new(session->fuse, NOTIFY_NAMES)))
             result = -ENOMEM;
-        else if (!(session->context.orphans = orphans_new(session->fuse)))
+        else if (!(session->context.orphans = orphans_new(session->fuse, config->hard)))
             result = -ENOMEM;
     }
     fuse_opt_free_args(&arguments);
@@ -171,7 +173,7 @@ int session_run(struct session *session) {
     struct fuse_loop_config *config = fuse_loop_cfg_create();
     if (!config)
         return -ENOMEM;
-    fuse_loop_cfg_set_max_threads(config, THREADS);
+    fuse_loop_cfg_set_max_threads(config, ORPHANS_THREADS);
     take_signals();
     int result = fuse_session_loop_mt(session->fuse, config);
     fuse_loop_cfg_destroy(config);

@@ -15,18 +15,20 @@ struct session;
 
 struct session_config {
     const char *mountpoint; /* absolute */
+    int device;             /* of a mount that is made already, and unmade by who made it; taken over. -1: it makes one */
     const char *source;     /* what /proc/mounts shows; without secrets */
     int64_t trust_ms;       /* how long the kernel may believe names and attributes */
     bool trust_absence;     /* and names that are not there */
     bool read_only, allow_other;
     bool cluster_locks;     /* locks of programs are the vfs's affair, else the kernel's */
+    bool hard;              /* requests wait for the server, however long it is away */
     const char *flags; /* further kernel flags ("noexec,noatime"), or NULL */
     void (*ready)(void *context); /* called once, when the mount is usable */
-    void (*told)(void *context);  /* called by the signal handler, when it is to end */
+    void (*told)(void *context);  /* called when it is to end: by the signal handler, or when it was unmounted */
     void *context;
 };
 
-/* Mounts. 0, or -errno and *ret_error is one line for the user, to be freed. */
+/* Mounts, unless that is done. 0, or -errno and *ret_error is one line for the user, to be freed. */
 int session_new(const struct session_config *config, struct vfs *vfs, struct session **ret_session, char **ret_error);
 /* The kernel shall ask about an inode again, which may be gone; or for the listing of a directory. From any thread. */
 void session_outdated(struct session *session, const struct inode *inode, bool listing);
