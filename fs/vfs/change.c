@@ -77,6 +77,8 @@ static int change_attributes(struct vfs *vfs, struct inode *inode, const struct 
         if (result == -ENOENT && !vfs_was_replaced(vfs, inode, asked))
             break;
     }
+    if (result == 0)
+        journaling_refresh(vfs, inode);
     return result;
 }
 
@@ -96,7 +98,7 @@ static int cut(struct vfs *vfs, struct inode *inode, int64_t size, bool publish)
     if (result == 0)
         result = vfs_cut(vfs, inode, file, size);
     if (result == 0 && publish)
-        result = vfs_publish(vfs, inode);
+        result = vfs_publish_later(vfs, inode);
     if (result && file && staged_dirty(file_staged(file)))
         chores_keep_unsaved(vfs, inode, result);
     inode_writer(vfs->inodes, inode, -1);

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "fs/store/names.h"
-#include "fs/vfs/vfs_private.h"
+#include "fs/vfs/recall.h"
 
 static const struct {
     const char *key; /* see directory.h */
@@ -15,8 +15,9 @@ static const struct {
 };
 
 bool control_is(const struct vfs *vfs, struct inode *parent, const char *name) {
-    bool top = inode_kind(parent) == INODE_BUCKETS || inode_is_bucket(vfs->inodes, parent);
-    return top && strcmp(name, NAMES_CONTROL) == 0;
+    if (strcmp(name, NAMES_CONTROL) != 0)
+        return false;
+    return inode_kind(parent) == INODE_BUCKETS || inode_is_bucket(vfs->inodes, parent);
 }
 
 /* The control directory of the mount has the status; that of a bucket its files by _id; often they are one. */
@@ -24,6 +25,12 @@ static bool has_entry(struct vfs *vfs, struct inode *control, unsigned i) {
     if (entries[i].at_root)
         return inode_parent_is(vfs->inodes, control, inodes_root(vfs->inodes));
     return inode_store(control) != NULL;
+}
+
+bool vfs_is_status(const struct vfs *vfs, struct inode *inode, const char *name) {
+    enum inode_kind kind = inode_kind(inode);
+    return kind == INODE_CONTROL || kind == INODE_STATUS || kind == INODE_STATUS_JSON ||
+           (name && control_is(vfs, inode, name));
 }
 
 static int adopt(struct vfs *vfs, struct inode *parent, const char *name, enum inode_kind kind,
@@ -44,7 +51,7 @@ static int lookup_id(struct vfs *vfs, struct inode *parent, const char *name, st
     return adopt(vfs, parent, name, INODE_BY_ID, &entry, ret_inode);
 }
 
-static int lookup_bucket(struct vfs *vfs, struct inode *root, const char *name, struct inode **ret_inode) {
+static int ask_for_bucket(struct vfs *vfs, struct inode *root, const char *name, struct inode **ret_inode) {
     char **names;
     int result = vfs->config.server->ops->buckets(vfs->config.server, &names);
     if (result)
@@ -58,6 +65,13 @@ static int lookup_bucket(struct vfs *vfs, struct inode *root, const char *name, 
     if (result == 0)
         result = vfs->config.server->ops->bucket(vfs->config.server, name, &found.store);
     return result ? result : inode_adopt(vfs->inodes, root, name, &found, ret_inode);
+}
+
+static int lookup_bucket(struct vfs *vfs, struct inode *root, const char *name, struct inode **ret_inode) {
+    if (recall_is_due(vfs) && recall_name(vfs, root, name, ret_inode))
+        return 0;
+    int result = ask_for_bucket(vfs, root, name, ret_inode);
+    return recall_may(vfs, result) && recall_name(vfs, root, name, ret_inode) ? 0 : result;
 }
 
 static bool is_called(const char *key, const char *name) {

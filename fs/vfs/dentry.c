@@ -62,6 +62,8 @@ bool dentry_add(struct inodes *inodes, struct inode *inode, struct inode *parent
     strcpy(dentry->key.name, name);
     parent->references++;
     dentry_hash(inodes, dentry);
+    if (inode->kind == INODE_STORED) /* .gridfs is in no listing */
+        known_name(parent, name);
     struct dentry *stale = inode->names && !inode->names->hashed ? inode->names : NULL;
     if (stale)
         LL_DELETE(inode->names, stale);
@@ -93,8 +95,10 @@ static uint64_t *change_of(struct inodes *inodes, const struct inode *parent, co
     return &inodes->changes[(hash ^ hash >> 32) % CHANGES];
 }
 
-void dentry_note_change(struct inodes *inodes, const struct inode *parent, const char *name) {
-    *change_of(inodes, parent, name) = ++inodes->moment;
+void dentry_note_change(struct inodes *inodes, struct inode *parent, const char *name) {
+    *change_of(inodes, parent, name) = parent->changed = ++inodes->moment;
+    if (parent->listing)
+        vouch_set(inodes, parent, parent->vouched, false); /* the kernel knows: it was asked to make the change */
 }
 
 bool dentry_changed(struct inodes *inodes, const struct inode *parent, const char *name, const uint64_t *since) {
@@ -108,7 +112,7 @@ uint64_t inode_moment(struct inodes *inodes) {
     return moment;
 }
 
-void inode_note_change(struct inodes *inodes, const struct inode *parent, const char *name) {
+void inode_note_change(struct inodes *inodes, struct inode *parent, const char *name) {
     lock_acquire(&inodes->lock);
     dentry_note_change(inodes, parent, name);
     lock_release(&inodes->lock);
@@ -173,6 +177,8 @@ void inode_drop(struct inodes *inodes, struct inode *parent, const char *name, c
     struct dentry *dentry = dentry_find(inodes, parent, name);
     bool ours = dentry && (dentry->inode->unpublished || dentry->inode->publishing ||
                            dentry_changed(inodes, parent, name, since));
+    if (!ours)
+        known_drop(parent);
     if (dentry && !ours) {
         struct inode *inode = dentry->inode;
         dentry_unhash(inodes, dentry);

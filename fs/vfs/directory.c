@@ -11,16 +11,14 @@ enum { WINDOW = 2048 }; /* entries; the kernel asks again for what did not fit i
 
 struct directory {
     struct store *store; /* NULL: of fixed names */
+    bool recalled;       /* as if they were */
     struct workers *workers;
     char *path;
     struct list_ahead *list; /* running, or NULL */
     uint64_t next;           /* the position of what the list gives next */
     bool ended;              /* the list ended at `next` */
 
-    char *text; /* keys given out, NUL-terminated one behind the other */
-    size_t text_size, text_capacity;
-    size_t *starts; /* of the key at each position */
-    uint64_t known, starts_capacity;
+    struct keys *keys; /* given out: of the entry at each position */
 
     uint64_t base; /* the window: positions [base, base + held); an item without key was deleted */
     unsigned held;
@@ -34,7 +32,8 @@ struct directory *directory_new(struct store *store, const char *path, struct wo
     directory->store = store;
     directory->workers = workers;
     directory->path = strdup(path);
-    return directory->path ? directory : directory_free(directory);
+    directory->keys = keys_new();
+    return directory->path && directory->keys ? directory : directory_free(directory);
 }
 
 static void clear_window(struct directory *directory, unsigned keep) {
@@ -56,8 +55,7 @@ struct directory *directory_free(struct directory *directory) {
     close_list(directory);
     clear_window(directory, 0);
     free(directory->path);
-    free(directory->text);
-    free(directory->starts);
+    keys_unref(directory->keys);
     free(directory);
     return NULL;
 }
@@ -69,72 +67,27 @@ static void push(struct directory *directory, struct store_item *item) {
     directory->next++;
 }
 
-static const char *key_at(const struct directory *directory, uint64_t position) {
-    return directory->text + directory->starts[position];
-}
-
-static int remember(struct directory *directory, const char *key) {
-    size_t size = strlen(key) + 1;
-    if (directory->text_size + size > directory->text_capacity) {
-        size_t capacity = 2 * directory->text_capacity + size + 256;
-        char *text = realloc(directory->text, capacity);
-        if (!text)
-            return -ENOMEM;
-        directory->text = text;
-        directory->text_capacity = capacity;
-    }
-    if (directory->known == directory->starts_capacity) {
-        uint64_t capacity = 2 * directory->starts_capacity + 16;
-        size_t *starts = realloc(directory->starts, capacity * sizeof *starts);
-        if (!starts)
-            return -ENOMEM;
-        directory->starts = starts;
-        directory->starts_capacity = capacity;
-    }
-    directory->starts[directory->known++] = directory->text_size;
-    memcpy(directory->text + directory->text_size, key, size);
-    directory->text_size += size;
-    return 0;
-}
-
 struct directory *directory_of_names(char **keys) {
     struct directory *directory = calloc(1, sizeof *directory);
-    int result = directory ? 0 : -ENOMEM;
+    int result = directory && (directory->keys = keys_new()) ? 0 : -ENOMEM;
     for (char **key = keys; result == 0 && *key; key++)
-        result = remember(directory, *key);
+        result = keys_add(directory->keys, *key);
     server_free_names(keys);
     if (result)
         return directory_free(directory);
     directory->ended = true;
-    directory->next = directory->known;
+    directory->next = keys_count(directory->keys);
     return directory;
 }
 
-/* Whether a key was given out: they rise, so halve. */
-static bool is_known(const struct directory *directory, const char *key, size_t size) {
-    uint64_t low = 0, high = directory->known;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        const char *known = key_at(directory, middle);
-        int order = strncmp(known, key, size);
-        if (order == 0 && known[size] == '\0')
-            return true;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return false;
-}
-
 bool directory_gave(const struct directory *directory, const char *key) {
-    return is_known(directory, key, strlen(key));
+    return keys_have(directory->keys, key, strlen(key));
 }
 
 /* What the list gave takes its place in the numbering. Takes the item over. */
 static int place(struct directory *directory, struct store_item *item) {
-    while (directory->next < directory->known) {
-        int order = strcmp(item->key, key_at(directory, directory->next));
+    while (directory->next < keys_count(directory->keys)) {
+        int order = strcmp(item->key, keys_at(directory->keys, directory->next));
         if (order == 0) {
             push(directory, item);
             return 0;
@@ -146,9 +99,10 @@ static int place(struct directory *directory, struct store_item *item) {
         push(directory, &(struct store_item){0}); /* deleted meanwhile */
     }
     size_t size = strlen(item->key);
-    bool shown = item->key[size - 1] == '/' && is_known(directory, item->key, size - 1);
-    int result = shown ? 0 : remember(directory, item->key);
-    if (shown || result)
+    bool shown = item->key[size - 1] == '/' && keys_have(directory->keys, item->key, size - 1);
+    bool late = keys_are_shared(directory->keys); /* all positions have been given out */
+    int result = shown || late ? 0 : keys_add(directory->keys, item->key);
+    if (shown || late || result)
         store_item_done(item);
     else
         push(directory, item);
@@ -158,7 +112,7 @@ static int place(struct directory *directory, struct store_item *item) {
 /* Reads one entry of the list into the window. */
 static int advance(struct directory *directory) {
     if (!directory->list) {
-        const char *after = directory->next ? key_at(directory, directory->next - 1) : NULL;
+        const char *after = directory->next ? keys_at(directory->keys, directory->next - 1) : NULL;
         directory->list = list_ahead_new(directory->workers, directory->store, directory->path, after);
         if (!directory->list)
             return -ENOMEM;
@@ -170,13 +124,13 @@ static int advance(struct directory *directory) {
     close_list(directory);
     if (result == 0) {
         directory->ended = true;
-        while (directory->next < directory->known)
+        while (directory->next < keys_count(directory->keys))
             push(directory, &(struct store_item){0});
     }
     return result;
 }
 
-/* Goes to a position before the window, or behind it after a seek: the list is read again from there. */
+/* Goes to a position before the window, or behind what was read: the list is read from there. */
 static void seek(struct directory *directory, uint64_t position) {
     close_list(directory);
     clear_window(directory, 0);
@@ -185,10 +139,10 @@ static void seek(struct directory *directory, uint64_t position) {
 }
 
 static int get_fixed(struct directory *directory, uint64_t position, struct store_item **ret_item) {
-    if (position >= directory->known)
+    if (position >= keys_count(directory->keys))
         return 0;
     struct store_item *item = &directory->window[0];
-    item->key = (char *)key_at(directory, position);
+    item->key = (char *)keys_at(directory->keys, position);
     item->entry.kind = item->key[strlen(item->key) - 1] == '/' ? STORE_DIRECTORY : STORE_FILE;
     *ret_item = item;
     return 1;
@@ -196,11 +150,12 @@ static int get_fixed(struct directory *directory, uint64_t position, struct stor
 
 int directory_get(struct directory *directory, uint64_t position, uint64_t *ret_position, struct store_item **ret_item) {
     *ret_position = position;
-    if (!directory->store)
+    if (!directory->store || directory->recalled)
         return get_fixed(directory, position, ret_item);
-    if (position > directory->known)
+    if (position > keys_count(directory->keys))
         return 0; /* a position that was never given out */
-    if (position < directory->base)
+    bool unread = !directory->list && !directory->ended && position > directory->next;
+    if (position < directory->base || unread)
         seek(directory, position);
     for (;; position++) {
         while (position >= directory->base + directory->held) {
@@ -221,10 +176,23 @@ int directory_get(struct directory *directory, uint64_t position, uint64_t *ret_
     }
 }
 
-void directory_rewind(struct directory *directory) {
-    if (!directory->store)
-        return;
+int directory_begin(struct directory *directory, struct keys *keys) {
+    struct keys *own = !directory->store ? NULL : keys ? keys_ref(keys) : keys_new();
+    if (!own)
+        return directory->store ? -ENOMEM : 0;
+    directory->recalled = false;
     seek(directory, 0);
-    directory->known = 0;
-    directory->text_size = 0;
+    keys_unref(directory->keys);
+    directory->keys = own;
+    return 0;
+}
+
+int directory_recall(struct directory *directory, struct keys *keys) {
+    int result = directory_begin(directory, keys);
+    directory->recalled = result == 0;
+    return result;
+}
+
+struct keys *directory_keys(struct directory *directory) {
+    return directory->store && !directory->recalled && directory->ended ? keys_ref(directory->keys) : NULL;
 }

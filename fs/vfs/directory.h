@@ -12,6 +12,7 @@
 
 #include "cache/base/workers.h"
 #include "fs/store/store.h"
+#include "fs/vfs/keys.h"
 
 struct directory;
 
@@ -25,8 +26,13 @@ struct directory *directory_of_names(char **keys);
 struct directory *directory_free(struct directory *directory);
 /* Whether an entry of this key has been given. */
 bool directory_gave(const struct directory *directory, const char *key);
-/* Begins again, with what is there now. */
-void directory_rewind(struct directory *directory);
+/* Begins again: with what is there now, or, given the keys of a listing that had ended, with its entries and positions,
+ * as far as they still are there. A directory of names only begins again. 0 or -ENOMEM. */
+int directory_begin(struct directory *directory, struct keys *keys);
+/* Begins again with these entries and asks nothing: of each is only known what its key says. 0 or -ENOMEM. */
+int directory_recall(struct directory *directory, struct keys *keys);
+/* A reference to the keys of all its entries, once the end was reached; else NULL, also of entries that were recalled. */
+struct keys *directory_keys(struct directory *directory);
 /* The first entry at or behind `position`: 1, its position and the entry, lent until the next call; 0 at the end;
  * -errno. */
 int directory_get(struct directory *directory, uint64_t position, uint64_t *ret_position, struct store_item **ret_item);

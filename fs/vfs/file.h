@@ -13,6 +13,7 @@
 #include "cache/staging.h"
 #include "fs/store/store.h"
 #include "fs/vfs/ahead.h"
+#include "fs/vfs/marks.h"
 
 struct file;
 
@@ -21,6 +22,7 @@ struct file_record {
     uint64_t number;  /* 0: nothing */
     uint64_t version; /* of the staged content in it */
     uint64_t digest;  /* of the facts */
+    struct marks unheard; /* tries to store it that may have arrived: their answers were lost */
     int64_t failed_ms; /* when it first could not be stored, since 1970; 0: it never was tried */
     unsigned char beside[ATTRIBUTES_FILE_SIZE]; /* see unstored.h */
 };

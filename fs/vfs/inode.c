@@ -63,8 +63,10 @@ const struct attributes *inode_known(const struct inode *inode) {
 static void free_parts(struct inode *inode) {
     revision_unref(inode->revision);
     siblings_free(inode->siblings);
+    known_drop(inode);
     published_unref(inode->published);
     file_unref(inode->file);
+    keys_unref(inode->keys);
     free(inode->attributes);
     free(inode->text);
     free(inode->missing);

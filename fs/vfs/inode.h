@@ -26,6 +26,7 @@
 #include "fs/vfs/coherence.h"
 #include "fs/vfs/published.h"
 #include "fs/vfs/file.h"
+#include "fs/vfs/keys.h"
 #include "fs/vfs/siblings.h"
 
 enum inode_kind {
@@ -72,7 +73,7 @@ bool inode_find_unpublished(struct inodes *inodes, struct inode *parent, const c
 /* A moment, to be taken before the database is asked. */
 uint64_t inode_moment(struct inodes *inodes);
 /* This mount is changing what is at a name. */
-void inode_note_change(struct inodes *inodes, const struct inode *parent, const char *name);
+void inode_note_change(struct inodes *inodes, struct inode *parent, const char *name);
 /* Whether this mount may have changed the name, or what is there, since then. */
 bool inode_changed_since(struct inodes *inodes, const struct inode *parent, const char *name, uint64_t moment);
 /* The database, asked at `moment`, has nothing at a name. Remembered is the last such name of a directory: before a
@@ -94,6 +95,13 @@ void inode_exchanged(struct inodes *inodes, struct inode *one, const char *name,
 /* One more name was made here, with one more lookup. `revision` of a file: as it is now. */
 int inode_linked(struct inodes *inodes, struct inode *inode, struct inode *parent, const char *name,
                  struct revision *revision);
+/* What is known at a name, with one more lookup; false when nothing is. */
+bool inode_recall(struct inodes *inodes, struct inode *parent, const char *name, struct inode **ret_inode);
+/* All entries of a directory were listed, having been asked for at `moment`: their keys (directory.h), of which it takes a
+ * reference; unless names in it were changed here since. */
+void inode_listed_all(struct inodes *inodes, struct inode *directory, struct keys *keys, uint64_t moment);
+/* The last such keys, a reference, and their moment; NULL when there are none, or names came here that they lack. */
+struct keys *inode_last_listing(struct inodes *inodes, const struct inode *directory, uint64_t *ret_moment);
 /* The names of unpublished files in a directory, NULL-terminated (server_free_names()); *ret_names NULL: none. */
 int inode_unpublished_in(struct inodes *inodes, const struct inode *directory, char ***ret_names);
 
@@ -156,6 +164,7 @@ struct file *inode_file(struct inodes *inodes, const struct inode *inode);
 struct file *inode_attach_file(struct inodes *inodes, struct inode *inode, struct file *file);
 /* One more handle that may write (1), or less (-1). With the last one a written side that is clean goes. */
 void inode_writer(struct inodes *inodes, struct inode *inode, int change);
+uint32_t inode_writers(struct inodes *inodes, const struct inode *inode);
 /* What is written of it will never be stored: its names lead to what the database has, and it to nothing new. */
 void inode_abandon(struct inodes *inodes, struct inode *inode);
 bool inode_is_abandoned(struct inodes *inodes, const struct inode *inode);
@@ -197,8 +206,13 @@ enum inode_listing {
     INODE_LISTING_KEPT,  /* use what it has */
 };
 
-/* A directory is opened, and, unless that said ASKED, closed. */
-enum inode_listing inode_open_listing(struct inodes *inodes, struct inode *directory);
+/* A directory is opened. *ret_keys, when its listing is kept: the keys that it is numbered by, a reference. */
+enum inode_listing inode_open_listing(struct inodes *inodes, struct inode *directory, struct keys **ret_keys);
+/* A listing of a handle that may be kept has ended with these keys, of which it takes a reference if it is kept. */
+void inode_end_listing(struct inodes *inodes, struct inode *directory, struct keys *keys);
+/* The keys of the listing that is kept, a reference; NULL: none is. */
+struct keys *inode_listing(struct inodes *inodes, const struct inode *directory);
+/* It is closed; unless the opening said ASKED. */
 void inode_close_listing(struct inodes *inodes, struct inode *directory);
 
 /* ---- small files in directory order ---- */

@@ -5,6 +5,7 @@
 
 #include "cache/base/check.h"
 #include "cache/base/clock.h"
+#include "fs/store/names.h"
 #include "fs/vfs/inode_private.h"
 
 static const struct inode *parent_of(const struct inode *inode) {
@@ -157,13 +158,21 @@ char *inode_target(struct inodes *inodes, const struct inode *inode) {
     return target;
 }
 
+/* A file that a directory was seen by is no witness of it when one of them was renamed since. */
+static bool is_below(const char *witness, const char *path) {
+    size_t size = strlen(path);
+    witness += names_skip_spelling(witness, strlen(witness));
+    return strncmp(witness, path, size) == 0 && witness[size] == '/';
+}
+
 char *inode_witness(struct inodes *inodes, struct inode *parent, const char *name, const char *path) {
     lock_acquire(&inodes->lock);
     struct dentry *dentry = dentry_find(inodes, parent, name);
     const struct inode *inode = dentry ? dentry->inode : NULL;
-    char *witness = inode && inode->type == STORE_FILE ? strdup(path) : copy_text(inode, STORE_DIRECTORY);
+    cleanup_free char *witness = inode && inode->type == STORE_FILE ? strdup(path) : copy_text(inode, STORE_DIRECTORY);
     lock_release(&inodes->lock);
-    return witness;
+    bool of_it = witness && (strcmp(witness, path) == 0 || is_below(witness, path));
+    return of_it ? steal_ptr(&witness) : NULL;
 }
 
 bool inode_is_removed(struct inodes *inodes, const struct inode *inode) {
@@ -256,6 +265,13 @@ void inode_writer(struct inodes *inodes, struct inode *inode, int change) {
     file_unref(clean);
 }
 
+uint32_t inode_writers(struct inodes *inodes, const struct inode *inode) {
+    lock_acquire(&inodes->lock);
+    uint32_t writers = inode->writers;
+    lock_release(&inodes->lock);
+    return writers;
+}
+
 bool inode_is_unpublished(struct inodes *inodes, const struct inode *inode) {
     lock_acquire(&inodes->lock);
     bool unpublished = inode->unpublished;
@@ -285,7 +301,8 @@ static void take_name_again(struct inodes *inodes, struct inode *inode) {
     struct dentry *other = dentry_find(inodes, dentry->key.parent, dentry->key.name);
     if (other) {
         struct inode *loser = other->inode;
-        if (loser->unpublished || loser->publishing)
+        bool same = loser->revision && revision_same_content(loser->revision, inode->revision);
+        if (loser->unpublished || loser->publishing || same) /* the same, or what was written over it since */
             return;
         dentry_unhash(inodes, other);
         inode_free_unheld(inodes, loser);

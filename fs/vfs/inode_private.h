@@ -52,10 +52,19 @@ struct inode {
     struct published *published;
     struct file *file;
     struct siblings *siblings; /* of a directory: its files as last listed */
+    struct known *known;       /* of a directory: its names when it was last listed; NULL: not all are known */
+    uint64_t changed;          /* of a directory: when a name in it was last changed here */
+    struct keys *keys;         /* of a directory with `listing`: of what the kernel keeps, once it is whole */
     struct missing *missing;   /* of a directory: the name it was last found to lack */
     struct inode *prev, *next; /* in the list of all inodes */
     struct inode *prev_opened, *next_opened; /* in that of those with `opens`; of a directory: in `noted` */
     struct inode *next_of_id;
+};
+
+/* The names in a directory. */
+struct known {
+    struct keys *keys;
+    uint64_t moment; /* when they were asked for */
 };
 
 /* A name that is not there. */
@@ -106,7 +115,7 @@ void dentry_hash(struct inodes *inodes, struct dentry *dentry);
 void dentry_take_out(struct inodes *inodes, struct dentry *dentry);
 /* Whether the name was changed here since then; NULL: no. */
 bool dentry_changed(struct inodes *inodes, const struct inode *parent, const char *name, const uint64_t *since);
-void dentry_note_change(struct inodes *inodes, const struct inode *parent, const char *name);
+void dentry_note_change(struct inodes *inodes, struct inode *parent, const char *name);
 /* It has so many more names, or less. */
 void inode_count_links(struct inode *inode, int change);
 /* It is published, or never will be. */
@@ -136,6 +145,10 @@ bool ids_was_gone(const struct inodes *inodes, const void *id, uint32_t size);
 void vouch_set(struct inodes *inodes, struct inode *inode, bool vouched, bool listing);
 /* What is known of an inode is the answer to a question of that moment (NULL: of none). */
 void vouch_answer(struct inodes *inodes, struct inode *inode, const struct coherence_moment *asked);
+
+/* A name is in a directory, which ends that all its names are known unless it is one of them; and in any case. */
+void known_name(struct inode *directory, const char *name);
+void known_drop(struct inode *directory);
 
 /* Frees it if nobody holds it, and the parents that only it held. */
 void inode_free_unheld(struct inodes *inodes, struct inode *inode);

@@ -35,9 +35,12 @@ static int encode(struct vfs *vfs, struct inode *inode, struct file *file, const
     struct unstored unstored = {.bucket = inode_store(inode)->bucket,
                                 .path = path,
                                 .failed_ms = record->failed_ms,
-                                .attributes = inode_attributes(vfs->inodes, inode),
+                                .attributes = vfs_attributes_to_put(vfs, inode),
                                 .base = base,
                                 .under = under};
+    struct mark own = mark_of(staged_length(file_staged(file)), &unstored.attributes);
+    unstored.unheard = record->unheard;
+    marks_remove(&unstored.unheard, &own); /* the record says as much by itself */
     memcpy(unstored.beside, record->beside, sizeof unstored.beside);
     return path ? unstored_encode(&unstored, ret_facts, ret_size) : -ENOMEM;
 }
@@ -80,6 +83,24 @@ bool journaling_keep(struct vfs *vfs, struct inode *inode, struct file *file) {
     return false;
 }
 
+static bool is_of(struct file *file, bool *ret_current) {
+    const struct file_record *record = file_lock_record(file);
+    bool is = record->number;
+    *ret_current = is && record->version == staged_version(file_staged(file));
+    file_unlock_record(file);
+    return is;
+}
+
+bool journaling_is_current(struct file *file) {
+    bool current;
+    return is_of(file, &current) && current;
+}
+
+bool journaling_is_older(struct file *file) {
+    bool current;
+    return is_of(file, &current) && !current;
+}
+
 void journaling_drop(struct vfs *vfs, struct file *file) {
     struct file_record *record = file_lock_record(file);
     int result = record->number ? journal_remove(vfs->config.journal, record->number) : 0;
@@ -87,6 +108,28 @@ void journaling_drop(struct vfs *vfs, struct file *file) {
     file_unlock_record(file);
     if (result) /* then the next mount finds it, and that it is there or was replaced */
         log_warning("what is stored by now stays in the staging directory: %s", strerror(-result));
+}
+
+/* Not of what is being stored just now: when that fails, it is kept as it is then. */
+void journaling_refresh(struct vfs *vfs, struct inode *inode) {
+    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
+    if (!file || !file_try_publishing(file))
+        return;
+    if (journaling_is_current(file))
+        (void)journaling_keep(vfs, inode, file);
+    file_end_publishing(file);
+}
+
+void journaling_refresh_all(struct vfs *vfs) {
+    struct inode **inodes;
+    uint32_t count;
+    if (!vfs->config.journal || inode_written_files(vfs->inodes, &inodes, &count))
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        journaling_refresh(vfs, inodes[i]);
+        inode_release(vfs->inodes, inodes[i]);
+    }
+    free(inodes);
 }
 
 /* What is being stored does not change meanwhile either, and who stores it may wait for longer than there is time. */

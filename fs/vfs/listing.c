@@ -6,7 +6,7 @@
 #include "cache/base/stats.h"
 #include "fs/store/names.h"
 #include "fs/vfs/directory.h"
-#include "fs/vfs/vfs_private.h"
+#include "fs/vfs/recall.h"
 
 /* Offsets: 0 the start, 1 behind ".", 2 behind "..", position + 3 behind the entry at a position; from UNPUBLISHED on,
  * the files that the database does not know yet. */
@@ -33,8 +33,15 @@ _Static_assert((int)VFS_LISTING_FRESH == (int)INODE_LISTING_FRESH && (int)VFS_LI
 enum vfs_listing vfs_open_listing(struct vfs *vfs, struct handle *handle) {
     if (inode_kind(handle->inode) != INODE_STORED)
         return VFS_LISTING_ASKED;
-    enum vfs_listing listing = (enum vfs_listing)inode_open_listing(vfs->inodes, handle->inode);
+    cleanup_with(keys_unref) struct keys *keys = NULL;
+    enum vfs_listing listing = (enum vfs_listing)inode_open_listing(vfs->inodes, handle->inode, &keys);
     handle->caching = listing != VFS_LISTING_ASKED;
+    /* What the kernel drops while it is read is asked of this handle, by the positions that the kernel knows. */
+    if (keys && directory_begin(handle->directory, keys)) {
+        inode_close_listing(vfs->inodes, handle->inode);
+        handle->caching = false;
+        listing = VFS_LISTING_ASKED;
+    }
     return listing;
 }
 
@@ -74,6 +81,11 @@ static int give_item(struct vfs *vfs, struct handle *handle, struct store_item *
     *ret_full = !taker->fits(taker->context, shown);
     if (*ret_full)
         return 0;
+    if (handle->recalled) {
+        if (recall_entry(vfs, handle, stored, item, with_inodes, &entry))
+            taker->take(taker->context, shown, &entry, next);
+        return 0;
+    }
     int result = 0;
     entry.old = is_stored && clock_now_ms() - item->read_ms > vfs->config.trust_ms;
     bool crossed = inode_changed_since(vfs->inodes, handle->inode, stored, handle->moment);
@@ -130,39 +142,35 @@ static void give_all_unpublished(struct vfs *vfs, struct handle *handle, uint64_
             return;
 }
 
-/* The kernel had the entries before from another handle, and dropped them while they were read: what has their positions
- * here is passed over. If names come or go in that moment, one may be passed over or given twice. */
-static int catch_up(struct handle *handle, uint64_t offset) {
-    uint64_t wanted = offset < UNPUBLISHED ? offset - BEHIND_DOTS : UINT64_MAX;
-    for (uint64_t position = 0; position < wanted; position++) {
-        struct store_item *item;
-        int result = directory_get(handle->directory, position, &position, &item);
-        if (result <= 0)
-            return result;
-    }
-    return 0;
-}
-
 static int begin_listing(struct vfs *vfs, struct handle *handle) {
-    handle->listing = true;
     server_free_names(steal_ptr(&handle->unpublished));
     handle->moment = inode_moment(vfs->inodes);
     if (vfs->coherence && inode_kind(handle->inode) == INODE_STORED) {
         cleanup_free char *path = inode_path(vfs->inodes, handle->inode, NULL);
         handle->asked = path ? vfs_moment_in(vfs, path, strlen(path)) : (struct coherence_moment){0};
     }
-    directory_rewind(handle->directory);
+    cleanup_with(keys_unref) struct keys *keys = handle->caching ? inode_listing(vfs->inodes, handle->inode) : NULL;
+    int result = directory_begin(handle->directory, keys);
+    if (result)
+        return result;
+    handle->recalled = recall_is_due(vfs) && recall_listing(vfs, handle);
     inode_begin_listing(vfs->inodes, handle->inode);
     return inode_unpublished_in(vfs->inodes, handle->inode, &handle->unpublished);
+}
+
+/* All was given: whoever opens it next may be given it by the kernel, or while the server is away. */
+static void end_listing(struct vfs *vfs, struct handle *handle) {
+    cleanup_with(keys_unref) struct keys *keys = directory_keys(handle->directory);
+    if (keys && vfs->config.recalls)
+        inode_listed_all(vfs->inodes, handle->inode, keys, handle->moment);
+    if (keys && handle->caching && !handle->unpublished)
+        inode_end_listing(vfs->inodes, handle->inode, keys);
 }
 
 int vfs_read_directory(struct vfs *vfs, struct handle *handle, uint64_t offset, bool with_inodes,
                        const struct vfs_taker *taker) {
     stats_add(STAT_directory_reads, 1);
-    bool late = offset > BEHIND_DOTS && !handle->listing;
-    int result = offset == 0 || !handle->listing ? begin_listing(vfs, handle) : 0;
-    if (result == 0 && late)
-        result = catch_up(handle, offset);
+    int result = offset == 0 ? begin_listing(vfs, handle) : 0;
     bool given = false; /* an entry of the database: dots alone are no answer */
     if (result || !give_dots(vfs, handle, &offset, taker))
         return result;
@@ -175,12 +183,15 @@ int vfs_read_directory(struct vfs *vfs, struct handle *handle, uint64_t offset, 
             result = give_item(vfs, handle, item, offset, with_inodes, taker, &full);
             if (result == 0 && !full)
                 continue;
+        } else if (offset == BEHIND_DOTS && recall_may(vfs, result) && recall_listing(vfs, handle)) {
+            continue;
         }
         /* What was given is given; the error comes again with the next question. */
         if (result < 0 || full)
             return result < 0 && !given ? result : 0;
         break;
     }
+    end_listing(vfs, handle);
     give_all_unpublished(vfs, handle, offset, with_inodes, taker);
     return 0;
 }

@@ -230,32 +230,40 @@ static bool may_lock(const struct handle *handle) {
     return handle->stored && inode_kind(handle->inode) == INODE_STORED;
 }
 
-int vfs_lock(struct vfs *vfs, struct handle *handle, const struct vfs_lock *lock, bool *ret_moved) {
-    struct lock_range wanted = range_of(handle, lock);
+/* The file's table, entered, and the path that it has it by. */
+static int enter_by_handle(struct vfs *vfs, struct handle *handle, bool whole, char **ret_path,
+                           struct locked_file **ret_file) {
     if (!may_lock(handle))
         return -ENOLCK;
-    cleanup_free char *path = path_of(vfs, handle);
-    struct locked_file *file = path ? enter(vfs->locks, inode_store(handle->inode), lock->whole, path, true) : NULL;
-    if (!file)
-        return -ENOMEM;
+    *ret_path = path_of(vfs, handle);
+    *ret_file = *ret_path ? enter(vfs->locks, inode_store(handle->inode), whole, *ret_path, true) : NULL;
+    return *ret_file ? 0 : -ENOMEM;
+}
+
+int vfs_lock(struct vfs *vfs, struct handle *handle, const struct vfs_lock *lock, bool *ret_moved) {
+    struct lock_range wanted = range_of(handle, lock);
+    cleanup_free char *path = NULL;
+    struct locked_file *file;
+    int result = enter_by_handle(vfs, handle, lock->whole, &path, &file);
+    if (result)
+        return result;
     remember_path(vfs, handle, &path);
-    int result = lock_busy(vfs, file, handle->inode, &wanted, ret_moved);
+    result = lock_busy(vfs, file, handle->inode, &wanted, ret_moved);
     leave(vfs->locks, file, result == 0 && lock->kind == VFS_SHARED); /* it may have been exclusive before */
     return result == -EACCES || result == -EROFS ? -ENOLCK : result; /* fcntl's EACCES means that somebody has it */
 }
 
 int vfs_find_lock(struct vfs *vfs, struct handle *handle, const struct vfs_lock *lock, struct vfs_lock *ret_found) {
     struct lock_range wanted = range_of(handle, lock);
-    if (!may_lock(handle))
-        return -ENOLCK;
-    cleanup_free char *path = path_of(vfs, handle);
-    struct locked_file *file = path ? enter(vfs->locks, inode_store(handle->inode), lock->whole, path, true) : NULL;
-    if (!file)
-        return -ENOMEM;
+    cleanup_free char *path = NULL;
+    struct locked_file *file;
+    int result = enter_by_handle(vfs, handle, lock->whole, &path, &file);
+    if (result)
+        return result;
     const struct lock_range *own = lock_ranges_conflict(&file->ranges, &wanted);
     struct store_range found = own ? own->range : (struct store_range){0};
     pid_t pid = own ? own->pid : 0;
-    int result = own ? 1 : file->store->ops->hold_find(file->store, file->hold, &wanted.range, &found);
+    result = own ? 1 : file->store->ops->hold_find(file->store, file->hold, &wanted.range, &found);
     leave(vfs->locks, file, false);
     if (result >= 0)
         *ret_found = (struct vfs_lock){.kind = !result           ? VFS_UNLOCKED

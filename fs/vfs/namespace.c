@@ -266,6 +266,13 @@ void vfs_drop_unpublished(struct vfs *vfs, struct inode *inode, struct file *fil
     inode_removed(vfs->inodes, parent, stored);
 }
 
+void vfs_drop_removed(struct vfs *vfs, struct inode *inode, struct file *file) {
+    if (!file || !inode_is_removed(vfs->inodes, inode))
+        return;
+    ahead_end(file_ahead(file));
+    journaling_drop(vfs, file);
+}
+
 static int remove_stored(struct vfs *vfs, struct inode *inode, struct inode *parent, const char *stored) {
     struct store *store = inode_store(inode);
     cleanup_free char *path = inode_path(vfs->inodes, parent, stored);
@@ -310,10 +317,7 @@ static int remove_name(struct vfs *vfs, struct inode *parent, const char *name, 
         vfs_drop_unpublished(vfs, inode, file, parent, stored);
     else if (result == 0)
         result = remove_stored(vfs, inode, parent, stored);
-    if (file && inode_is_removed(vfs->inodes, inode)) {
-        ahead_end(file_ahead(file));
-        journaling_drop(vfs, file);
-    }
+    vfs_drop_removed(vfs, inode, file);
     vfs_reopen(file);
     inode_release(vfs->inodes, inode);
     if (result == 0)

@@ -22,9 +22,7 @@ static bool is_sent(void *context, int64_t offset, size_t size) {
     return staged_is_sent(context, offset, size);
 }
 
-/* What the files document will say of it: all it has, and what it needs. Each try says the same, so that one whose
- * answer was lost is known again. */
-static struct attributes attributes_to_put(struct vfs *vfs, struct inode *inode) {
+struct attributes vfs_attributes_to_put(struct vfs *vfs, struct inode *inode) {
     struct attributes attributes = inode_attributes(vfs->inodes, inode);
     if (!(attributes.has & ATTRIBUTES_FILE)) {
         attributes_new_file(&attributes);
@@ -63,14 +61,42 @@ int vfs_put_content(struct store *store, struct file *file, struct store_put *pu
     return store->ops->put(store, put, ret_revision);
 }
 
+/* What an earlier try came to after all, though its answer was lost: it is nobody else's. NULL: none of them. */
+static struct revision *find_arrived(struct store *store, const char *path, struct file *file,
+                                     const struct attributes *attributes) {
+    cleanup_with(revision_unref) struct revision *newest = NULL;
+    struct marks unheard = file_lock_record(file)->unheard;
+    file_unlock_record(file);
+    if (!unheard.count || store->ops->newest(store, path, &newest) || !marks_have(&unheard, attributes, newest))
+        return NULL;
+    return steal_ptr(&newest);
+}
+
+static void note_unheard(struct file *file, const struct mark *mark) {
+    marks_add(&file_lock_record(file)->unheard, mark);
+    file_unlock_record(file);
+}
+
 static int put(struct vfs *vfs, struct inode *inode, struct file *file, bool again, struct revision **ret_revision) {
     struct store *store = inode_store(inode);
-    cleanup_with(revision_unref) struct revision *base = inode_revision(vfs->inodes, inode);
+    cleanup_with(revision_unref) struct revision *base = inode_revision(vfs->inodes, inode), *arrived = NULL;
     cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
     if (!path)
         return -ENOMEM;
-    struct attributes attributes = attributes_to_put(vfs, inode);
+    struct attributes attributes = vfs_attributes_to_put(vfs, inode);
+    struct mark mark = mark_of(staged_length(file_staged(file)), &attributes);
+    if (again)
+        arrived = find_arrived(store, path, file, &attributes);
     struct store_lease *lease = file_steal_lease(file);
+    if (arrived && mark_is(&mark, &attributes, arrived)) { /* once more, it would come over what others made of it */
+        store->ops->release(store, lease);
+        *ret_revision = steal_ptr(&arrived);
+        return 0;
+    }
+    if (arrived) {
+        revision_unref(base);
+        base = steal_ptr(&arrived);
+    }
     struct store_put put = {.path = path,
                             .base = base,
                             .follow = base != NULL,
@@ -78,6 +104,8 @@ static int put(struct vfs *vfs, struct inode *inode, struct file *file, bool aga
                             .lease = lease,
                             .unless_replaced = again};
     int result = vfs_put_content(store, file, &put, ret_revision);
+    if (result == -ETIMEDOUT)
+        note_unheard(file, &mark);
     if (result == 0 && !base)
         follow_directory(vfs, inode, path, *ret_revision);
     if (result && lease)
@@ -133,12 +161,19 @@ static bool is_replaced(int error) {
     return error == -EEXIST || error == -ESTALE;
 }
 
-/* What could not be stored is kept; but not what never will be. */
-static void keep_or_drop(struct vfs *vfs, struct inode *inode, struct file *file, int result) {
-    if (result == 0 || result == -EACCES || result == -EROFS)
+/* What could not be stored is kept; but not what never will be, if whoever wrote it is told so. */
+static void keep_or_drop(struct vfs *vfs, struct inode *inode, struct file *file, int result, bool again) {
+    bool refused = result == -EACCES || result == -EROFS;
+    if (result == 0 || (refused && !again))
         journaling_drop(vfs, file);
     else
         journaling_keep(vfs, inode, file);
+}
+
+/* Another handle has written to it since it was closed: its close says when that is whole. Until then the record has what
+ * was closed. */
+static bool is_half_written(struct vfs *vfs, struct inode *inode, struct file *file) {
+    return inode_writers(vfs->inodes, inode) > 1 && journaling_is_older(file);
 }
 
 static int publish(struct vfs *vfs, struct inode *inode, bool again) {
@@ -147,14 +182,18 @@ static int publish(struct vfs *vfs, struct inode *inode, bool again) {
         return 0;
     bool lost = vfs_is_unstored(vfs, inode, file) && locks_were_lost(vfs, inode);
     file_begin_publishing(file);
+    if (again && is_half_written(vfs, inode, file)) {
+        file_end_publishing(file);
+        return -EBUSY;
+    }
     int result = 0;
     bool wanted = vfs_is_unstored(vfs, inode, file);
     if (wanted && inode_is_abandoned(vfs->inodes, inode))
-        result = -EACCES; /* another handle was told so, and what was written went with it */
+        result = again ? 0 : -EACCES; /* another handle was told so, and what was written went with it */
     else if (wanted && !inode_is_removed(vfs->inodes, inode))
         result = publish_staged(vfs, inode, file, again || lost);
     ahead_end(file_ahead(file)); /* it was for one put; what is written from here on is another's */
-    keep_or_drop(vfs, inode, file, result);
+    keep_or_drop(vfs, inode, file, result, again);
     file_end_publishing(file);
     if (result && !(again && is_replaced(result))) {
         cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
@@ -170,6 +209,29 @@ int vfs_publish(struct vfs *vfs, struct inode *inode) {
 
 int vfs_publish_again(struct vfs *vfs, struct inode *inode) {
     return publish(vfs, inode, true);
+}
+
+/* What is written goes into the journal, and waits. False: the journal does not take it, or too much waits. */
+static bool leave_waiting(struct vfs *vfs, struct inode *inode, struct file *file) {
+    uint64_t bytes = staged_bytes(file_staged(file));
+    file_begin_publishing(file);
+    bool left = vfs_is_unstored(vfs, inode, file) && !inode_is_removed(vfs->inodes, inode) &&
+                waiting_admits(vfs, inode, bytes) && journaling_keep(vfs, inode, file);
+    file_end_publishing(file);
+    return left && waiting_add(vfs, inode, bytes, 0);
+}
+
+int vfs_publish_later(struct vfs *vfs, struct inode *inode) {
+    cleanup_with(file_unref) struct file *file = vfs->config.writeback ? inode_file(vfs->inodes, inode) : NULL;
+    if (!file)
+        return vfs_publish(vfs, inode);
+    if (waiting_has(vfs, inode) && journaling_is_current(file))
+        return 0; /* it may be under way just now: that is not waited for */
+    if (!leave_waiting(vfs, inode, file))
+        return vfs_publish(vfs, inode);
+    if (vfs->config.uploaders)
+        waiting_go(vfs);
+    return 0;
 }
 
 int vfs_publish_beside(struct vfs *vfs, struct inode *inode, const char *path) {
@@ -251,7 +313,7 @@ static bool is_stranger(struct vfs *vfs, struct handle *handle, pid_t pid) {
 int vfs_flush(struct vfs *vfs, struct handle *handle, const struct vfs_caller *caller) {
     if (!handle->writable || is_stranger(vfs, handle, caller->pid))
         return 0;
-    return vfs_publish(vfs, handle->inode);
+    return vfs_publish_later(vfs, handle->inode);
 }
 
 int vfs_sync(struct vfs *vfs, struct handle *handle) {

@@ -12,7 +12,7 @@
 #include "fs/vfs/unstored.h"
 #include "fs/vfs/vfs_private.h"
 
-enum { DELAY_LEAST_MS = 2000, DELAY_MOST_MS = 60000 };
+enum { DELAY_LEAST_MS = 2000, DELAY_CLAIMED_MS = 4000, DELAY_MOST_MS = 60000 };
 
 char *recovery_path(const char *path, int64_t when_ms, unsigned number) {
     const char *slash = strrchr(path, '/');
@@ -195,9 +195,28 @@ static int put_beside(struct recovering *recovering) {
     return result;
 }
 
+/* Whether a try that did not live to remove the record, or whose answer was lost, has put it. What one put that had less
+ * of it is nobody else's, and takes the place of what it replaced. */
+static bool has_arrived(struct recovering *recovering) {
+    struct unstored *unstored = &recovering->unstored;
+    struct store *store = recovering->store;
+    cleanup_with(revision_unref) struct revision *newest = NULL;
+    struct mark mark = mark_of(staged_length(file_staged(recovering->file)), &unstored->attributes);
+    if (store->ops->newest(store, unstored->path, &newest))
+        return false;
+    if (mark_is(&mark, &unstored->attributes, newest))
+        return true;
+    if (marks_have(&unstored->unheard, &unstored->attributes, newest)) {
+        revision_unref(unstored->base);
+        unstored->base = steal_ptr(&newest);
+    }
+    return false;
+}
+
 static int put_in_place(struct recovering *recovering) {
     const struct unstored *unstored = &recovering->unstored;
-    int result = unstored->base ? put_again(recovering, NULL) : put_new(recovering);
+    bool arrived = has_arrived(recovering);
+    int result = arrived ? 0 : unstored->base ? put_again(recovering, NULL) : put_new(recovering);
     if (result == 0)
         log_info("file '%s', which could not be stored before its mount ended, is stored now", unstored->path);
     return result;
@@ -254,7 +273,7 @@ static bool recover(struct vfs *vfs, unsigned place, int *ret_result) {
         result = journal_remove(vfs->config.journal, number);
     else if (result == -EBADMSG || result == -EPROTONOSUPPORT)
         result = set_aside(vfs, number, result);
-    else
+    else if (result != -EAGAIN) /* the dead mount's claim to the name runs out within a minute */
         log_error("'%s', which could not be stored before its mount ended, cannot be stored yet: %s",
                   recovering.unstored.path ? recovering.unstored.path : "a file", strerror(-result));
     file_unref(recovering.file);
@@ -272,10 +291,15 @@ static void count_left(int change) {
 void recovery_try(struct vfs *vfs) {
     struct recovery *recovery = &vfs->recovery;
     int result = 0;
+    bool claimed = false;
     if (!recovery->left || clock_now_ms() < recovery->next_ms)
         return;
     for (unsigned i = 0; i < recovery->count && result != -ETIMEDOUT && !atomic_load(&recovery->stopped); i++) {
-        if (recovery->done[i] || !recover(vfs, i, &result))
+        if (recovery->done[i])
+            continue;
+        bool done = recover(vfs, i, &result);
+        claimed |= result == -EAGAIN;
+        if (!done)
             continue;
         note_under(vfs, i, NULL);
         recovery->done[i] = true;
@@ -283,7 +307,8 @@ void recovery_try(struct vfs *vfs) {
         count_left(-1);
     }
     int64_t delay_ms = recovery->delay_ms ? 2 * recovery->delay_ms : DELAY_LEAST_MS;
-    recovery->delay_ms = delay_ms < DELAY_MOST_MS ? delay_ms : DELAY_MOST_MS;
+    int64_t most_ms = claimed ? DELAY_CLAIMED_MS : DELAY_MOST_MS;
+    recovery->delay_ms = delay_ms < most_ms ? delay_ms : most_ms;
     recovery->next_ms = clock_now_ms() + recovery->delay_ms;
 }
 

@@ -5,8 +5,8 @@
  *                           -> unusable [journal_set_aside]
  *                           -> left, to be tried again later
  *
- * A record goes after its content was stored. Who dies in between stores it once more, over itself; what was kept
- * beside is known by the identity that the record gives it.
+ * A record goes after its content was stored. Who dies in between leaves one of what is there already, which is known by
+ * its identity and times; what was kept beside is known by the identity that the record gives it.
  * What it is not: it knows no inodes; to the rest of the mount what it stores is as if another client had put it.
  *
  * Threads: recovery_try() by one thread at a time, recovery_stop() by any. Blocks as the store does. */

@@ -98,10 +98,14 @@ static int rename_found(struct vfs *vfs, const struct renaming *renaming) {
     result = rename_stored(vfs, renaming);
     if (result == 0 && renaming->target && inode_is_unpublished(vfs->inodes, renaming->target))
         vfs_drop_unpublished(vfs, renaming->target, of_target, renaming->to_parent, renaming->to);
-    if (result == 0)
+    if (result == 0) {
         rename_known(vfs, renaming);
+        vfs_drop_removed(vfs, renaming->target, of_target);
+    }
     vfs_reopen(second);
     vfs_reopen(first);
+    if (result == 0)
+        journaling_refresh_all(vfs); /* it may be a directory above many */
     return result;
 }
 

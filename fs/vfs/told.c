@@ -6,7 +6,7 @@
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
 #include "fs/vfs/doubts.h"
-#include "fs/vfs/vfs_private.h"
+#include "fs/vfs/recall.h"
 
 static void tell_kernel(struct vfs *vfs, struct doubts *doubts) {
     if (doubts->lost)
@@ -139,7 +139,9 @@ static bool is_open(struct vfs *vfs, struct inode *inode) {
 }
 
 int vfs_confirm(struct vfs *vfs, struct inode *inode, bool *ret_believed) {
-    int result = inode_is_doubtful(vfs->inodes, inode) ? confirm(vfs, inode) : 0;
+    int result = inode_is_doubtful(vfs->inodes, inode) && !recall_is_due(vfs) ? confirm(vfs, inode) : 0;
+    if (recall_may(vfs, result))
+        result = 0;
     if (result == -ESTALE && is_open(vfs, inode))
         result = 0;
     if (result == 0)

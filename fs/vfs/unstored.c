@@ -48,6 +48,14 @@ static void put_revision(struct wire_writer *writer, const struct revision *revi
     }
 }
 
+static void put_marks(struct wire_writer *writer, const struct marks *marks) {
+    for (unsigned i = 0; i < marks->count; i++) {
+        wire_put_64(writer, (uint64_t)marks->list[i].length);
+        wire_put_64(writer, (uint64_t)marks->list[i].mtime_ns);
+        wire_put_64(writer, (uint64_t)marks->list[i].ctime_ns);
+    }
+}
+
 static void put_all(struct wire_writer *writer, const struct unstored *unstored) {
     put_text(writer, unstored->bucket);
     put_text(writer, unstored->path);
@@ -56,6 +64,7 @@ static void put_all(struct wire_writer *writer, const struct unstored *unstored)
     wire_put(writer, unstored->beside, sizeof unstored->beside);
     put_revision(writer, unstored->base);
     put_revision(writer, unstored->under);
+    put_marks(writer, &unstored->unheard);
 }
 
 int unstored_encode(const struct unstored *unstored, void **ret_bytes, size_t *ret_size) {
@@ -155,6 +164,15 @@ static int get_revision(struct wire_reader *reader, struct revision **ret_revisi
     return result;
 }
 
+static void get_marks(struct wire_reader *reader, struct marks *marks) {
+    while (reader->left && marks->count < MARKS_MOST) {
+        struct mark *mark = &marks->list[marks->count++];
+        mark->length = (int64_t)wire_get_64(reader);
+        mark->mtime_ns = (int64_t)wire_get_64(reader);
+        mark->ctime_ns = (int64_t)wire_get_64(reader);
+    }
+}
+
 static int get_all(struct wire_reader *reader, struct unstored *unstored) {
     int result = get_text(reader, &unstored->bucket);
     if (result == 0)
@@ -167,6 +185,8 @@ static int get_all(struct wire_reader *reader, struct unstored *unstored) {
     result = get_revision(reader, &unstored->base);
     if (result == 0)
         result = get_revision(reader, &unstored->under);
+    if (result == 0)
+        get_marks(reader, &unstored->unheard);
     bool whole = !reader->short_of && reader->left == 0;
     bool named = *unstored->bucket && names_is_path(unstored->path, strlen(unstored->path)) &&
                  names_skip_spelling(unstored->path, strlen(unstored->path)) == 0;

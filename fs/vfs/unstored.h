@@ -1,6 +1,6 @@
 /* What a record of the journal says of a file that could not be stored: all that it takes to do it later, in another
  * process. The content is the journal's (cache/journal.h). Who changes what is written here makes it another version
- * (cache/journal_codec.h).
+ * (cache/journal_codec.h); but marks of tries stand at the end, and nothing does where there are none.
  *
  * Pure functions: no state, any thread. Fuzzed (tests/fuzz).
  * Errors: 0, -EBADMSG (it says nothing usable), -ENOMEM. */
@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-#include "fs/store/revision.h"
+#include "fs/vfs/marks.h"
 
 /* Memory: decoded, all of it is owned, and the revisions are of no store yet. */
 struct unstored {
@@ -18,6 +18,7 @@ struct unstored {
     struct attributes attributes;  /* with ATTRIBUTES_FILE */
     unsigned char beside[ATTRIBUTES_FILE_SIZE]; /* the identity of the file it becomes when it has lost its name */
     struct revision *base;         /* what it replaces; NULL: nothing */
+    struct marks unheard;          /* tries to put the file that may have arrived */
     struct revision *under;        /* what shows where nothing was written; NULL: nothing */
 };
 

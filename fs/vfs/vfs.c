@@ -10,7 +10,7 @@
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
 #include "fs/store/names.h"
-#include "fs/vfs/vfs_private.h"
+#include "fs/vfs/recall.h"
 
 int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs) {
     struct vfs *vfs = calloc(1, sizeof *vfs);
@@ -20,6 +20,7 @@ int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs) {
     lock_init(&vfs->lock, LOCK_HANDLE);
     retries_init(&vfs->retries);
     turns_init(&vfs->turns);
+    waiting_init(&vfs->waiting);
     vfs->started = time(NULL);
     struct inode_found root = {.kind = INODE_BUCKETS};
     int result = 0;
@@ -58,6 +59,7 @@ struct vfs *vfs_free(struct vfs *vfs) {
         inodes_free(vfs->inodes);
         recovery_done(vfs);
         coherence_free(vfs->coherence);
+        waiting_done(&vfs->waiting);
         turns_done(&vfs->turns);
         retries_done(&vfs->retries);
         lock_done(&vfs->lock);
@@ -118,7 +120,10 @@ static int lookup_name(struct vfs *vfs, struct inode *parent, const char *name, 
         return result == -EINVAL ? -ENOENT : result;
     if (inode_find_unpublished(vfs->inodes, parent, stored, ret_inode)) /* the database does not know it yet */
         return 0;
-    return lookup_stored(vfs, parent, stored, ret_inode);
+    if (recall_is_due(vfs) && recall_name(vfs, parent, stored, ret_inode))
+        return 0;
+    result = lookup_stored(vfs, parent, stored, ret_inode);
+    return recall_may(vfs, result) && recall_name(vfs, parent, stored, ret_inode) ? 0 : result;
 }
 
 int vfs_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct vfs_entry *ret_entry) {
@@ -268,7 +273,7 @@ static int open_stored(struct vfs *vfs, struct inode *inode, int flags, const st
 
 /* Publishes what a handle leaves behind: pages of an mmap come after the last close. */
 static void close_writer(struct vfs *vfs, const struct handle *handle) {
-    int result = handle->file ? vfs_publish(vfs, handle->inode) : 0;
+    int result = handle->file ? vfs_publish_later(vfs, handle->inode) : 0;
     if (result)
         chores_keep_unsaved(vfs, handle->inode, result);
     inode_writer(vfs->inodes, handle->inode, -1);

@@ -3,7 +3,7 @@
  * It promises what a reader sees: one revision per open file, whole or an error; open() of the newest in the modes
  * that ask; directories in a stable order. And a writer: what vfs_flush() or vfs_sync() answered with 0 is stored for
  * good and what the next open() anywhere sees; what it answered with an error is kept and tried again, if need be by the
- * next mount.
+ * next mount. With writeback vfs_flush() only answers for that, and for what is seen in this mount.
  *
  * Threads: all functions from any thread; they block as the store does. No lock is held meanwhile.
  * Memory: inodes live by lookup counts (vfs_forget) and handles; handles are the caller's to close, those left over are closed
@@ -29,6 +29,10 @@ struct vfs_config {
     struct workers *listers; /* read directories ahead; NULL: none do. They end before the server does */
     struct staging *staging; /* NULL: read-only, every change is -EROFS */
     struct journal *journal; /* keeps what cannot be stored for the next mount; NULL: nothing does */
+    struct workers *uploaders; /* store what waits, beside each other; NULL: vfs_tick() does. They end before vfs_free() */
+    bool writeback;            /* a close does not wait for the server, see vfs_flush() */
+    unsigned waiting_files;    /* how many may wait that nobody has tried to store, and of how many bytes */
+    uint64_t waiting_bytes;
     int64_t max_file_size;   /* bytes; -EFBIG beyond */
     uid_t uid;
     gid_t gid;
@@ -36,6 +40,7 @@ struct vfs_config {
     /* How long names and attributes may be believed, in milliseconds, and whether open() believes them too. */
     int64_t trust_ms;
     bool trust_opens;
+    bool recalls; /* names and listings that are known are told also while the server is away */
     /* Whether the store of the bucket tells vfs_listener() of changes, as far as its server does. Then names and
      * attributes may be believed until `outdated` is called: for an inode that the kernel was given as `believed`, or the
      * `listing` of a directory that it keeps. It may be gone by then. Called by the store's thread, under no lock of the vfs. */
@@ -98,6 +103,8 @@ void vfs_settle(struct vfs *vfs);
 /* Settles it first, if that was not done. Takes NULL, returns NULL. */
 struct vfs *vfs_free(struct vfs *vfs);
 struct inode *vfs_root(struct vfs *vfs);
+/* Whether an inode, or with a `name` what is there in it, is of the status: of this nothing is asked of the server. */
+bool vfs_is_status(const struct vfs *vfs, struct inode *inode, const char *name);
 /* Who is to be told of changes of the bucket, until vfs_free(); and whether it is just now. */
 struct store_listener vfs_listener(struct vfs *vfs);
 bool vfs_is_told(struct vfs *vfs);
@@ -146,7 +153,9 @@ int64_t vfs_append(struct vfs *vfs, struct handle *handle, const void *bytes, si
  * -EOPNOTSUPP: `from` is to be read. */
 int64_t vfs_copy(struct vfs *vfs, struct handle *from, int64_t offset, struct handle *to, int64_t to_offset,
                  int64_t size, const struct vfs_caller *caller);
-/* A descriptor is closed: publishes what is written, unless the closer neither opened the handle nor wrote through it. */
+/* A descriptor is closed: publishes what is written, unless the closer neither opened the handle nor wrote through it. With
+ * writeback it is in the journal when this returns, and is published soon, never over what others did meanwhile; but at
+ * once where the journal does not take it, or too much waits. */
 int vfs_flush(struct vfs *vfs, struct handle *handle, const struct vfs_caller *caller);
 /* Publishes what is written. */
 int vfs_sync(struct vfs *vfs, struct handle *handle);

@@ -2,6 +2,8 @@
 #ifndef FS_VFS_VFS_PRIVATE_H
 #define FS_VFS_VFS_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "cache/base/lock.h"
 #include "fs/store/names.h"
 #include "fs/vfs/directory.h"
@@ -11,6 +13,7 @@
 #include "fs/vfs/retries.h"
 #include "fs/vfs/turns.h"
 #include "fs/vfs/vfs.h"
+#include "fs/vfs/waiting.h"
 
 enum { HANDLE_WRITERS = 8 };
 
@@ -22,9 +25,9 @@ struct handle {
     struct file *file;           /* of a writable one; a reference */
     struct blob *text;           /* of a status file */
     struct directory *directory; /* of a directory */
-    bool listing;                /* of a directory: it was read */
     uint64_t moment;             /* of a directory: when its entries were asked for */
     struct coherence_moment asked; /* likewise */
+    bool recalled;                 /* of a directory: its entries are those of a listing before, of `moment` */
     bool caching;                  /* of a directory: the kernel may keep what is read */
     char **unpublished;          /* of a directory: files of this mount that it had at the start */
     pid_t writers[HANDLE_WRITERS]; /* processes that opened it or wrote through it; under vfs->lock */
@@ -33,7 +36,7 @@ struct handle {
     struct handle *prev, *next;    /* in vfs->handles */
 };
 
-/* An inode with something to be done about it later. */
+/* A directory with something to be done about it later. */
 struct chore {
     struct inode *inode; /* a reference */
     struct chore *next;
@@ -52,8 +55,9 @@ struct vfs {
     struct recovery recovery;
     struct locks *locks;    /* NULL: the kernel's */
     struct chore *touched;  /* directories whose times the database does not have */
-    struct chore *unsaved;  /* files without handles that could not be published */
+    struct waiting waiting; /* closed files that are not stored */
     unsigned ticks;         /* of vfs_tick(); its thread only */
+    atomic_bool away; /* the server, when a question last found out */
     time_t started; /* the time of directories that have none of their own */
 };
 
@@ -84,13 +88,19 @@ struct file *vfs_file_over(struct vfs *vfs, struct published *published);
 int vfs_touch(struct vfs *vfs, struct inode *inode, struct file *file);
 /* A process writes through a handle. */
 void vfs_note_writer(struct vfs *vfs, struct handle *handle, pid_t pid);
+/* What the files document will say of it: all it has, and what it needs. Each try says the same, and the journal, so that
+ * one whose answer was lost is known again. */
+struct attributes vfs_attributes_to_put(struct vfs *vfs, struct inode *inode);
 /* Puts the content of a file as it is now. `put` says where to, with what attributes and under which conditions. */
 int vfs_put_content(struct store *store, struct file *file, struct store_put *put, struct revision **ret_revision);
 /* Whether anything is written of a file that the database does not have. */
 bool vfs_is_unstored(struct vfs *vfs, struct inode *inode, struct file *file);
 /* Publishes what is written, if anything is. */
 int vfs_publish(struct vfs *vfs, struct inode *inode);
-/* The same without anybody's close: -ESTALE or -EEXIST when somebody else replaced or made the file meanwhile. */
+/* The same at a close: with writeback it is in the journal then, and waits (waiting.h). */
+int vfs_publish_later(struct vfs *vfs, struct inode *inode);
+/* The same without anybody's close: -ESTALE or -EEXIST when somebody else replaced or made the file meanwhile, -EBUSY
+ * while another handle is writing to it. */
 int vfs_publish_again(struct vfs *vfs, struct inode *inode);
 /* Publishes it as a new file at a free path, and lets the inode go: its names are those of whoever replaced it. -EEXIST:
  * the path is not free; -ENOENT: nothing is to be published any more. */
@@ -114,6 +124,8 @@ int vfs_keep_directory(struct vfs *vfs, struct inode *directory);
 int vfs_check_empty(struct vfs *vfs, struct inode *directory);
 void vfs_drop_unpublished(struct vfs *vfs, struct inode *inode, struct file *file, struct inode *parent,
                           const char *stored);
+/* What has lost its last name is not stored any more. */
+void vfs_drop_removed(struct vfs *vfs, struct inode *inode, struct file *file);
 /* Keeps publications of a file away while its name changes; NULL when nothing is written of it. */
 struct file *vfs_shut(struct vfs *vfs, struct inode *inode);
 void vfs_reopen(struct file *file);
@@ -124,7 +136,13 @@ void chores_keep_unsaved(struct vfs *vfs, struct inode *inode, int error);
  * or is to be no more: it goes out of it. Returns whether it is there. While nobody writes to it. */
 bool journaling_keep(struct vfs *vfs, struct inode *inode, struct file *file);
 void journaling_drop(struct vfs *vfs, struct file *file);
-/* All that is left over, before the end. */
+/* Its attributes or its path were changed, or those of many: records that say the old ones are written anew. */
+void journaling_refresh(struct vfs *vfs, struct inode *inode);
+void journaling_refresh_all(struct vfs *vfs);
+/* Whether there is a record, which has all that is written; or has not, for it was written to since. */
+bool journaling_is_current(struct file *file);
+bool journaling_is_older(struct file *file);
+/* All that is left over is sent and stored, before the end. */
 void chores_settle(struct vfs *vfs);
 int64_t vfs_now_ns(void);
 /* A moment before something in a directory is asked for; or what is at a path. */

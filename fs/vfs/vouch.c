@@ -11,6 +11,8 @@ void vouch_set(struct inodes *inodes, struct inode *inode, bool vouched, bool li
     bool before = is_noted(inode);
     inode->vouched = vouched;
     inode->listing = listing;
+    if (!listing)
+        inode->keys = keys_unref(inode->keys);
     bool now = is_noted(inode);
     if (now && !before)
         DL_APPEND2(inodes->noted, inode, prev_opened, next_opened);
@@ -42,19 +44,36 @@ bool inode_is_doubtful(struct inodes *inodes, const struct inode *inode) {
 
 /* Nothing but fresh replies may be in the kernel's copy of a listing when it is kept. So while handles are open that may
  * still bring in what they asked for before a change, no further one adds to it; and when they are closed, it is dropped. */
-enum inode_listing inode_open_listing(struct inodes *inodes, struct inode *directory) {
+enum inode_listing inode_open_listing(struct inodes *inodes, struct inode *directory, struct keys **ret_keys) {
     if (!inodes->coherence)
         return INODE_LISTING_ASKED;
     lock_acquire(&inodes->lock);
     bool vouching = coherence_vouches(inodes->coherence);
-    enum inode_listing result = !vouching || (!directory->listing && directory->caching) ? INODE_LISTING_ASKED
-                                : directory->listing                                     ? INODE_LISTING_KEPT
-                                                                                         : INODE_LISTING_FRESH;
+    enum inode_listing result = !vouching || (!directory->keys && directory->caching) ? INODE_LISTING_ASKED
+                                : directory->keys                                     ? INODE_LISTING_KEPT
+                                                                                      : INODE_LISTING_FRESH;
     if (result == INODE_LISTING_FRESH)
         vouch_set(inodes, directory, directory->vouched, true);
+    if (result == INODE_LISTING_KEPT)
+        *ret_keys = keys_ref(directory->keys);
     directory->caching += result != INODE_LISTING_ASKED;
     lock_release(&inodes->lock);
     return result;
+}
+
+/* `listing` is as the one handle that makes a new copy left it: no other does meanwhile. */
+void inode_end_listing(struct inodes *inodes, struct inode *directory, struct keys *keys) {
+    lock_acquire(&inodes->lock);
+    if (directory->listing && !directory->keys)
+        directory->keys = keys_ref(keys);
+    lock_release(&inodes->lock);
+}
+
+struct keys *inode_listing(struct inodes *inodes, const struct inode *directory) {
+    lock_acquire(&inodes->lock);
+    struct keys *keys = directory->keys ? keys_ref(directory->keys) : NULL;
+    lock_release(&inodes->lock);
+    return keys;
 }
 
 void inode_close_listing(struct inodes *inodes, struct inode *directory) {

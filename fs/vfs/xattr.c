@@ -71,6 +71,8 @@ ssize_t vfs_list_xattrs(struct vfs *vfs, struct inode *inode, char *names, size_
         return result;
     size_t needed = 0;
     for (const struct store_xattr *xattr = first; xattr; xattr = xattr->next) {
+        if (!is_kept(xattr->name)) /* others write in the database, but capabilities and ACLs it does not give */
+            continue;
         size_t more = strlen(xattr->name) + 1;
         if (size && needed + more <= size)
             memcpy(names + needed, xattr->name, more);

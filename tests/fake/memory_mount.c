@@ -57,8 +57,7 @@ static int bucket(struct server *server, const char *name, struct store **ret_st
 }
 
 static bool healthy(struct server *server) {
-    (void)server;
-    return true;
+    return !atomic_load(&mount_of(server)->faulty.away);
 }
 
 struct memory_mount *memory_mount_new(const char *name, int64_t trust_ms, bool trust_opens) {
@@ -196,4 +195,26 @@ void memory_mount_expect_file(struct memory_mount *mount, const char *path, cons
     memory_mount_expect_text(mount, handle, expected);
     vfs_close(mount->vfs, handle);
     vfs_forget(mount->vfs, entry.inode, 1);
+}
+
+static void take_name(void *context, const char *name, const struct vfs_entry *entry, uint64_t next) {
+    (void)entry;
+    (void)next;
+    if (strstr(name, ".recovered-"))
+        snprintf(context, NAMES_COMPONENT_MOST + 1, "%s", name);
+}
+
+static bool always_fits(void *context, const char *name) {
+    (void)context;
+    (void)name;
+    return true;
+}
+
+void memory_mount_find_recovered(struct memory_mount *mount, char ret_name[NAMES_COMPONENT_MOST + 1]) {
+    struct handle *handle;
+    const struct vfs_taker taker = {.context = ret_name, .fits = always_fits, .take = take_name};
+    *ret_name = '\0';
+    CHECK(vfs_open_directory(mount->vfs, vfs_root(mount->vfs), &handle) == 0);
+    CHECK(vfs_read_directory(mount->vfs, handle, 0, false, &taker) == 0);
+    vfs_close(mount->vfs, handle);
 }

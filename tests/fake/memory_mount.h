@@ -6,6 +6,7 @@
 #define TESTS_FAKE_MEMORY_MOUNT_H
 
 #include "cache/staging.h"
+#include "fs/store/names.h"
 #include "fs/vfs/vfs.h"
 #include "tests/fake/faulty_store.h"
 #include "tests/fake/memory_store.h"
@@ -54,5 +55,7 @@ void memory_mount_expect_text(struct memory_mount *mount, struct handle *handle,
 void memory_mount_expect_file(struct memory_mount *mount, const char *path, const char *expected);
 /* What the database has under a path; NULL: nothing. */
 void memory_mount_expect_stored(struct memory_mount *mount, const char *path, const char *expected);
+/* The one name in the root that something was recovered as; "": there is none. */
+void memory_mount_find_recovered(struct memory_mount *mount, char ret_name[NAMES_COMPONENT_MOST + 1]);
 
 #endif

@@ -52,7 +52,7 @@ static struct inode *adopt_file(struct inode *parent, const char *name, unsigned
 }
 
 static struct inode *adopt_directory(struct inode *parent, const char *name) {
-    struct store_entry entry = {.kind = STORE_DIRECTORY, .witness = strdup("a/witness")};
+    struct store_entry entry = {.kind = STORE_DIRECTORY, .witness = strdup("d/witness")};
     return adopt(parent, name, &entry);
 }
 
@@ -209,7 +209,7 @@ static void a_directory_keeps_its_witness_and_a_symlink_its_target(void **state)
     struct inode *link = adopt(root, "l", &entry);
     char *texts[] = {inode_witness(inodes, root, "d", "d"), inode_target(inodes, link), inode_witness(inodes, root, "l", "l"),
                      inode_target(inodes, directory), inode_witness(inodes, root, "none", "none")};
-    assert_string_equal(texts[0], "a/witness");
+    assert_string_equal(texts[0], "d/witness");
     assert_string_equal(texts[1], "t");
     for (unsigned i = 0; i < 5; i++) {
         assert_true(i < 2 || !texts[i]);
@@ -217,6 +217,14 @@ static void a_directory_keeps_its_witness_and_a_symlink_its_target(void **state)
     }
     inode_forget(inodes, directory, 1);
     inode_forget(inodes, link, 1);
+}
+
+static void a_file_below_where_a_directory_was_is_no_witness_of_it(void **state) {
+    (void)state;
+    struct inode *directory = adopt_directory(root, "d");
+    assert_null(inode_witness(inodes, root, "d", "renamed"));
+    assert_null(inode_witness(inodes, root, "d", "d/wit"));
+    inode_forget(inodes, directory, 1);
 }
 
 static void unmounting_frees_what_the_kernel_never_forgot(void **state) {
@@ -733,6 +741,7 @@ int main(void) {
         TEST(a_dropped_name_is_found_no_more_but_lives_on),
         TEST(seeing_the_same_content_again_takes_over_its_attributes),
         TEST(a_directory_keeps_its_witness_and_a_symlink_its_target),
+        TEST(a_file_below_where_a_directory_was_is_no_witness_of_it),
         TEST(unmounting_frees_what_the_kernel_never_forgot),
         TEST(random_operations_keep_the_facts),
         TEST(a_created_file_is_unpublished_until_it_is_published),

@@ -94,27 +94,10 @@ static void write_over(const char *path, int64_t offset, const char *text) {
     fail_to_the_end(handle, entry.inode);
 }
 
-static void take_name(void *context, const char *name, const struct vfs_entry *entry, uint64_t next) {
-    (void)entry;
-    (void)next;
-    if (strstr(name, ".recovered-"))
-        snprintf(context, NAMES_COMPONENT_MOST + 1, "%s", name);
-}
-
-static bool always_fits(void *context, const char *name) {
-    (void)context;
-    (void)name;
-    return true;
-}
-
 /* What is beside `file`; NULL: nothing. */
 static void expect_recovered(const char *expected, size_t size) {
-    char name[NAMES_COMPONENT_MOST + 1] = "";
-    struct handle *handle;
-    const struct vfs_taker taker = {.context = name, .fits = always_fits, .take = take_name};
-    assert_int_equal(vfs_open_directory(mount->vfs, root, &handle), 0);
-    assert_int_equal(vfs_read_directory(mount->vfs, handle, 0, false, &taker), 0);
-    vfs_close(mount->vfs, handle);
+    char name[NAMES_COMPONENT_MOST + 1];
+    memory_mount_find_recovered(mount, name);
     if (!expected) {
         assert_string_equal(name, "");
         return;
@@ -559,6 +542,24 @@ static void facts_come_back_as_they_were(void **state) {
     unstored_done(&back);
 }
 
+static void marks_of_tries_come_back_as_they_were(void **state) {
+    (void)state;
+    cleanup_with(revision_unref) struct revision *base = some_revision();
+    struct unstored unstored = some_facts(base), back;
+    cleanup_free char *bytes = NULL;
+    size_t size;
+    for (int i = 0; i < MARKS_MOST + 2; i++)
+        marks_add(&unstored.unheard, &(struct mark){.length = i, .mtime_ns = -i, .ctime_ns = 99});
+    assert_int_equal(unstored_encode(&unstored, (void **)&bytes, &size), 0);
+    assert_int_equal(unstored_decode(bytes, size, &back), 0);
+    assert_int_equal(back.unheard.count, MARKS_MOST);
+    assert_int_equal(back.unheard.list[0].length, 2);
+    assert_int_equal(back.unheard.list[MARKS_MOST - 1].mtime_ns, -MARKS_MOST - 1);
+    assert_int_equal(back.unheard.list[1].ctime_ns, 99);
+    unstored_done(&back);
+    assert_int_equal(unstored_decode(bytes, size - 1, &back), -EBADMSG);
+}
+
 static void facts_that_are_cut_or_longer_are_refused(void **state) {
     (void)state;
     cleanup_with(revision_unref) struct revision *base = some_revision();
@@ -641,6 +642,7 @@ int main(void) {
         TEST(a_damaged_record_is_set_aside_and_shown),
         TEST(sound_facts_that_make_no_sense_are_set_aside),
         cmocka_unit_test(facts_come_back_as_they_were),
+        cmocka_unit_test(marks_of_tries_come_back_as_they_were),
         cmocka_unit_test(facts_that_are_cut_or_longer_are_refused),
         cmocka_unit_test(facts_that_cannot_be_are_refused),
     };

@@ -175,30 +175,6 @@ static void a_listing_after_a_removal_does_not_show_it(void **state) {
     close_and_forget(handle, entry.inode);
 }
 
-/* As the kernel does, when it drops a listing that it had kept while it is read. */
-static void another_handle_goes_on_where_the_first_was(void **state) {
-    (void)state;
-    struct vfs_entry entry;
-    struct handle *first, *second, *file = created("new", O_EXCL, "x", &entry);
-    const char *const names[] = {"a", "b", "c", "d"};
-    for (unsigned i = 0; i < 4; i++)
-        memory_mount_put(mount, names[i], "x");
-    for (unsigned given = 1; given <= 7; given++) { /* . .. a b c d new */
-        char listing[128] = "";
-        uint64_t offset = 0;
-        assert_int_equal(vfs_open_directory(mount->vfs, root, &first), 0);
-        assert_int_equal(vfs_open_directory(mount->vfs, root, &second), 0);
-        for (unsigned i = 0; i < given; i++)
-            assert_true(read_some(first, 1, false, &offset, listing));
-        while (read_some(second, 2, false, &offset, listing))
-            ;
-        assert_string_equal(listing, ". .. a b c d new ");
-        vfs_close(mount->vfs, first);
-        vfs_close(mount->vfs, second);
-    }
-    close_and_forget(file, entry.inode);
-}
-
 /* ---- times of directories ---- */
 
 static void times_of_directories_are_sent_later_and_only_of_their_own(void **state) {
@@ -340,7 +316,6 @@ int main(void) {
         TEST(a_listing_shows_unpublished_files_once),
         TEST(a_file_published_in_mid_listing_is_shown_once),
         TEST(a_listing_after_a_removal_does_not_show_it),
-        TEST(another_handle_goes_on_where_the_first_was),
         TEST(times_of_directories_are_sent_later_and_only_of_their_own),
         TEST(times_of_a_removed_directory_are_not_sent),
         TEST(extended_attributes_are_kept),

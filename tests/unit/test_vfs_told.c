@@ -115,9 +115,32 @@ static struct handle *opened_directory(struct inode *inode) {
     return handle;
 }
 
+static bool fits_always(void *context, const char *name) {
+    (void)context;
+    (void)name;
+    return true;
+}
+
+static void note_last(void *context, const char *name, const struct vfs_entry *entry, uint64_t next) {
+    (void)name;
+    (void)entry;
+    *(uint64_t *)context = next;
+}
+
+static void read_to_the_end(struct handle *handle) {
+    uint64_t next = 0, offset;
+    struct vfs_taker taker = {.context = &next, .fits = fits_always, .take = note_last};
+    do {
+        offset = next;
+        assert_int_equal(vfs_read_directory(mount->vfs, handle, offset, false, &taker), 0);
+    } while (next != offset);
+}
+
+/* What is read to the end, as ls does. */
 static enum vfs_listing listing_of(struct inode *inode) {
     struct handle *handle = opened_directory(inode);
     enum vfs_listing listing = vfs_open_listing(mount->vfs, handle);
+    read_to_the_end(handle);
     vfs_close(mount->vfs, handle);
     return listing;
 }
@@ -351,6 +374,7 @@ static void an_own_put_that_is_told_costs_nothing(void **state) {
     assert_int_equal(vfs_unlink(mount->vfs, directory.inode, "f"), 0);
     tell(STORE_CHANGE_WENT, NULL, second);
     assert_int_equal(told_count, 0);
+    assert_int_equal(listing_of(directory.inode), VFS_LISTING_FRESH); /* the kernel knows of the change, too */
     assert_int_equal(listing_of(directory.inode), VFS_LISTING_KEPT);
     forget(&directory);
 }
@@ -426,6 +450,83 @@ static void a_handle_from_before_a_change_spoils_no_later_listing(void **state) 
     forget(&directory);
 }
 
+/* Names of the entries from `offset` on, each with a blank behind it. */
+struct names {
+    unsigned room;
+    char text[256];
+    uint64_t next;
+};
+
+static bool has_room(void *context, const char *name) {
+    (void)name;
+    return ((struct names *)context)->room > 0;
+}
+
+static void add_name(void *context, const char *name, const struct vfs_entry *entry, uint64_t next) {
+    struct names *names = context;
+    (void)entry;
+    names->room--;
+    names->next = next;
+    strcat(strcat(names->text, name), " ");
+}
+
+static void read_names(struct handle *handle, unsigned room, struct names *names) {
+    struct vfs_taker taker = {.context = names, .fits = has_room, .take = add_name};
+    names->room = room;
+    assert_int_equal(vfs_read_directory(mount->vfs, handle, names->next, false, &taker), 0);
+}
+
+/* The kernel gives the first entries of a listing that it keeps, is told to drop it, and asks for the rest. */
+static void what_is_dropped_while_it_is_read_goes_on_by_its_keys(void **state) {
+    (void)state;
+    static const char *const paths[] = {"d/b", "d/c", "d/d", "d/e"};
+    for (unsigned i = 0; i < 4; i++)
+        memory_mount_put(mount, paths[i], "1");
+    struct vfs_entry directory = memory_mount_found(mount, "d");
+    for (unsigned given = 3; given <= 6; given++) { /* . .. b c d e */
+        struct handle *first = opened_directory(directory.inode);
+        assert_int_equal(vfs_open_listing(mount->vfs, first), VFS_LISTING_FRESH);
+        struct names names = {0};
+        read_names(first, given, &names);
+        read_to_the_end(first);
+        vfs_close(mount->vfs, first);
+        struct handle *second = opened_directory(directory.inode);
+        assert_int_equal(vfs_open_listing(mount->vfs, second), VFS_LISTING_KEPT);
+        put_and_tell("d/a", "1"); /* before all */
+        remove_and_tell("d/b");
+        read_names(second, 9, &names);
+        assert_string_equal(names.text, ". .. b c d e ");
+        vfs_close(mount->vfs, second);
+        remove_and_tell("d/a");
+        put_and_tell("d/b", "1");
+    }
+    forget(&directory);
+}
+
+/* Also one that a change of this mount crossed is not kept. */
+static void a_listing_without_all_names_is_not_kept(void **state) {
+    (void)state;
+    memory_mount_put(mount, "d/f", "1");
+    memory_mount_put(mount, "d/g", "1");
+    struct vfs_entry directory = memory_mount_found(mount, "d"), made;
+    struct handle *handle = opened_directory(directory.inode);
+    struct names names = {0};
+    assert_int_equal(vfs_open_listing(mount->vfs, handle), VFS_LISTING_FRESH);
+    read_names(handle, 3, &names); /* not to the end */
+    vfs_close(mount->vfs, handle);
+    handle = opened_directory(directory.inode);
+    assert_int_equal(vfs_open_listing(mount->vfs, handle), VFS_LISTING_FRESH);
+    names = (struct names){0};
+    read_names(handle, 3, &names);
+    assert_int_equal(vfs_symlink(mount->vfs, directory.inode, "a", "target", &memory_mount_caller, &made), 0);
+    read_to_the_end(handle);
+    vfs_close(mount->vfs, handle);
+    assert_int_equal(listing_of(directory.inode), VFS_LISTING_FRESH);
+    assert_int_equal(listing_of(directory.inode), VFS_LISTING_KEPT);
+    forget(&made);
+    forget(&directory);
+}
+
 static void without_a_stream_every_listing_is_asked_for(void **state) {
     (void)state;
     assert_int_equal(listing_of(root), VFS_LISTING_FRESH);
@@ -457,6 +558,8 @@ int main(void) {
         TEST(the_later_change_of_a_renamed_file_stays),
         TEST(a_listing_is_kept_until_a_name_in_or_below_it_changes),
         TEST(a_handle_from_before_a_change_spoils_no_later_listing),
+        TEST(what_is_dropped_while_it_is_read_goes_on_by_its_keys),
+        TEST(a_listing_without_all_names_is_not_kept),
         TEST(without_a_stream_every_listing_is_asked_for),
     };
     return cmocka_run_group_tests_name("vfs, told", tests, NULL, NULL);

@@ -141,32 +141,9 @@ static void a_truncation_that_could_not_be_stored_is_tried_again(void **state) {
 
 /* ---- somebody else was there meanwhile ---- */
 
-static void take_name(void *context, const char *name, const struct vfs_entry *entry, uint64_t next) {
-    (void)entry;
-    (void)next;
-    if (strstr(name, ".recovered-"))
-        snprintf(context, NAMES_COMPONENT_MOST + 1, "%s", name);
-}
-
-static bool always_fits(void *context, const char *name) {
-    (void)context;
-    (void)name;
-    return true;
-}
-
-/* The one name with ".recovered-" in the root; "" when there is none. */
-static void find_recovered(char ret_name[NAMES_COMPONENT_MOST + 1]) {
-    struct handle *handle;
-    const struct vfs_taker taker = {.context = ret_name, .fits = always_fits, .take = take_name};
-    *ret_name = '\0';
-    assert_int_equal(vfs_open_directory(mount->vfs, root, &handle), 0);
-    assert_int_equal(vfs_read_directory(mount->vfs, handle, 0, false, &taker), 0);
-    vfs_close(mount->vfs, handle);
-}
-
 static void expect_recovered(const char *prefix, const char *content) {
     char name[NAMES_COMPONENT_MOST + 1];
-    find_recovered(name);
+    memory_mount_find_recovered(mount, name);
     assert_memory_equal(name, prefix, strlen(prefix));
     memory_mount_expect_stored(mount, name, content);
     memory_mount_expect_file(mount, name, content);
@@ -174,7 +151,7 @@ static void expect_recovered(const char *prefix, const char *content) {
 
 static void expect_nothing_recovered(void) {
     char name[NAMES_COMPONENT_MOST + 1];
-    find_recovered(name);
+    memory_mount_find_recovered(mount, name);
     assert_string_equal(name, "");
 }
 
@@ -274,7 +251,7 @@ static void a_name_that_is_long_is_cut_where_a_character_begins(void **state) {
     fail_and_close(handle, entry.inode);
     memory_mount_put(mount, name, "theirs");
     tick(RETRY_TICKS);
-    find_recovered(recovered);
+    memory_mount_find_recovered(mount, recovered);
     size_t kept = (size_t)(strstr(recovered, ".recovered-") - recovered);
     assert_true(strlen(recovered) <= NAMES_COMPONENT_MOST && kept % 2 == 0 && kept > 200);
     assert_memory_equal(recovered, name, kept);
