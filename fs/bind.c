@@ -6,25 +6,29 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
+#include "cache/base/clock.h"
 #include "cache/base/lock.h"
 #include "cache/base/log.h"
+#include "cache/base/pages.h"
 #include "cache/base/stats.h"
 #include "cache/chunks.h"
 #include "cache/journal.h"
 #include "cache/staging.h"
+#include "fs/disk_tier.h"
 #include "fs/fuse/session.h"
+#include "fs/housekeeping.h"
 #include "fs/leaving.h"
 #include "fs/mountpoint.h"
+#include "fs/porter.h"
 #include "fs/staging_folder.h"
 #include "fs/status_text.h"
 #include "fs/store/mongo/server.h"
-#include "fs/ticker.h"
-#include "fs/trim.h"
+#include "fs/store_source.h"
 #include "fs/vfs/vfs.h"
 
-enum { FETCHERS = 2, FETCHES_QUEUED = 32, LISTERS = 2, LISTS_QUEUED = 32 };
+enum { FETCHERS = 2, FETCHES_QUEUED = 32, LISTERS = 2, LISTS_QUEUED = 32, UPLOADERS = 4, UPLOADS_QUEUED = 16 };
+enum { WAITING_FILES_MOST = 1000 };
 enum {
     LEAVE_SILENT_MS = 1500, /* signals and unmounts are answered within two seconds */
     LEAVE_KEPT_MS = 4000,   /* who stops a container kills it after ten seconds */
@@ -32,11 +36,14 @@ enum {
 
 struct mount {
     const struct options *options;
+    struct porter *porter; /* NULL: mounts and unmounts by itself */
     struct budget budget;
     struct server *server;
     struct workers *fetchers; /* of readahead */
     struct workers *listers;  /* of directories, likewise */
+    struct workers *uploaders; /* of what closes have left; NULL: they leave nothing */
     struct workers *chores;   /* one thread: what may take long and nobody waits for */
+    struct disk *disk;        /* NULL: no chunks are kept on disk */
     struct chunks *chunks;
     struct staging_folder folder;
     struct staging *staging; /* NULL: read-only */
@@ -51,60 +58,33 @@ struct mount {
     void (*ready)(void *context);
     void *ready_context;
     struct store *watched; /* NULL: none is */
-    struct ticker *ticker, *keeper;
-    unsigned ticks, tidy_ticks; /* passed; between two rounds of housekeeping */
-    unsigned keep_ticks;
-    struct trim trim; /* of the ticker's thread */
-    time_t started;
+    struct housekeeping *housekeeping;
+    int64_t started; /* seconds, of a clock that is never set */
 };
-
-/* ---- the chunk cache's source: the store of the revision ---- */
-
-static int fetch(void *context, void *handle, uint32_t first, uint32_t count, struct budget *budget,
-                 struct blob **ret_blobs, int *ret_errors) {
-    (void)context;
-    struct revision *revision = handle;
-    return revision->store->ops->fetch(revision->store, revision, first, count, budget, ret_blobs, ret_errors);
-}
-
-static int fetch_heads(void *context, void *const *handles, uint32_t count, struct budget *budget,
-                       struct blob **ret_blobs, int *ret_errors) {
-    (void)context;
-    struct revision *revisions[CHUNKS_FETCH_MOST];
-    for (uint32_t i = 0; i < count; i++)
-        revisions[i] = handles[i];
-    struct store *store = revisions[0]->store; /* of one directory */
-    return store->ops->fetch_heads(store, revisions, count, budget, ret_blobs, ret_errors);
-}
-
-static void ref(void *handle) {
-    revision_ref(handle);
-}
-
-static void unref(void *handle) {
-    revision_unref(handle);
-}
-
-_Static_assert((int)CHUNKS_FETCH_MOST <= (int)STORE_FETCH_MOST, "the cache may ask for more than a store gives");
-
-static const struct chunk_source source = {
-    .fetch = fetch, .fetch_heads = fetch_heads, .ref = ref, .unref = unref};
 
 /* ---- status ---- */
 
 static char *status(void *context, bool json) {
     struct mount *mount = context;
+    struct disk_state disk = mount->disk ? disk_state(mount->disk) : (struct disk_state){0};
     struct status_facts facts = {
         .read_only = mount->options->read_only,
         .healthy = mount->server->ops->healthy(mount->server),
+        .away_since = mount->housekeeping ? housekeeping_away_since(mount->housekeeping) : 0,
         .told = mount->vfs && vfs_is_told(mount->vfs),
         .server = mount->server->address,
         .database = mount->server->database,
         .bucket = mount->options->bucket,
         .mountpoint = mount->options->mountpoint,
-        .uptime_seconds = time(NULL) - mount->started,
-        .cache_size = mount->budget.limit,
+        .staging_dir = mount->folder.path,
+        .stop_ms = mount->options->stop_ms,
+        .uptime_seconds = clock_now_ms() / 1000 - mount->started,
+        .cache_size = (size_t)mount->options->cache_size,
         .cache_used = budget_used(&mount->budget),
+        .disk = disk.folder,
+        .disk_size = mount->options->cache_disk,
+        .disk_used = disk.used,
+        .disk_resting = disk.resting,
     };
     return status_text(&facts, json);
 }
@@ -186,7 +166,8 @@ static int open_server(struct mount *mount, char **ret_error) {
                                    .checksum = options->checksum,
                                    .revisions = (enum server_revisions)options->revisions,
                                    .grace_ms = options->grace_ms,
-                                   .trash_max = options->trash_max};
+                                   .trash_max = options->trash_max,
+                                   .budget = &mount->budget};
     int result = server_open(&config, &mount->server, ret_error);
     if (result == 0 && options->create_indexes) {
         result = check_indexes(mount, true);
@@ -217,18 +198,40 @@ static int open_staging(struct mount *mount, char **ret_error) {
     return result;
 }
 
-static int open_layers(struct mount *mount, char **ret_error) {
-    const struct options *options = mount->options;
-    budget_init(&mount->budget, (size_t)options->cache_size);
-    int result = open_staging(mount, ret_error);
-    if (result)
-        return result;
+/* One that was spilled has a descriptor open while it waits. */
+static unsigned choose_waiting_files(void) {
+    struct rlimit files;
+    rlim_t quarter = getrlimit(RLIMIT_NOFILE, &files) ? 0 : files.rlim_cur / 4;
+    return quarter < WAITING_FILES_MOST ? (unsigned)quarter : WAITING_FILES_MOST;
+}
+
+static int start_workers(struct mount *mount) {
     mount->fetchers = workers_new(FETCHERS, FETCHES_QUEUED);
     mount->listers = workers_new(LISTERS, LISTS_QUEUED);
     mount->chores = workers_new(1, 8);
-    if (mount->fetchers)
-        mount->chunks = chunks_new(&mount->budget, &source, mount->fetchers);
-    if (!mount->chores || !mount->listers || !mount->chunks)
+    bool writeback = mount->options->writeback && mount->staging;
+    if (writeback)
+        mount->uploaders = workers_new(UPLOADERS, UPLOADS_QUEUED);
+    return mount->fetchers && mount->listers && mount->chores && (mount->uploaders || !writeback) ? 0 : -ENOMEM;
+}
+
+/* Memory that was freed and is kept for the next is a part of what the user allows. */
+static size_t for_content(int64_t cache_size) {
+    return (size_t)(cache_size - (cache_size / 4 < PAGES_IDLE ? cache_size / 4 : PAGES_IDLE));
+}
+
+static int open_layers(struct mount *mount, char **ret_error) {
+    const struct options *options = mount->options;
+    int result = open_staging(mount, ret_error);
+    if (result == 0)
+        result = disk_tier_open(options, mount->server, &store_source, &mount->disk, ret_error);
+    if (result == 0)
+        result = start_workers(mount);
+    if (result)
+        return result;
+    struct chunk_source tiers = mount->disk ? disk_source(mount->disk) : store_source;
+    mount->chunks = chunks_new(&mount->budget, &tiers, mount->fetchers);
+    if (!mount->chunks)
         return -ENOMEM;
     struct vfs_config config = {
         .server = mount->server,
@@ -237,12 +240,17 @@ static int open_layers(struct mount *mount, char **ret_error) {
         .listers = mount->listers,
         .staging = mount->staging,
         .journal = mount->journal,
+        .uploaders = mount->uploaders,
+        .writeback = mount->uploaders != NULL,
+        .waiting_files = choose_waiting_files(),
+        .waiting_bytes = (uint64_t)options->writeback_max,
         .max_file_size = options->max_file_size,
         .uid = (uid_t)options->uid,
         .gid = (gid_t)options->gid,
         .umask = (mode_t)options->umask,
         .trust_ms = options->consistency.trust_ms,
         .trust_opens = options->consistency.mode >= CONSISTENCY_TTL,
+        .recalls = options->consistency.mode != CONSISTENCY_STRICT && !options->hard,
         .told = is_told(options),
         .outdated = outdated,
         .outdated_name = outdated_name,
@@ -266,7 +274,11 @@ static void leave(void *context) {
 /* Once session_run() has returned, whoever is mounted there now may be another. */
 static void leave_mountpoint(void *context) {
     struct mount *mount = context;
-    if (atomic_load(&mount->serving) && session_is_mounted(mount->session))
+    if (!atomic_load(&mount->serving) || !session_is_mounted(mount->session))
+        return;
+    if (mount->porter)
+        porter_leave(mount->porter);
+    else
         mountpoint_leave_behind(mount->options->mountpoint);
 }
 
@@ -287,23 +299,36 @@ static void settle(struct mount *mount) {
     lock_release(&mount->ending);
 }
 
+static int complain_of_porter(int result, char **ret_error) {
+    if (asprintf(ret_error, "cannot mount: %s; start the container with --device /dev/fuse --cap-add SYS_ADMIN",
+                 strerror(-result)) < 0)
+        *ret_error = NULL;
+    return result;
+}
+
 static int open_session(struct mount *mount, char **ret_error) {
     const struct options *options = mount->options;
     cleanup_free char *shown = NULL;
+    int device = -1;
     if (asprintf(&shown, "%s/%s.%s", mount->server->address, mount->server->database, options->bucket) < 0)
         return -ENOMEM;
+    int result = mount->porter ? porter_mount(mount->porter, shown, &device) : 0;
+    if (result)
+        return complain_of_porter(result, ret_error);
     const char *flags = options->noexec && options->noatime ? "noexec,noatime"
                         : options->noexec                   ? "noexec"
                         : options->noatime                  ? "noatime"
                                                             : NULL;
     struct session_config config = {
         .mountpoint = options->mountpoint,
+        .device = device,
         .source = shown,
         .trust_ms = options->consistency.trust_ms,
         .trust_absence = options->consistency.mode >= CONSISTENCY_TTL,
         .read_only = options->read_only,
         .allow_other = options->allow_other,
         .cluster_locks = options->locks == LOCKS_CLUSTER,
+        .hard = options->hard,
         .flags = flags,
         .ready = tell_ready,
         .told = leave,
@@ -312,54 +337,22 @@ static int open_session(struct mount *mount, char **ret_error) {
     return session_new(&config, mount->vfs, &mount->session, ret_error);
 }
 
-static void tidy(void *context) {
-    struct mount *mount = context;
-    vfs_tidy(mount->vfs);
-}
-
-static void recover(void *context) {
-    struct mount *mount = context;
-    vfs_recover(mount->vfs);
-}
-
-enum { TIDY_TICKS_MOST = 60, RECOVER_TICKS = 2 };
-
-/* As often as content becomes due, within reason. */
-static unsigned choose_tidy_ticks(const struct options *options) {
-    int64_t seconds = options->grace_ms / 1000;
-    return seconds < STORE_KEEP_SECONDS ? STORE_KEEP_SECONDS : seconds > TIDY_TICKS_MOST ? TIDY_TICKS_MOST : seconds;
-}
-
-static void tick(void *context) {
-    struct mount *mount = context;
-    trim_tick(&mount->trim, budget_used(&mount->budget));
-    if (!mount->staging)
-        return;
-    vfs_tick(mount->vfs);
-    if (++mount->ticks % mount->tidy_ticks == 0)
-        workers_submit(mount->chores, tidy, mount);
-    if (mount->ticks % RECOVER_TICKS == 0)
-        workers_submit(mount->chores, recover, mount);
-}
-
-/* In a thread of its own: no long work may make it late. */
-static void keep_open(void *context) {
-    struct mount *mount = context;
-    if (++mount->keep_ticks % STORE_KEEP_SECONDS == 0)
-        vfs_keep_open(mount->vfs);
-}
-
-static int start_tickers(struct mount *mount) {
-    mount->tidy_ticks = choose_tidy_ticks(mount->options);
-    mount->ticker = ticker_new(tick, mount);
-    if (mount->staging)
-        mount->keeper = ticker_new(keep_open, mount);
-    return mount->ticker && (mount->keeper || !mount->staging) ? 0 : -ENOMEM;
+static int start_housekeeping(struct mount *mount) {
+    const struct housekeeping_config config = {.vfs = mount->vfs,
+                                               .server = mount->server,
+                                               .budget = &mount->budget,
+                                               .disk = mount->disk,
+                                               .chores = mount->chores,
+                                               .changes = mount->staging != NULL,
+                                               .grace_ms = mount->options->grace_ms};
+    mount->housekeeping = housekeeping_new(&config);
+    return mount->housekeeping ? 0 : -ENOMEM;
 }
 
 static int watch_the_end(struct mount *mount) {
     struct leaving_config config = {.silent_ms = LEAVE_SILENT_MS,
                                     .kept_ms = LEAVE_KEPT_MS,
+                                    .stop_ms = mount->options->stop_ms,
                                     .timeout_ms = mount->options->timeout_ms,
                                     .unmount = leave_mountpoint,
                                     .keep = keep,
@@ -380,30 +373,31 @@ static void prepare_process(void) {
     mallopt(M_ARENA_MAX, 2); /* content is allocated in one thread and freed in another */
 }
 
-int mount_open(const struct options *options, void (*ready)(void *context), void *context, struct mount **ret_mount,
-               char **ret_error) {
+int mount_open(const struct options *options, struct porter *porter, void (*ready)(void *context), void *context,
+               struct mount **ret_mount, char **ret_error) {
     struct mount *mount = calloc(1, sizeof *mount);
     if (!mount)
         return -ENOMEM;
     prepare_process();
     lock_init(&mount->ending, LOCK_MOUNT);
     mount->options = options;
-    mount->started = time(NULL);
+    mount->porter = porter;
+    mount->started = clock_now_ms() / 1000;
     mount->ready = ready;
     mount->ready_context = context;
+    budget_init(&mount->budget, for_content(options->cache_size));
     int result = open_server(mount, ret_error);
     if (result == 0)
         result = open_layers(mount, ret_error);
     if (result == 0)
         result = open_session(mount, ret_error);
     if (result == 0)
-        result = start_tickers(mount);
+        result = start_housekeeping(mount);
     if (result == 0)
         result = watch_the_end(mount);
     if (result) {
         mount_close(mount);
     } else {
-        workers_submit(mount->chores, recover, mount);
         start_watching(mount);
         workers_submit(mount->chores, look_around, mount);
         *ret_mount = mount;
@@ -427,19 +421,23 @@ struct mount *mount_close(struct mount *mount) {
         leaving_begin(mount->leaving);
     if (mount->watched)
         mount->watched->ops->unwatch(mount->watched);
+    if (mount->porter && mount->session && session_is_mounted(mount->session))
+        porter_leave(mount->porter);
     session_free(mount->session);
-    ticker_stop(mount->ticker);
-    ticker_stop(mount->keeper);
+    housekeeping_stop(mount->housekeeping);
     if (mount->vfs)
         vfs_stop_recovering(mount->vfs);
     workers_free(mount->chores);
+    housekeeping_free(mount->housekeeping);
     settle(mount);
+    workers_free(mount->uploaders);
     vfs_free(mount->vfs);
     if (mount->chunks)
         chunks_stop(mount->chunks);
     workers_free(mount->listers);
     workers_free(mount->fetchers);
     chunks_free(mount->chunks);
+    disk_free(mount->disk);
     staging_free(mount->staging);
     journal_free(mount->journal);
     staging_folder_close(&mount->folder);

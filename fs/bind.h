@@ -9,10 +9,11 @@
 #include "fs/options.h"
 
 struct mount;
+struct porter;
 
 /* Connects and mounts. `ready` is called when the mount is usable. 0, or -errno and *ret_error, one line for the user,
- * to be freed. `options` outlives the mount. */
-int mount_open(const struct options *options, void (*ready)(void *context), void *context, struct mount **ret_mount,
+ * to be freed. `options` outlives the mount, as does `porter`, who mounts and unmounts; NULL: it does that itself. */
+int mount_open(const struct options *options, struct porter *porter, void (*ready)(void *context), void *context, struct mount **ret_mount,
                char **ret_error);
 /* Serves until unmounted or told to stop. 0 or -errno. */
 int mount_serve(struct mount *mount);

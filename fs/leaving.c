@@ -30,6 +30,7 @@ struct leaving {
     atomic_int stage;
     int status; /* once it is LAST */
     bool tried_to_keep, kept; /* by the own thread */
+    bool stopped;             /* likewise: storing was to stop by then, and what is left was to be kept */
     char *kept_in;
 };
 
@@ -48,8 +49,14 @@ static void reach(struct leaving *leaving, enum stage stage) {
     sem_post(&leaving->changed);
 }
 
+/* Of this mount; what an earlier one left stays in any case. */
+static uint64_t closed_files(void) {
+    uint64_t unsaved = stats_get(STAT_unsaved_files), left = stats_get(STAT_left_files);
+    return stats_get(STAT_waiting_files) + (unsaved > left ? unsaved - left : 0);
+}
+
 static bool would_lose(void) {
-    return stats_get(STAT_staged_bytes) || stats_get(STAT_unsaved_files) > stats_get(STAT_left_files);
+    return stats_get(STAT_staged_bytes) || closed_files();
 }
 
 /* Only what has changed since the last time is written again. */
@@ -67,7 +74,7 @@ static void say_what_is_left(struct leaving *leaving) {
     }
     bool kept = keep(leaving);
     log_error("%llu bytes written, of %llu closed files and what was open, could not be stored before the end%s%s",
-              (unsigned long long)stats_get(STAT_staged_bytes), (unsigned long long)stats_get(STAT_unsaved_files),
+              (unsigned long long)stats_get(STAT_staged_bytes), (unsigned long long)closed_files(),
               kept ? "; the next mount with this staging_dir and mountpoint stores them, kept until then in " : "",
               kept ? leaving->kept_in : "");
 }
@@ -94,6 +101,15 @@ static bool takes_too_long(const struct leaving *leaving, int64_t leaving_ms, in
     return silent_ms >= patience_ms(leaving) || (leaving_ms >= leaving->config.timeout_ms && !would_lose());
 }
 
+/* Whether storing has lasted long enough, and all that is left is kept. It is tried once: where that fails, content is worth
+ * more than the time. */
+static bool may_stop(struct leaving *leaving, int64_t leaving_ms) {
+    if (leaving->stopped || leaving_ms < leaving->config.stop_ms || !would_lose())
+        return false;
+    leaving->stopped = true;
+    return keep(leaving);
+}
+
 static void *watch(void *argument) {
     struct leaving *leaving = argument;
     (void)has_reached(leaving, LEAVING, INT64_MAX);
@@ -108,6 +124,8 @@ static void *watch(void *argument) {
             (void)keep(leaving); /* who told us to end may not wait as long as we do */
         /* Programs may have written since it was kept, and the disk be full by now. */
         if (takes_too_long(leaving, now - began, now - answered) && (!leaving->kept || keep(leaving)))
+            end_without_the_server(leaving);
+        if (may_stop(leaving, now - began))
             end_without_the_server(leaving);
     }
     if (!has_reached(leaving, GONE, clock_now_ms() + LAST_MS))

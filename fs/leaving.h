@@ -4,11 +4,12 @@
  *                                     |                          |
  *                                     '---- it takes too long: the process ends, at once ----'
  *
- * Too long is, while leaving with content that would be lost, no answer of the server
- *     for `kept_ms` when all of it is kept for the next mount, which is tried after `silent_ms`;
- *     for `silent_ms + timeout_ms` when it cannot be;
- * and with none: no answer for `silent_ms`, or `timeout_ms` in all. So a server that is slow but answers gets content for as
- * long as that takes. Then the mountpoint is left, the log says what was lost, or kept and where, and requests still under
+ * Too long is, while leaving with content that is not stored,
+ *     when all of it is kept for the next mount, which is tried after `silent_ms` and `stop_ms`: no answer of the server for
+ *     `kept_ms`, or `stop_ms` in all;
+ *     when it cannot be kept: no answer for `silent_ms + timeout_ms`;
+ * and with none: no answer for `silent_ms`, or `timeout_ms` in all. So a server that is slow but answers gets what cannot be
+ * kept for as long as that takes. Then the mountpoint is left, the log says what was lost, or kept and where, and requests still under
  * way end with the connection to the kernel. Of a put among them nobody knows whether it arrived: its content stays kept,
  * and the next mount stores it over itself.
  * At last, when all that counts is done: a moment (with sanitizers, which look for leaks then, some seconds).
@@ -24,7 +25,7 @@
 struct leaving;
 
 struct leaving_config {
-    int64_t silent_ms, kept_ms, timeout_ms;
+    int64_t silent_ms, kept_ms, stop_ms, timeout_ms;
     /* These are called in the own thread, while the others may do anything. */
     void (*unmount)(void *context);
     /* Puts content that would be lost in a safe place; whether all of it is there. More than once. */

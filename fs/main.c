@@ -11,10 +11,13 @@
 
 #include "cache/base/cleanup.h"
 #include "fs/bind.h"
+#include "fs/confine.h"
 #include "fs/daemon.h"
 #include "fs/fsck.h"
 #include "fs/mountpoint.h"
 #include "fs/options.h"
+#include "fs/porter.h"
+#include "fs/staging_folder.h"
 #include "fs/store/mongo/server.h"
 #include "fs/tools/tools.h"
 #include "fs/version.h"
@@ -61,6 +64,12 @@ struct serving {
     int ready_fd;
 };
 
+/* The password is in memory: no core dump, and what /proc tells of this process is root's. For good, until a user is
+ * changed. */
+static void keep_secrets(void) {
+    prctl(PR_SET_DUMPABLE, 0);
+}
+
 static void block_signals(void) {
     sigset_t ending;
     sigemptyset(&ending);
@@ -81,21 +90,65 @@ static void tell_ready(void *context) {
     serving->ready_fd = -1;
 }
 
+static int make_folders(const struct user *user, const char *const *folders, char **ret_error) {
+    for (int result; *folders; folders++) {
+        result = user_make_folder(user, *folders);
+        if (result && asprintf(ret_error, "%s cannot be made: %s", *folders, strerror(-result)) < 0)
+            *ret_error = NULL;
+        if (result)
+            return result;
+    }
+    return 0;
+}
+
+/* From root to the user that was asked for; what only root can do from there on, the porter does. */
+static int step_down(const struct options *options, struct porter **ret_porter, char **ret_error) {
+    const struct user *user = &options->serves_as;
+    const struct porter_config door = {.mountpoint = options->mountpoint,
+                                       .uid = user->uid,
+                                       .gid = user->gid,
+                                       .allow_other = options->allow_other,
+                                       .read_only = options->read_only,
+                                       .noexec = options->noexec,
+                                       .noatime = options->noatime};
+    const char *folders[] = {options->read_only ? options->cache_dir : options->staging_dir,
+                             options->read_only ? NULL : options->cache_dir, NULL};
+    int result = make_folders(user, folders, ret_error);
+    if (result)
+        return result;
+    result = porter_new(&door, ret_porter);
+    if (result == 0)
+        result = user_become(user);
+    if (result && asprintf(ret_error, "cannot become user %s: %s; the container needs the capabilities SETUID and SETGID",
+                           options->user, strerror(-result)) < 0)
+        *ret_error = NULL;
+    if (result)
+        return result;
+    keep_secrets();
+    confine(folders);
+    return 0;
+}
+
 static int serve_mount(struct options *options, int ready_fd) {
     struct serving serving = {.options = options, .ready_fd = ready_fd};
     struct mount *mount;
+    struct porter *porter = NULL;
     char *error = NULL;
     block_signals();
-    prctl(PR_SET_DUMPABLE, 0); /* the password is in memory */
     log_open(LOG_TO_STDERR, options->log_level);
     if (options->log_file && log_open_file(options->log_file, options->log_level))
         return fail(EXIT_FAILED, strdup("the log file cannot be opened; check log_file="));
-    int result = mount_open(options, tell_ready, &serving, &mount, &error);
-    if (result)
+    int result = options->user ? step_down(options, &porter, &error) : 0;
+    if (result == 0)
+        result = mount_open(options, porter, tell_ready, &serving, &mount, &error);
+    if (result) {
+        porter_free(porter);
         return fail(result == -EINVAL ? EXIT_USAGE : EXIT_FAILED, error);
+    }
     result = mount_serve(mount);
     log_info("unmounted from %s", options->mountpoint);
     mount_close(mount);
+    porter_free(porter);
     return result ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -210,6 +263,7 @@ static int parse(struct options *options, int count, char **arguments, char **re
         }
     }
     make_absolute(&options->log_file);
+    make_absolute(&options->cache_dir);
     return take_positional(options, count - optind, arguments + optind, ret_error);
 }
 
@@ -220,6 +274,7 @@ static int do_mount(int count, char **arguments, bool run) {
         return fail(EXIT_USAGE, strdup("no command; write it behind --"));
     if (options_init(&options))
         return fail(EXIT_FAILED, NULL);
+    keep_secrets();
     int status = parse(&options, count, arguments, &error);
     if (status) {
         options_done(&options);

@@ -1,6 +1,7 @@
 #include "fs/memory_limit.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +21,12 @@ static int64_t number_in(const char *path) {
     return number;
 }
 
-/* The limits of a cgroup and of all it is in (version 2). */
-static int64_t least_upwards(char *group) {
+/* The limits of a cgroup and of all it is in. `group` is cut on the way. */
+static int64_t least_upwards(const char *root, const char *mounted, char *group, const char *file) {
     int64_t least = INT64_MAX;
     for (;;) {
         cleanup_free char *path = NULL;
-        if (asprintf(&path, "/sys/fs/cgroup%s/memory.max", group) < 0)
+        if (asprintf(&path, "%s%s%s/%s", root, mounted, group, file) < 0)
             return least;
         int64_t limit = number_in(path);
         least = limit < least ? limit : least;
@@ -36,20 +37,43 @@ static int64_t least_upwards(char *group) {
     }
 }
 
-int64_t memory_limit(void) {
-    int64_t least = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
-    int64_t version1 = number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes");
-    least = version1 < least ? version1 : least;
-    FILE *file = fopen("/proc/self/cgroup", "re");
+static bool names_memory(char *controllers) {
+    char *rest = NULL;
+    for (char *one = strtok_r(controllers, ",", &rest); one; one = strtok_r(NULL, ",", &rest))
+        if (strcmp(one, "memory") == 0)
+            return true;
+    return false;
+}
+
+/* Of a line of /proc/self/cgroup: "number:controllers:group", in version 2 without controllers. */
+static int64_t limit_of(const char *root, char *line) {
+    line[strcspn(line, "\n")] = '\0';
+    char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
+    if (!group)
+        return INT64_MAX;
+    *group++ = '\0';
+    if (*++controllers == '\0')
+        return least_upwards(root, "/sys/fs/cgroup", group, "memory.max");
+    return names_memory(controllers)
+               ? least_upwards(root, "/sys/fs/cgroup/memory", group, "memory.limit_in_bytes")
+               : INT64_MAX;
+}
+
+int64_t memory_limit_of_groups(const char *root) {
+    int64_t least = INT64_MAX;
     char line[PATH_MAX];
+    cleanup_free char *path = NULL;
+    FILE *file = asprintf(&path, "%s/proc/self/cgroup", root) < 0 ? NULL : fopen(path, "re");
     while (file && fgets(line, sizeof line, file)) {
-        line[strcspn(line, "\n")] = '\0';
-        if (strncmp(line, "0::", 3) == 0) {
-            int64_t limit = least_upwards(line + 3);
-            least = limit < least ? limit : least;
-        }
+        int64_t limit = limit_of(root, line);
+        least = limit < least ? limit : least;
     }
     if (file)
         fclose(file);
     return least;
+}
+
+int64_t memory_limit(void) {
+    int64_t machine = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE), groups = memory_limit_of_groups("");
+    return groups < machine ? groups : machine;
 }

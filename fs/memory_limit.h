@@ -1,4 +1,7 @@
-/* How much memory the process may use: what the cgroup allows, or what the machine has. */
+/* How much memory the process may use: what its cgroup allows and all that this one is in, or what the machine has.
+ *
+ * Versions 1 and 2 of cgroups, where they usually are mounted. In a container the path of a group may be the host's; what
+ * is then found is the group at the top, which is the container's. */
 #ifndef FS_MEMORY_LIMIT_H
 #define FS_MEMORY_LIMIT_H
 
@@ -6,5 +9,7 @@
 
 /* Bytes. */
 int64_t memory_limit(void);
+/* The limit of the cgroups alone, with /proc and /sys below `root`; INT64_MAX: there is none. */
+int64_t memory_limit_of_groups(const char *root);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <mntent.h>
 #include <poll.h>
@@ -9,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -17,8 +20,6 @@
 #include <unistd.h>
 
 #include "cache/base/cleanup.h"
-
-#define TYPE "fuse.gridfs"
 
 enum { LEAVE_MS = 300 };
 
@@ -51,25 +52,106 @@ char *mountpoint_absolute(const char *path) {
     return absolute;
 }
 
-/* The type of the last mount at a path, to be freed; NULL when none is there. */
-static char *mounted_type(const char *absolute) {
+/* What is mounted at a path: the last, which hides the others. */
+struct mounted {
+    char type[64];   /* empty: nothing */
+    uid_t uid;       /* of FUSE: whose it is */
+    gid_t gid;
+};
+
+static unsigned option_of(const struct mntent *entry, const char *name) {
+    const char *found = hasmntopt(entry, name);
+    return found && found[strlen(name)] == '=' ? (unsigned)strtoul(found + strlen(name) + 1, NULL, 10) : 0;
+}
+
+static struct mounted mounted_at(const char *absolute) {
     FILE *mounts = setmntent("/proc/self/mounts", "re");
-    char *type = NULL;
+    struct mounted mounted = {.type = ""};
     struct mntent *entry;
     while (mounts && (entry = getmntent(mounts)))
         if (strcmp(entry->mnt_dir, absolute) == 0) {
-            free(type);
-            type = strdup(entry->mnt_type);
+            snprintf(mounted.type, sizeof mounted.type, "%s", entry->mnt_type);
+            mounted.uid = option_of(entry, "user_id");
+            mounted.gid = option_of(entry, "group_id");
         }
     if (mounts)
         endmntent(mounts);
-    return type;
+    return mounted;
+}
+
+static bool is_ours(const struct mounted *mounted) {
+    return strcmp(mounted->type, MOUNTPOINT_TYPE) == 0;
 }
 
 bool mountpoint_is_ours(const char *absolute) {
-    cleanup_free char *type = mounted_type(absolute);
-    return type && strcmp(type, TYPE) == 0;
+    struct mounted mounted = mounted_at(absolute);
+    return is_ours(&mounted);
 }
+
+/* ---- asked as the user whose mount it is: the kernel keeps out all others, and root too ---- */
+
+typedef int asking(const char *path, int out); /* 0 or -errno */
+
+__attribute__((noreturn)) static void ask_as(const struct mounted *mounted, asking *ask, const char *path, int out) {
+    if (setgroups(0, NULL) || setresgid(mounted->gid, mounted->gid, mounted->gid) ||
+        setresuid(mounted->uid, mounted->uid, mounted->uid))
+        _exit(EPERM);
+    _exit(-ask(path, out));
+}
+
+static int ask_its_user(const char *absolute, asking *ask, const char *path, int out) {
+    struct mounted mounted = mounted_at(absolute);
+    if (!is_ours(&mounted) || mounted.uid == 0 || geteuid() != 0)
+        return ask(path, out);
+    pid_t pid = fork();
+    if (pid == 0)
+        ask_as(&mounted, ask, path, out);
+    int status = 0;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return pid < 0 ? -EAGAIN : WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
+/* Unlike stat(), statvfs() is never answered from the kernel's memory. */
+static int look(const char *path, int out) {
+    struct statvfs status;
+    (void)out;
+    return statvfs(path, &status) ? -errno : 0;
+}
+
+bool mountpoint_is_dead(const char *absolute) {
+    return ask_its_user(absolute, look, absolute, -1) == -ENOTCONN;
+}
+
+static int copy(const char *path, int out) {
+    char part[4096];
+    cleanup_fd int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size = file < 0 ? -1 : 1;
+    while (size > 0 && (size = read(file, part, sizeof part)) > 0)
+        if (write(out, part, (size_t)size) != size)
+            return -EIO;
+    return size < 0 ? -errno : 0;
+}
+
+char *mountpoint_read(const char *absolute, const char *name) {
+    cleanup_fd int text = memfd_create(name, MFD_CLOEXEC);
+    cleanup_free char *path = NULL, *all = NULL;
+    struct stat status;
+    if (text < 0 || asprintf(&path, "%s/%s", absolute, name) < 0)
+        return NULL;
+    int result = ask_its_user(absolute, copy, path, text);
+    if (result) {
+        errno = -result;
+        return NULL;
+    }
+    if (fstat(text, &status) || !(all = calloc(1, (size_t)status.st_size + 1)) ||
+        pread(text, all, (size_t)status.st_size, 0) != status.st_size)
+        return NULL;
+    return steal_ptr(&all);
+}
+
+/* ---- leaving ---- */
 
 static int leave_by_helper(const char *absolute, bool detach) {
     pid_t pid = fork();
@@ -107,6 +189,8 @@ void mountpoint_leave_behind(const char *absolute) {
         poll(&ended, 1, LEAVE_MS);
 }
 
+/* ---- what is there before ---- */
+
 static int heal(const char *absolute, char **ret_error) {
     if (!mountpoint_is_ours(absolute))
         return complain(ret_error, -ENOTCONN, "%s is a dead mount of something else; unmount it first: umount -l %s",
@@ -131,21 +215,18 @@ static bool is_empty(const char *path) {
 
 static int check(const char *absolute, char **ret_error) {
     struct stat status;
-    struct statvfs asked; /* unlike stat(), this is never answered from the kernel's memory */
-    if (statvfs(absolute, &asked) && errno == ENOTCONN) {
-        int result = heal(absolute, ret_error);
-        if (result)
-            return result;
-    }
+    int result = mountpoint_is_dead(absolute) ? heal(absolute, ret_error) : 0;
+    if (result)
+        return result;
+    struct mounted mounted = mounted_at(absolute);
+    if (*mounted.type) /* before it is looked at, which may not be allowed */
+        return complain(ret_error, -EBUSY, "%s is already mounted (%s); gridmount umount it first, or choose another",
+                        absolute, mounted.type);
     if (stat(absolute, &status))
         return complain(ret_error, -errno, "mountpoint %s: %s; make it first: mkdir -p %s", absolute, strerror(errno),
                         absolute);
     if (!S_ISDIR(status.st_mode))
         return complain(ret_error, -ENOTDIR, "mountpoint %s is not a directory; name an empty one", absolute);
-    cleanup_free char *type = mounted_type(absolute);
-    if (type)
-        return complain(ret_error, -EBUSY, "%s is already mounted (%s); gridmount umount it first, or choose another",
-                        absolute, type);
     if (geteuid() != 0 && access(absolute, W_OK))
         return complain(ret_error, -EACCES, "mountpoint %s is not yours; choose one that you may write", absolute);
     if (!is_empty(absolute))

@@ -6,11 +6,17 @@
 
 #include <stdbool.h>
 
+#define MOUNTPOINT_TYPE "fuse.gridfs"
+
 /* Makes a path absolute and sees that it can be mounted on: an empty directory, no mount. A dead gridmount there
  * ("Transport endpoint is not connected") is cleaned up first. The result is to be freed. */
 int mountpoint_prepare(const char *path, char **ret_absolute, char **ret_error);
 /* Whether a gridmount is mounted exactly there, dead or alive. */
 bool mountpoint_is_ours(const char *absolute);
+/* Whether what is mounted there has lost its process ("Transport endpoint is not connected"). */
+bool mountpoint_is_dead(const char *absolute);
+/* What a file of a mount says, also for root where the mount is a user's; to be freed. NULL and errno. */
+char *mountpoint_read(const char *absolute, const char *name);
 /* An absolute path without asking what is there, which may hang; to be freed. */
 char *mountpoint_absolute(const char *path);
 /* Unmounts; `detach`: even while it is in use. 0 or -errno. */

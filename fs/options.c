@@ -46,12 +46,16 @@ int options_init(struct options *options) {
         .push = true,
         .timeout_ms = 30000,
         .grace_ms = 60000,
-        .uid = getuid(),
-        .gid = getgid(),
+        .uid = OPTIONS_OWNER,
+        .gid = OPTIONS_OWNER,
         .umask = 022,
         .log_level = LOG_LEVEL_INFO,
         .max_file_size = INT64_C(64) << 30,
         .trash_max = INT64_C(10) << 30,
+        .writeback_max = INT64_C(1) << 30,
+        .stop_ms = 8000,
+        .cache_disk = INT64_C(10) << 30,
+        .cache_free = INT64_C(1) << 30,
     };
     return options->bucket ? 0 : -ENOMEM;
 }
@@ -64,6 +68,8 @@ void options_done(struct options *options) {
     free(options->credentials);
     free(options->log_file);
     free(options->staging_dir);
+    free(options->user);
+    free(options->cache_dir);
     memset(options, 0, sizeof *options);
 }
 
@@ -190,7 +196,7 @@ static int parse_one(struct options *options, char *text, char **ret_error) {
         *equals = '\0';
     for (unsigned i = 0; i < sizeof ignored / sizeof *ignored; i++)
         if (strcmp(ignored[i], text) == 0)
-            return complain(ret_error, "option %s: the mount is always nosuid,nodev; leave it out", text);
+            return complain(ret_error, "option %s: who writes in the database could become root; leave it out", text);
     if (strcmp(text, "rw") == 0) { /* mount(8) says it */
         options->read_only = false;
         return 0;
@@ -269,6 +275,25 @@ static int read_credentials(const char *path, struct setting *settings, size_t c
     return result;
 }
 
+/* Who serves; what has no owner is theirs. With user= the default staging folder cannot be in the home of who starts it. */
+static int complete_user(struct options *options, char **ret_error) {
+    struct user *user = &options->serves_as;
+    cleanup_free char *why = NULL;
+    *user = (struct user){.uid = getuid(), .gid = getgid()};
+    if (options->user && geteuid() != 0)
+        return complain(ret_error, "option user=%s: only root can become another user; leave it out", options->user);
+    if (options->user && user_find(options->user, user, &why))
+        return complain(ret_error, "option user=%s: %s", options->user, why ? why : "no memory; try again");
+    if (options->user && !options->staging_dir && !options->read_only &&
+        asprintf(&options->staging_dir, "/var/lib/gridmount-%u", user->uid) < 0)
+        return -ENOMEM;
+    if (options->uid == OPTIONS_OWNER)
+        options->uid = user->uid;
+    if (options->gid == OPTIONS_OWNER)
+        options->gid = user->gid;
+    return 0;
+}
+
 int options_complete(struct options *options, char **ret_error) {
     struct setting settings[] = {{&options->uri, {"MONGODB_URL", "MONGODB_URI"}},
                                  {&options->database, {"DB_NAME", "DBNAME"}}};
@@ -286,6 +311,11 @@ int options_complete(struct options *options, char **ret_error) {
         }
     if (options->read_only && options->locks == LOCKS_CLUSTER)
         return complain(ret_error, "locks=cluster writes to the database; leave it out, or mount without ro");
+    if (options->writeback && options->locks == LOCKS_CLUSTER)
+        return complain(ret_error, "locks=cluster stores what was written before it unlocks; leave out writeback or that");
+    int result = complete_user(options, ret_error);
+    if (result)
+        return result;
     if (!options->uri)
         return complain(ret_error, "no connection string; give mongodb://host:port/database or set MONGODB_URL");
     return 0;

@@ -12,6 +12,9 @@
 #include <sys/types.h>
 
 #include "cache/base/log.h"
+#include "fs/user.h"
+
+enum { OPTIONS_OWNER = -1 };
 
 enum consistency { CONSISTENCY_STRICT, CONSISTENCY_OPEN, CONSISTENCY_TTL, CONSISTENCY_IMMUTABLE };
 
@@ -22,18 +25,20 @@ enum options_revisions { REVISIONS_OWN, REVISIONS_REPLACE, REVISIONS_KEEP };
 struct options {
     char *uri, *database, *mountpoint;
     bool foreground;
-    char *bucket, *credentials, *log_file, *staging_dir;
-    int64_t cache_size, max_file_size, trash_max; /* bytes */
+    char *bucket, *credentials, *log_file, *staging_dir, *cache_dir;
+    char *user; /* NULL: whoever starts it */
+    struct user serves_as;
+    int64_t cache_size, cache_disk, cache_free, max_file_size, trash_max, writeback_max; /* bytes */
     enum options_revisions revisions;
     enum options_locks locks;
     struct {
         enum consistency mode;
         int64_t trust_ms; /* how long names and attributes may be believed */
     } consistency;
-    int64_t timeout_ms, grace_ms;
-    int64_t uid, gid, umask;
+    int64_t timeout_ms, grace_ms, stop_ms;
+    int64_t uid, gid, umask; /* OPTIONS_OWNER until options_complete(), unless given */
     enum log_level log_level;
-    bool create_indexes, allow_other, read_only, noexec, noatime, checksum, push;
+    bool create_indexes, allow_other, read_only, noexec, noatime, checksum, push, hard, writeback;
 };
 
 /* The defaults. */
@@ -41,7 +46,8 @@ int options_init(struct options *options);
 void options_done(struct options *options);
 /* "name=value,name": what stands behind -o. */
 int options_parse(struct options *options, const char *text, char **ret_error);
-/* Fills in what is still missing from the credentials file and the environment, and checks that nothing is. */
+/* Fills in what is still missing from the credentials file, the environment and the system's users, and checks that
+ * nothing is. */
 int options_complete(struct options *options, char **ret_error);
 void options_help(FILE *out);
 

@@ -10,25 +10,13 @@
 #include <sys/stat.h>
 
 #include "cache/base/cleanup.h"
+#include "cache/base/path.h"
 
 static int complain(char **ret_error, const char *path, const char *why) {
     if (asprintf(ret_error, "staging_dir %s: %s; give a directory of yours with -o staging_dir=DIR, or mount with -o ro",
                  path, why) < 0)
         *ret_error = NULL;
     return -EINVAL;
-}
-
-/* Makes a directory and those above it. */
-static int make_path(const char *path) {
-    cleanup_free char *part = strdup(path);
-    if (!part)
-        return -ENOMEM;
-    for (char *slash = part + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        (void)mkdir(part, 0700);
-        *slash = '/';
-    }
-    return mkdir(part, 0700) && errno != EEXIST ? -errno : 0;
 }
 
 /* Why a directory may not hold what others must not read; NULL when it may. */
@@ -78,8 +66,8 @@ static bool is_at(int fd, const char *path) {
 /* NULL, or why not. */
 static const char *make_and_lock(const char *path, int *ret_lock) {
     for (;;) {
-        int made = make_path(path);
-        const char *why = made ? strerror(-made) : objection(path);
+        int made = path_make(path, 0700);
+        const char *why = made < 0 ? strerror(-made) : objection(path);
         if (why)
             return why;
         (void)chmod(path, 0700);
@@ -97,8 +85,8 @@ static const char *make_and_lock(const char *path, int *ret_lock) {
 }
 
 static int open_below(const char *base, const char *mount, struct staging_folder *folder, char **ret_error) {
-    int made = make_path(base);
-    const char *why = made ? strerror(-made) : objection(base);
+    int made = path_make(base, 0700);
+    const char *why = made < 0 ? strerror(-made) : objection(base);
     if (why)
         return complain(ret_error, base, why);
     if (asprintf(&folder->path, "%s/%016llx", base, (unsigned long long)digest_of(mount)) < 0)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cache/base/stats.h"
@@ -21,16 +22,56 @@ static void put_string(FILE *out, const char *name, const char *value) {
     fputs("\",", out);
 }
 
+/* As an ISO date of UTC. */
+static void put_date(char text[32], time_t when) {
+    struct tm parts;
+    strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&when, &parts));
+}
+
+/* What merely waits for its turn (waiting_files) is no reason. */
+static bool is_degraded(const struct status_facts *facts) {
+    return !facts->healthy || stats_get(STAT_unsaved_files);
+}
+
+static void put_state(FILE *out, const struct status_facts *facts) {
+    char since[32];
+    put_date(since, facts->away_since);
+    if (!is_degraded(facts))
+        fputs("state       ok\n", out);
+    else if (facts->healthy)
+        fputs("state       degraded: files could not be stored, see unsaved_files and the log\n", out);
+    else if (!facts->away_since)
+        fputs("state       degraded: the server does not answer\n", out);
+    else
+        fprintf(out, "state       degraded: the server does not answer since %s; names and listings are shown as of then\n",
+                since);
+}
+
+static void put_disk_json(FILE *out, const struct status_facts *facts) {
+    if (!facts->disk)
+        return;
+    fputs("\"cache_dir\":{", out);
+    put_string(out, "path", facts->disk);
+    put_string(out, "state", facts->disk_resting ? strerror(-facts->disk_resting) : "ok");
+    fprintf(out, "\"size\":%" PRId64 ",\"used\":%" PRId64 "},", facts->disk_size, facts->disk_used);
+}
+
 static void put_json(FILE *out, const struct status_facts *facts) {
     fputc('{', out);
-    put_string(out, "state", facts->healthy ? "ok" : "degraded");
+    put_string(out, "state", is_degraded(facts) ? "degraded" : "ok");
+    char since[32];
+    put_date(since, facts->away_since);
+    put_string(out, "away_since", facts->healthy || !facts->away_since ? "" : since);
     put_string(out, "version", GRIDMOUNT_VERSION);
     put_string(out, "server", facts->server);
     put_string(out, "database", facts->database);
     put_string(out, "bucket", facts->bucket);
     put_string(out, "mountpoint", facts->mountpoint);
-    fprintf(out, "\"read_only\":%s,", facts->read_only ? "true" : "false");
+    fprintf(out, "\"read_only\":%s,\"stop_timeout_ms\":%lld,", facts->read_only ? "true" : "false",
+            (long long)facts->stop_ms);
+    put_string(out, "staging_dir", facts->staging_dir ? facts->staging_dir : "");
     put_string(out, "push", facts->told ? "healthy" : "none");
+    put_disk_json(out, facts);
     fprintf(out, "\"pid\":%ld,\"uptime_seconds\":%lld,\"cache\":{\"size\":%zu,\"used\":%zu},\"counters\":{",
             (long)getpid(), (long long)facts->uptime_seconds, facts->cache_size, facts->cache_used);
     for (unsigned i = 0; i < STATS; i++)
@@ -39,14 +80,19 @@ static void put_json(FILE *out, const struct status_facts *facts) {
 }
 
 static void put_text(FILE *out, const struct status_facts *facts) {
-    fprintf(out, "state       %s\n", facts->healthy ? "ok" : "degraded: the server does not answer");
+    put_state(out, facts);
     fprintf(out, "server      %s, database %s, bucket %s\n", facts->server, facts->database, facts->bucket);
     fprintf(out, "mounted on  %s, %s, for %lld s by process %ld (gridmount " GRIDMOUNT_VERSION ")\n",
             facts->mountpoint, facts->read_only ? "read-only" : "writable", (long long)facts->uptime_seconds,
             (long)getpid());
     fprintf(out, "push        %s\n", facts->told ? "healthy: the server tells of changes by others"
                                                   : "none: changes by others are asked for");
-    fprintf(out, "cache       %zu of %zu MiB\n\n", facts->cache_used >> 20, facts->cache_size >> 20);
+    fprintf(out, "cache       %zu of %zu MiB\n", facts->cache_used >> 20, facts->cache_size >> 20);
+    if (facts->disk)
+        fprintf(out, "cache_dir   %" PRId64 " of %" PRId64 " MiB in %s%s%s\n", facts->disk_used >> 20, facts->disk_size >> 20,
+                facts->disk, facts->disk_resting ? "; nothing is kept now: " : "",
+                facts->disk_resting ? strerror(-facts->disk_resting) : "");
+    fputc('\n', out);
     for (unsigned i = 0; i < STATS; i++)
         fprintf(out, "%-22s %12" PRIu64 "  %s\n", stats_name(i), stats_get(i), stats_text(i));
 }

@@ -6,14 +6,21 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <time.h>
 
 struct status_facts {
     bool healthy, read_only;
+    time_t away_since; /* when the server was first seen to be away; 0: it is not, or was not for a second yet */
     bool told; /* of changes by others, by the server itself */
     const char *server, *database, *bucket, *mountpoint; /* without secrets */
+    const char *staging_dir; /* what could not be stored is kept there; NULL: nowhere */
+    int64_t stop_ms;         /* how long an unmount stores what can be kept */
     time_t uptime_seconds;
     size_t cache_size, cache_used; /* bytes */
+    const char *disk;               /* where chunks are kept on disk; NULL: nowhere */
+    int64_t disk_size, disk_used;   /* bytes */
+    int disk_resting;               /* 0, or the -errno for which nothing is kept there now */
 };
 
 /* To be freed; NULL without memory. */

@@ -43,6 +43,8 @@ static bool keep_once(void *context) {
     return keep(context) && atomic_load(&kept) == 1;
 }
 
+static int64_t stop_ms = LONG_MS; /* of the processes that are started */
+
 static void pause_ms(int milliseconds) {
     usleep((useconds_t)milliseconds * 1000);
 }
@@ -55,6 +57,7 @@ static pid_t start_keeping(void (*leave)(struct leaving *), int64_t timeout_ms, 
     log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR);
     struct leaving_config config = {.silent_ms = SILENT_MS,
                                     .kept_ms = KEPT_MS,
+                                    .stop_ms = stop_ms,
                                     .timeout_ms = timeout_ms,
                                     .unmount = unmounting,
                                     .keep = keeping,
@@ -89,6 +92,11 @@ static void hang_with_content(struct leaving *leaving) {
 
 static void hang_with_a_file(struct leaving *leaving) {
     stats_add(STAT_unsaved_files, 1);
+    hang(leaving);
+}
+
+static void hang_with_a_file_that_waits(struct leaving *leaving) {
+    stats_add(STAT_waiting_files, 1);
     hang(leaving);
 }
 
@@ -140,6 +148,16 @@ static void never_end(struct leaving *leaving) {
     }
 }
 
+static void never_end_with_content(struct leaving *leaving) {
+    stats_add(STAT_staged_bytes, 1);
+    never_end(leaving);
+}
+
+static void end_slowly_with_content_that_cannot_be_kept(struct leaving *leaving) {
+    stats_add(STAT_staged_bytes, 1);
+    end_slowly(leaving);
+}
+
 static void end_at_once(struct leaving *leaving) {
     leaving_begin(leaving);
     leaving_last(leaving, 7);
@@ -184,8 +202,26 @@ static void content_is_kept_before_the_server_is_given_up(void **state) {
 static void kept_content_is_not_worth_the_timeout(void **state) {
     (void)state;
     pid_t content = start(hang_with_content, LONG_MS, unmount), file = start(hang_with_a_file, LONG_MS, unmount);
+    pid_t waiting = start(hang_with_a_file_that_waits, LONG_MS, unmount);
     expect(content, EXIT_SUCCESS);
     expect(file, EXIT_SUCCESS);
+    expect(waiting, EXIT_SUCCESS);
+}
+
+static void a_slow_server_gets_what_is_kept_until_it_is_time_to_stop(void **state) {
+    (void)state;
+    stop_ms = SHORT_MS;
+    pid_t content = start(never_end_with_content, LONG_MS, note_whether_it_was_kept);
+    stop_ms = LONG_MS;
+    expect(content, LEFT);
+}
+
+static void a_slow_server_gets_what_cannot_be_kept_for_longer(void **state) {
+    (void)state;
+    stop_ms = SHORT_MS;
+    pid_t content = start_keeping(end_slowly_with_content_that_cannot_be_kept, LONG_MS, unmount, keep_not);
+    stop_ms = LONG_MS;
+    expect(content, IN_TIME);
 }
 
 static void kept_content_is_stored_all_the_same_when_the_server_answers(void **state) {
@@ -225,6 +261,8 @@ int main(void) {
         cmocka_unit_test(content_is_kept_before_the_server_is_given_up),
         cmocka_unit_test(kept_content_is_not_worth_the_timeout),
         cmocka_unit_test(kept_content_is_stored_all_the_same_when_the_server_answers),
+        cmocka_unit_test(a_slow_server_gets_what_is_kept_until_it_is_time_to_stop),
+        cmocka_unit_test(a_slow_server_gets_what_cannot_be_kept_for_longer),
         cmocka_unit_test(what_stays_for_the_next_mount_is_not_worth_waiting),
         cmocka_unit_test(what_ends_in_time_ends_by_itself),
 #if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__

@@ -49,17 +49,23 @@ static void defaults_are_those_of_the_help(void **state) {
     assert_int_equal(options.consistency.mode, CONSISTENCY_OPEN);
     assert_int_equal(options.consistency.trust_ms, 1000);
     assert_int_equal(options.timeout_ms, 30000);
-    assert_int_equal(options.uid, getuid());
-    assert_int_equal(options.gid, getgid());
+    assert_int_equal(options.uid, OPTIONS_OWNER);
+    assert_int_equal(options.gid, OPTIONS_OWNER);
     assert_int_equal(options.umask, 022);
     assert_int_equal(options.locks, LOCKS_LOCAL);
     assert_int_equal(options.log_level, LOG_LEVEL_INFO);
     assert_false(options.create_indexes || options.allow_other || options.foreground);
     assert_false(options.read_only || options.checksum);
     assert_null(options.staging_dir);
+    assert_null(options.cache_dir);
+    assert_int_equal(options.cache_disk, (int64_t)10 << 30);
+    assert_int_equal(options.cache_free, (int64_t)1 << 30);
     assert_int_equal(options.max_file_size, (int64_t)64 << 30);
     assert_int_equal(options.trash_max, (int64_t)10 << 30);
     assert_int_equal(options.grace_ms, 60000);
+    assert_false(options.writeback);
+    assert_int_equal(options.writeback_max, (int64_t)1 << 30);
+    assert_int_equal(options.stop_ms, 8000);
     assert_int_equal(options.revisions, REVISIONS_OWN);
 }
 
@@ -181,6 +187,17 @@ static void the_last_of_ro_and_rw_holds(void **state) {
     assert_false(options.read_only);
     refuse("rwx", "unknown option 'rwx'");
     refuse("ro=1", "takes no value");
+}
+
+static void what_is_kept_on_disk_has_options_of_its_own(void **state) {
+    (void)state;
+    accept("cache_dir=/var/cache/gridmount,cache_disk=2G,cache_free=64M");
+    assert_string_equal(options.cache_dir, "/var/cache/gridmount");
+    assert_int_equal(options.cache_disk, (int64_t)2 << 30);
+    assert_int_equal(options.cache_free, 64 << 20);
+    refuse("cache_dir=", "cache_dir");
+    refuse("cache_disk=0", "cache_disk");
+    refuse("cache_free=x", "cache_free");
 }
 
 static void what_is_written_has_options_of_its_own(void **state) {
@@ -320,6 +337,15 @@ static void locks_of_all_mounts_are_written(void **state) {
     expect_complete();
 }
 
+static void who_unlocks_for_all_mounts_has_stored_before(void **state) {
+    (void)state;
+    setenv("MONGODB_URL", "mongodb://host", 1);
+    accept("writeback,locks=cluster");
+    expect_incomplete("writeback");
+    accept("locks=local");
+    expect_complete();
+}
+
 static void the_environment_fills_in_what_is_missing(void **state) {
     (void)state;
     setenv("MONGODB_URI", "mongodb://second", 1);
@@ -401,6 +427,7 @@ int main(void) {
         TEST(the_log_has_four_levels),
         TEST(what_is_unknown_or_loosens_the_mount_is_refused),
         TEST(the_last_of_ro_and_rw_holds),
+        TEST(what_is_kept_on_disk_has_options_of_its_own),
         TEST(what_is_written_has_options_of_its_own),
         TEST(revisions_are_retired_in_three_ways),
         TEST(locks_are_of_the_mount_or_of_all),
@@ -408,6 +435,7 @@ int main(void) {
         TEST(the_table_is_complete),
         TEST(without_a_connection_string_it_is_incomplete),
         TEST(locks_of_all_mounts_are_written),
+        TEST(who_unlocks_for_all_mounts_has_stored_before),
         TEST(the_environment_fills_in_what_is_missing),
         TEST(the_first_name_wins_and_what_was_given_stays),
         TEST(the_credentials_file_comes_before_the_environment),

@@ -1,6 +1,7 @@
 #include "fs/status_text.h"
 
 #include <bson/bson.h>
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@ static const struct status_facts facts = {
     .database = "data",
     .bucket = "fs",
     .mountpoint = "/mnt/a \"quoted\" \\ back\nslash",
+    .staging_dir = "/var/lib/gridmount/0123",
+    .stop_ms = 8000,
     .uptime_seconds = 61,
     .cache_size = 256 << 20,
     .cache_used = 1 << 20,
@@ -53,6 +56,8 @@ static void json_holds_every_fact(void **state) {
     assert_true(strlen(text_at(document, "version")) > 0);
     assert_int_equal(number_at(document, "pid"), getpid());
     assert_int_equal(number_at(document, "uptime_seconds"), 61);
+    assert_int_equal(number_at(document, "stop_timeout_ms"), 8000);
+    assert_string_equal(text_at(document, "staging_dir"), facts.staging_dir);
     assert_int_equal(number_at(document, "cache.size"), facts.cache_size);
     assert_int_equal(number_at(document, "cache.used"), facts.cache_used);
     bson_destroy(document);
@@ -70,6 +75,7 @@ static void every_counter_is_shown(void **state) {
         assert_int_equal(number_at(document, path), stat + 1);
         assert_non_null(strstr(text, stats_name((enum statistic)stat)));
         assert_non_null(strstr(text, stats_text((enum statistic)stat)));
+        stats_subtract((enum statistic)stat, stat + 1);
     }
     bson_destroy(document);
 }
@@ -82,7 +88,38 @@ static void a_server_that_does_not_answer_is_degraded(void **state) {
     cleanup_free char *text = status_text(&away, false);
     assert_string_equal(text_at(document, "state"), "degraded");
     assert_non_null(strstr(text, "degraded"));
+    assert_string_equal(text_at(document, "away_since"), "");
     bson_destroy(document);
+}
+
+static void what_could_not_be_stored_is_degraded_and_what_waits_is_not(void **state) {
+    (void)state;
+    stats_add(STAT_waiting_files, 1);
+    bson_t *waiting = parsed(&facts);
+    stats_add(STAT_unsaved_files, 1);
+    bson_t *failed = parsed(&facts);
+    cleanup_free char *text = status_text(&facts, false);
+    stats_subtract(STAT_waiting_files, 1);
+    stats_subtract(STAT_unsaved_files, 1);
+    assert_string_equal(text_at(waiting, "state"), "ok");
+    assert_string_equal(text_at(failed, "state"), "degraded");
+    assert_non_null(strstr(text, "degraded: files could not be stored"));
+    bson_destroy(waiting);
+    bson_destroy(failed);
+}
+
+static void since_when_the_server_is_away_is_shown(void **state) {
+    (void)state;
+    struct status_facts away = facts;
+    away.healthy = false;
+    away.away_since = 1795885775;
+    bson_t *document = parsed(&away), *here = parsed(&facts);
+    cleanup_free char *text = status_text(&away, false);
+    assert_string_equal(text_at(document, "away_since"), "2026-11-28T17:09:35Z");
+    assert_string_equal(text_at(here, "away_since"), "");
+    assert_non_null(strstr(text, "since 2026-11-28T17:09:35Z; names and listings are shown as of then"));
+    bson_destroy(document);
+    bson_destroy(here);
 }
 
 static void whether_the_server_tells_of_changes_is_shown(void **state) {
@@ -99,6 +136,25 @@ static void whether_the_server_tells_of_changes_is_shown(void **state) {
     bson_destroy(other);
 }
 
+static void what_is_kept_on_disk_is_shown_where_it_is(void **state) {
+    (void)state;
+    struct status_facts kept = facts;
+    kept.disk = "/var/cache/chunks";
+    kept.disk_size = INT64_C(10) << 30;
+    kept.disk_used = 3 << 20;
+    bson_t *without = parsed(&facts), *with = parsed(&kept);
+    cleanup_free char *text = status_text(&kept, false);
+    assert_false(bson_has_field(without, "cache_dir"));
+    assert_int_equal(number_at(with, "cache_dir.size"), kept.disk_size);
+    assert_int_equal(number_at(with, "cache_dir.used"), kept.disk_used);
+    assert_non_null(strstr(text, "cache_dir   3 of 10240 MiB in /var/cache/chunks\n"));
+    bson_destroy(without);
+    bson_destroy(with);
+    kept.disk_resting = -ENOSPC;
+    cleanup_free char *resting = status_text(&kept, false);
+    assert_non_null(strstr(resting, "in /var/cache/chunks; nothing is kept now: No space left on device\n"));
+}
+
 static void text_says_it_in_words(void **state) {
     (void)state;
     cleanup_free char *text = status_text(&facts, false);
@@ -113,7 +169,10 @@ int main(void) {
         cmocka_unit_test(json_holds_every_fact),
         cmocka_unit_test(every_counter_is_shown),
         cmocka_unit_test(a_server_that_does_not_answer_is_degraded),
+        cmocka_unit_test(what_could_not_be_stored_is_degraded_and_what_waits_is_not),
+        cmocka_unit_test(since_when_the_server_is_away_is_shown),
         cmocka_unit_test(whether_the_server_tells_of_changes_is_shown),
+        cmocka_unit_test(what_is_kept_on_disk_is_shown_where_it_is),
         cmocka_unit_test(text_says_it_in_words),
     };
     return cmocka_run_group_tests_name("status_text", tests, NULL, NULL);
