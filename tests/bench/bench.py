@@ -17,13 +17,14 @@ import content
 import limits
 import metadata
 import names
+import restart
 import stage
 import writing
 from results import print_table, write_json
 
 MIB = 1 << 20
 CASES = {"cold": content.cold, "link": content.link, "warm": content.warm,
-         "random": content.random_reads, "first": content.first, "list": names.listing,
+         "random": content.random_reads, "disk": restart.disk, "first": content.first, "list": names.listing,
          "root": names.root, "walk": names.walk, "small": names.small,
          "memory": limits.memory, "start": limits.start,
          "write": writing.write, "write-small": writing.write_small,

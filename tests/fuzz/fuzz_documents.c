@@ -1,15 +1,13 @@
-/* Documents of a bucket: any bytes that libbson takes for a document, as the driver hands them over. */
+/* Files documents: any bytes that libbson takes for a document, as the driver hands them over. */
 #include <errno.h>
 #include <string.h>
 
 #include "cache/base/check.h"
-#include "fs/store/mongo/change_event.h"
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/files_document.h"
 #include "fs/store/mongo/identity.h"
 #include "fs/store/mongo/value_order.h"
 #include "fs/store/mongo/xattr_document.h"
-#include "fs/store/names.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
@@ -56,14 +54,6 @@ static void try_order(const bson_t *document) {
         }
 }
 
-static void try_link(const bson_t *document) {
-    struct document_link link;
-    if (document_link(document, &link))
-        return;
-    CHECK(*link.at && (!link.was || *link.was));
-    document_link_done(&link);
-}
-
 static void try_revision(const bson_t *document) {
     static struct store store = {.bucket = (char *)"fs"};
     struct revision *revision = NULL, *again = NULL;
@@ -94,20 +84,6 @@ static void try_revision(const bson_t *document) {
     revision_unref(revision);
 }
 
-/* The same bytes as an event of a change stream. */
-static void try_change(const bson_t *event) {
-    static const struct change_collections collections = {
-        .files = "fs.files", .nodes = "fs.gridmount.nodes", .locks = "fs.gridmount.locks"};
-    struct store_change change;
-    if (change_event_read(event, &collections, &change) <= 0)
-        return;
-    CHECK(change.kind == STORE_CHANGE_ANY || change.path || change.id);
-    CHECK(change.kind != STORE_CHANGE_CAME || change.path);
-    CHECK(!change.path || (*change.path && names_is_path(change.path, strlen(change.path))));
-    CHECK(!change.id || change.id_size > 5);
-    change_event_done(&change);
-}
-
 /* The document of a revision that is made from this one is read as what it was made of. */
 static void try_next(const bson_t *base) {
     static struct store store = {.bucket = (char *)"fs"};
@@ -131,16 +107,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     if (size < 5 || !bson_init_static(&document, data, size))
         return 0;
     try_revision(&document);
-    try_link(&document);
-    try_change(&document);
     try_order(&document);
-    struct store_entry entry;
-    if (document_node(&document, &entry) == 0) {
-        CHECK(entry.kind != STORE_FILE && !entry.revision && !entry.witness);
-        CHECK((entry.kind == STORE_SYMLINK) == (entry.target != NULL));
-        CHECK((entry.attributes.mode & ~07777u) == 0);
-        store_entry_done(&entry);
-    }
     try_next(&document);
     size_t filename_size = 0, sum = 0;
     const char *filename = document_filename(&document, &filename_size);

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     if (result == 0) {
         CHECK(options.bucket && *options.bucket);
         CHECK(options.cache_size >= 1 << 20 && options.timeout_ms >= 100);
-        CHECK(options.uid >= 0 && options.uid < UINT32_MAX && options.gid >= 0 && options.gid < UINT32_MAX);
+        CHECK(options.uid >= OPTIONS_OWNER && options.uid < UINT32_MAX && options.gid >= OPTIONS_OWNER && options.gid < UINT32_MAX);
         CHECK(options.umask >= 0 && options.umask <= 0777 && options.consistency.trust_ms >= 0);
         CHECK((unsigned)options.log_level <= LOG_LEVEL_DEBUG);
     }

@@ -9,6 +9,7 @@ import pytest
 
 import buckets
 import mounting
+import proxy
 import servers
 
 
@@ -114,8 +115,23 @@ def uri(server, database):
 
 
 @pytest.fixture
+def link(server):
+    """A proxy in front of the server, that can do what networks do."""
+    if not server.is_ours:
+        pytest.skip("the server of GRIDMOUNT_TEST_URI cannot be put behind a proxy")
+    with proxy.Proxy("127.0.0.1", server.port) as opened:
+        yield opened
+
+
+@pytest.fixture
+def through(link, database):
+    """The connection string that leads through the proxy."""
+    return f"mongodb://127.0.0.1:{link.port}/{database.name}?directConnection=true"
+
+
+@pytest.fixture
 def mount(request, tmp_path, uri):
-    """mount(options="…", uri=…, bucket=…, settings={…}): a mounting.Mount, unmounted and checked at the end; without
+    """mount(options="…", uri=…, bucket=…, settings={…}, within=[…]): a mounting.Mount, unmounted and checked at the end; without
     push, unless the options say so."""
     request.node.mounts = started = []
     number = itertools.count(1)
@@ -124,13 +140,13 @@ def mount(request, tmp_path, uri):
     limit = request.node.get_closest_marker("timeout")
     longest = (limit.args[0] if limit else 60) - 5
 
-    def start(options="", uri=None, bucket=None, directory=None, settings=None):
+    def start(options="", uri=None, bucket=None, directory=None, settings=None, within=()):
         n = next(number)
         if "push=" not in options:      # a listing right after another client's change shows it: see test_push.py
             options = ",".join(filter(None, [options, "push=off"]))
         options = ",".join(filter(None, [f"bucket={bucket}" if bucket else "", options]))
         mnt = mounting.Mount(uri or own_uri, directory or tmp_path / f"mnt{n}",
-                             tmp_path / f"gridmount{n}.log", options, longest, settings)
+                             tmp_path / f"gridmount{n}.log", options, longest, settings, within)
         started.append(mnt)
         return mnt.start()
 

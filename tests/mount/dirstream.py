@@ -13,9 +13,22 @@ LIBC.opendir.restype = ctypes.c_void_p
 LIBC.opendir.argtypes = [ctypes.c_char_p]
 LIBC.readdir.restype = ctypes.POINTER(Entry)
 LIBC.telldir.restype = ctypes.c_long
+LIBC.getdents64.restype = ctypes.c_ssize_t
 LIBC.seekdir.argtypes = [ctypes.c_void_p, ctypes.c_long]
 for function in (LIBC.readdir, LIBC.telldir, LIBC.rewinddir, LIBC.closedir):
     function.argtypes = [ctypes.c_void_p]
+
+
+def read_some(descriptor, size=2048):
+    """The names that one getdents of so few bytes gives; [] at the end. A stream reads thousands at once."""
+    buffer = ctypes.create_string_buffer(size)
+    got, at, names = LIBC.getdents64(descriptor, buffer, ctypes.c_size_t(size)), 0, []
+    if got < 0:
+        raise OSError(ctypes.get_errno(), "getdents64")
+    while at < got:
+        names.append(os.fsdecode(ctypes.string_at(ctypes.addressof(buffer) + at + Entry.name.offset)))
+        at += Entry.from_buffer_copy(buffer.raw[at:at + Entry.name.offset].ljust(ctypes.sizeof(Entry))).reclen
+    return names
 
 
 class DirStream:

@@ -85,11 +85,12 @@ def process_alive(pid):
 
 
 class Mount:
-    """A `gridmount mount URI DIR -f` in the foreground."""
+    """A `gridmount mount URI DIR -f` in the foreground, started by the command `within`."""
 
-    def __init__(self, uri, directory, log_path, options="", longest=55, settings=None):
+    def __init__(self, uri, directory, log_path, options="", longest=55, settings=None, within=()):
         self.uri, self.path, self.log_path = uri, pathlib.Path(directory), pathlib.Path(log_path)
         self.options, self.longest, self.settings = options, longest, settings or {}
+        self.within = within
         self.expected_exit = 0
         self.process = None
 
@@ -104,7 +105,7 @@ class Mount:
         command = [BINARY, "mount", self.uri, str(self.path), "-o", options, "-f"]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", *command], env=environment(**self.settings),
+                ["setpriv", "--pdeathsig", "TERM", *self.within, *command], env=environment(**self.settings),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self.limit_its_life()
         deadline = time.monotonic() + READY_SECONDS

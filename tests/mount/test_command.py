@@ -265,7 +265,7 @@ def test_a_mountpoint_may_have_spaces_and_commas(bucket, uri, tmp_path):
 def test_the_mount_says_what_it_is_in_the_mount_table(mount, options, access):
     device, _, kind, flags, *_ = mount_table(mount(options).path)[0].split(" ")
     assert kind in ("fuse.gridmount", "fuse.gridfs")
-    assert {access, "nosuid", "nodev"} <= set(flags.split(","))
+    assert {access, "nosuid", "nodev", "default_permissions"} <= set(flags.split(","))
     assert "@" not in device
 
 

@@ -270,3 +270,16 @@ def test_a_flat_directory_does_not_grow_the_daemon_with_its_listings(bucket, mou
     for _ in range(5):
         len(os.listdir(mnt.path))
     assert mnt.resident_bytes() - before < 16 << 20
+
+
+def test_a_renamed_directory_is_not_seen_by_what_is_where_it_was(bucket, mount):
+    bucket.put("e/f", b"x")
+    root = mount(options="consistency=strict").path
+    assert os.listdir(root / "e") == ["f"]
+    os.rename(root / "e", root / "d")
+    bucket.files.update_many({"filename": "d/f"}, {"$set": {"filename": "e/f"}})    # by somebody else, back
+    bucket.database["fs.gridmount.nodes"].delete_many({"_id": "d"})
+    assert os.listdir(root) == ["e"]
+    assert not os.path.exists(root / "d")
+    os.mkdir(root / "d")
+    assert sorted(os.listdir(root)) == ["d", "e"]

@@ -9,19 +9,10 @@ import time
 import gridfs
 import pytest
 
-import proxy
 from mounting import force_unmount, wait_for
 
 TIMEOUT = 2     # seconds, of the mounts; what is waited for is given far more
 LONG = 180      # longer than any of these tests may wait
-
-
-@pytest.fixture
-def link(server):
-    if not server.is_ours:
-        pytest.skip("the server of GRIDMOUNT_TEST_URI cannot be put behind a proxy")
-    with proxy.Proxy("127.0.0.1", server.port) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -30,10 +21,15 @@ def staging(tmp_path):
 
 
 @pytest.fixture
-def away(link, database, mount, staging):
+def options():
+    """More of them for `away`; a test may set them."""
+    return ""
+
+
+@pytest.fixture
+def away(through, mount, staging, options):
     """A mount of which the server can be made unreachable."""
-    return mount(uri=f"mongodb://127.0.0.1:{link.port}/{database.name}?directConnection=true",
-                 options=f"timeout={TIMEOUT},staging_dir={staging}")
+    return mount(uri=through, options=f"timeout={TIMEOUT},staging_dir={staging},{options}")
 
 
 def go_away(link):
@@ -119,10 +115,9 @@ def tell_to_end(mnt):
 
 
 @pytest.fixture
-def patient(link, database, mount, staging):
+def patient(through, mount, staging):
     """A mount that would wait for an answer for longer than anybody waits for the mount."""
-    return mount(uri=f"mongodb://127.0.0.1:{link.port}/{database.name}?directConnection=true",
-                 options=f"timeout={LONG},staging_dir={staging}")
+    return mount(uri=through, options=f"timeout={LONG},staging_dir={staging}")
 
 
 @pytest.mark.timeout(150)
@@ -217,6 +212,7 @@ class Writer(threading.Thread):
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("options", ["", "writeback"])
 def test_mounts_that_are_killed_at_any_moment_lose_nothing_that_a_close_has_answered(
         link, away, database, staging):
     seed = random.randrange(1 << 30)

@@ -49,10 +49,11 @@ def check(folder, told):
 
 @pytest.mark.long
 @pytest.mark.timeout(60 + 30 * KILLS)
-def test_a_daemon_that_is_killed_leaves_what_was_there_or_what_was_to_come(mount, bucket, tmp_path):
+@pytest.mark.parametrize("options", ["", "writeback"])
+def test_a_daemon_that_is_killed_leaves_what_was_there_or_what_was_to_come(mount, bucket, tmp_path, options):
     print(f"GRIDMOUNT_TEST_SEED={SEED} GRIDMOUNT_TEST_KILLS={KILLS}")
     dice = random.Random(SEED)
-    mnt = mount()
+    mnt = mount(options=options)
     for worker in range(WORKERS):
         (mnt.path / f"d{worker}").mkdir()
     for number in range(KILLS):
@@ -69,6 +70,7 @@ def test_a_daemon_that_is_killed_leaves_what_was_there_or_what_was_to_come(mount
         force_unmount(mnt.path)
         left = [records_of(bucket, f"d{worker}") for worker in range(WORKERS)]
         mnt.start()
+        wait_for(lambda: mnt.counters()["unsaved_files"] == 0, 90, "what the killed mount had not stored")
         for worker, report in enumerate(reports):
             print(f"\n== {number}.{worker}\n{left[worker]}")
             told = json.loads(report.read_text())

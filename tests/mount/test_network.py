@@ -11,7 +11,6 @@ import time
 
 import pytest
 
-import proxy
 import servers
 from buckets import CHUNK, Bucket
 from mounting import gridmount, mount_table, names_in, wait_for
@@ -19,20 +18,6 @@ from mounting import gridmount, mount_table, names_in, wait_for
 TIMEOUT = 3
 LONG = 45       # longer than any of these tests may wait
 GRACE = 4       # what a loaded machine may take on top
-
-
-@pytest.fixture
-def link(server):
-    if not server.is_ours:
-        pytest.skip("the server of GRIDMOUNT_TEST_URI cannot be put behind a proxy")
-    with proxy.Proxy("127.0.0.1", server.port) as opened:
-        yield opened
-
-
-@pytest.fixture
-def through(link, database):
-    """The connection string that leads through the proxy."""
-    return f"mongodb://127.0.0.1:{link.port}/{database.name}?directConnection=true"
 
 
 @pytest.fixture
@@ -77,27 +62,27 @@ def test_lookups_in_a_directory_do_not_wait_for_each_other(link, through, mount)
     assert time.monotonic() - began <= 2 * TIMEOUT + GRACE, "one behind the other would take 18 s at least"
 
 
-def test_df_and_status_answer_while_a_hundred_programs_wait(bucket, link, through, mount):
-    bucket.insert_names(f"{n}" for n in range(100))
+def test_what_needs_no_server_answers_while_hundreds_of_programs_wait(bucket, link, through, mount):
+    """More than there are threads for them; and then each gets its answer."""
+    bucket.insert_names(f"{n}" for n in range(350))
+    bucket.put("read before", b"content")
     mnt = mount(uri=through, options=f"timeout={LONG}")
     names = names_in(mnt.path)      # which are known then: else each would wait for the lookup of another
+    cached = os.open(mnt.path / "read before", os.O_RDONLY | os.O_DIRECT)
+    assert os.pread(cached, 4096, 0) == b"content"
     link.set(stalled=True)
-    came = requests(mnt)
     with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
         opened = [pool.submit(open, mnt.path / name) for name in names]
-        wait_for(lambda: requests(mnt) >= came + len(names), 30, "all requests under way")
+        wait_for(lambda: mnt.counters()["waits"] >= 20, 30, "more requests than are served at once")
         began = time.monotonic()
         os.statvfs(mnt.path)
         assert gridmount("status", mnt.path).stdout
+        assert os.pread(cached, 4096, 0) == b"content"
         assert time.monotonic() - began <= LONG / 3
         link.set(stalled=False)
         for each in opened:
             each.result(LONG).close()
-
-
-def requests(mnt):
-    counters = mnt.counters()
-    return counters["opens"] + counters["lookups"]
+    os.close(cached)
 
 
 def test_an_unmount_works_while_the_server_is_silent(link, through, data, mount):
@@ -114,11 +99,10 @@ def test_a_signal_ends_the_mount_of_a_silent_server_and_what_waits_for_it(link, 
     mnt = mount(uri=through, options=f"timeout={LONG}")
     opened = open(mnt.path / "f", "rb")
     link.set(stalled=True)
-    asked = mnt.counters()["round_trips"]
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        waiting = [pool.submit(os.stat, mnt.path / f"name {n}") for n in range(4)]
+    with concurrent.futures.ThreadPoolExecutor(350) as pool:
+        waiting = [pool.submit(os.stat, mnt.path / f"name {n}") for n in range(346)]
         waiting += [pool.submit(os.listdir, mnt.path) for _ in range(4)]
-        wait_for(lambda: mnt.counters()["round_trips"] > asked, what="a request under way")
+        wait_for(lambda: mnt.counters()["waits"] >= 20, 30, "more requests than are served at once")
         began = time.monotonic()
         mnt.process.send_signal(signal.SIGTERM)
         assert mnt.end() == 0

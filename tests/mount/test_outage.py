@@ -1,23 +1,16 @@
 """What is closed while the server is away: an error, then stored by itself, and never over what others did meanwhile."""
 import concurrent.futures
+import errno
+import os
 import time
 
 import gridfs
 import pytest
 
-import proxy
 from mounting import names_in, wait_for
 
 TIMEOUT = 2
 GRACE = 4       # what a loaded machine may take on top
-
-
-@pytest.fixture
-def link(server):
-    if not server.is_ours:
-        pytest.skip("the server of GRIDMOUNT_TEST_URI cannot be put behind a proxy")
-    with proxy.Proxy("127.0.0.1", server.port) as opened:
-        yield opened
 
 
 def go_away(link):
@@ -34,10 +27,9 @@ def all_there_is(database):
 
 
 @pytest.mark.timeout(120)
-def test_what_could_not_be_stored_never_replaces_what_others_did(link, bucket, mount, database):
+def test_what_could_not_be_stored_never_replaces_what_others_did(link, through, bucket, mount, database):
     files_ids = {name: bucket.put(name, b"before " + name.encode()) for name in ("kept", "replaced", "removed")}
-    mnt = mount(uri=f"mongodb://127.0.0.1:{link.port}/{database.name}?directConnection=true",
-                options=f"timeout={TIMEOUT}")
+    mnt = mount(uri=through, options=f"timeout={TIMEOUT}")
     files = {name: open(mnt.path / name, "r+b", buffering=0) for name in ("kept", "replaced", "removed")}
     files |= {name: open(mnt.path / name, "xb", buffering=0) for name in ("new", "made", "claimed")}
     for name, file in files.items():
@@ -73,12 +65,11 @@ def test_what_could_not_be_stored_never_replaces_what_others_did(link, bucket, m
 
 
 @pytest.mark.timeout(120)
-def test_a_close_ends_within_the_timeout_when_the_server_is_gone(link, bucket, mount, database):
+def test_a_close_ends_within_the_timeout_when_the_server_is_gone(link, through, bucket, mount, database):
     timeout = 6
     for n in range(4):
         bucket.put(f"old {n}", bytes(300_000))
-    mnt = mount(uri=f"mongodb://127.0.0.1:{link.port}/{database.name}?directConnection=true",
-                options=f"timeout={timeout}")
+    mnt = mount(uri=through, options=f"timeout={timeout}")
     files = [open(mnt.path / f"old {n}", "r+b", buffering=0) for n in range(4)]
     files += [open(mnt.path / f"new {n}", "xb", buffering=0) for n in range(8)]
     for n, file in enumerate(files):
@@ -96,3 +87,53 @@ def test_a_close_ends_within_the_timeout_when_the_server_is_gone(link, bucket, m
     assert max(took) <= 2 * timeout + GRACE
     wait_for(lambda: mnt.counters()["unsaved_files"] == len(files), 30, "all kept")
     link.set(refusing=False)
+
+
+def is_there(path):
+    """False too when nobody can tell."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def listed(directory):
+    """As `ls -l` shows it."""
+    return sorted((entry.name, entry.stat(follow_symlinks=False).st_size if entry.is_file() else None) for entry in os.scandir(directory))
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("push,how", [
+    pytest.param("on", {"refusing": True}, id="gone"),
+    pytest.param("off", {"stalled": True}, id="silent", marks=pytest.mark.long)])
+def test_what_is_known_is_listed_while_the_server_is_away(link, through, bucket, mount, how, push):
+    for name in ("one", "sub/two", "sub/three"):
+        bucket.put(name, name.encode())
+    mnt = mount(uri=through, options=f"timeout={2 * TIMEOUT},push={push}")
+    before = [listed(mnt.path), listed(mnt.path / "sub")]
+    opened = open(mnt.path / "one", "rb")
+    assert opened.read() == b"one"
+    link.set(**how)
+    if "refusing" in how:
+        link.cut()
+    wait_for(lambda: names_in(mnt.path) and mnt.status()["away_since"], 30, "it is known that the server is away")
+
+    began = time.monotonic()
+    while mnt.counters()["recalled"] < 60 or time.monotonic() < began + 1.5:    # names are believed for a second
+        assert [listed(mnt.path), listed(mnt.path / "sub")] == before
+        assert os.stat(mnt.path / "sub" / "two").st_size == 7
+    assert time.monotonic() - began <= 60 * TIMEOUT, "each would wait for so long, if the server were asked"
+    assert "names and listings are shown as of" in (mnt.path / ".gridfs" / "status").read_text()
+    for call in (lambda: open(mnt.path / "one", "rb"), lambda: os.stat(mnt.path / "sub" / "unknown")):
+        with pytest.raises(OSError) as refused:
+            call()
+        assert refused.value.errno == errno.ETIMEDOUT
+    opened.seek(0)
+    assert opened.read() == b"one", "what is open and cached stays readable"
+    opened.close()
+
+    bucket.put("sub/new", b"new")
+    link.set(refusing=False, stalled=False)
+    wait_for(lambda: is_there(mnt.path / "sub" / "new"), 60, "what the server has is seen again")
+    assert names_in(mnt.path / "sub") == ["new", "three", "two"]
+    wait_for(lambda: mnt.status()["away_since"] == "", 30, "a healthy status")

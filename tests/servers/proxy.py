@@ -6,6 +6,7 @@
     link.set(stalled="down")  # likewise, but the server still hears what it is told
         link.set(refusing=True)   # new connections are closed at once
         link.cut()                # every connection is reset
+        link.cut(after=5000)      # likewise, in the middle of what they carry, so many bytes from now
         link.counts()             # {"connections": 3, "up": bytes, "down": bytes}
 
 latency is in seconds and per direction; bandwidth in bytes per second, for each
@@ -45,8 +46,8 @@ class Proxy:
         """latency, bandwidth (0: unlimited), stalled, refusing; the others stay as they are."""
         self.ask(set=settings)
 
-    def cut(self):
-        self.ask(cut=True)
+    def cut(self, after=0):
+        self.ask(cut=after)
 
     def counts(self):
         return self.ask()
@@ -75,6 +76,7 @@ class Network:
         self.counts = {"connections": 0, "up": 0, "down": 0}
         self.free_at = {"up": 0.0, "down": 0.0}     # when the wire has sent what it was given
         self.writers = set()
+        self.cut_after = None       # bytes; None: it is not to happen
         self.move()
 
     async def connected(self, reader, writer):
@@ -123,9 +125,19 @@ class Network:
         if due > loop.time():
             await asyncio.sleep(due - loop.time())
         await self.moving[direction].wait()
+        if self.cut_after is not None and self.cut_after < len(data):
+            writer.write(data[:self.cut_after])
+            self.cut()
+        elif self.cut_after is not None:
+            self.cut_after -= len(data)
         writer.write(data)
         await writer.drain()
         self.counts[direction] += len(data)
+
+    def cut(self):
+        self.cut_after = None
+        for writer in self.writers:
+            writer.transport.abort()
 
     def move(self):
         for direction, moving in self.moving.items():
@@ -137,9 +149,9 @@ class Network:
     def obey(self, request):
         self.settings |= request.get("set", {})
         self.move()
-        if request.get("cut"):
-            for writer in self.writers:
-                writer.transport.abort()
+        self.cut_after = request.get("cut", self.cut_after)
+        if self.cut_after == 0:
+            self.cut()
         print(json.dumps(self.counts), flush=True)
 
 

@@ -10,13 +10,11 @@ find as it did before it lagged, and with no documents when it was not asked tha
 refuse, this one answers, and has counted it. The server has to be of a replica set itself: drivers ask such ones more.
 """
 import collections
-import socket
-import struct
 import threading
 
 import bson
 
-from guard import HEADER, OP_MSG, read_message, sections
+from relay import HEADER, OP_MSG, Relay, body_of, framed, sections
 
 OP_QUERY = 2004                 # drivers still begin with it
 BODY = {OP_MSG: HEADER.size + 5, 1: HEADER.size + 20}      # where the document of an answer begins
@@ -24,39 +22,21 @@ HELLO = ("hello", "ismaster")
 UNSAID = ("topologyVersion", "electionId")  # told no version, drivers ask again from time to time, and do not listen
 
 
-def framed(body, answers):
-    return HEADER.pack(HEADER.size + len(body), 0, answers, OP_MSG) + body
+class Member(Relay):
+    """One address of the server. Nobody listens for a new hello."""
 
+    def __init__(self, host, port):
+        super().__init__(host, port)
+        self.lagging, self.asked = False, collections.Counter()
+        self.role, self.known, self.lock = {}, {}, threading.Lock()
+        self.address = f"127.0.0.1:{self.port}"
 
-class Member:
-    """One address of the server."""
+    def answers(self, message, far):
+        return [self.answer(message, far)]
 
-    def __init__(self, far):
-        self.far, self.lagging, self.asked = far, False, collections.Counter()
-        self.role, self.answers, self.lock = {}, {}, threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
-
-    def open(self, role):
-        self.role = role
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                near, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(near,), daemon=True).start()
-
-    def serve(self, near):
-        """One question at a time, as drivers ask them when nobody listens for a new hello."""
-        with near, socket.create_connection(self.far) as far:
-            try:
-                while True:
-                    near.sendall(self.answer(read_message(near), far))
-            except (ConnectionError, OSError):
-                return
+    def ask(self, message, far):
+        answer, = super().answers(message, far)
+        return answer
 
     def answer(self, message, far):
         _, number, _, code = HEADER.unpack_from(message)
@@ -73,20 +53,15 @@ class Member:
         question = bson.encode({name: value for name, value in command.items()
                                 if name != "lsid" and name != "$clusterTime"})
         if self.lagging:
-            return framed(self.answers.get(question) or self.nothing(command), number)
+            return framed(self.known.get(question) or self.nothing(command), number)
         answer = self.ask(message, far)
-        self.answers[question] = answer[HEADER.size:]
+        self.known[question] = answer[HEADER.size:]
         return answer
-
-    @staticmethod
-    def ask(message, far):
-        far.sendall(message)
-        return read_message(far)
 
     @staticmethod
     def nothing(command):
         cursor = {"firstBatch": [], "id": bson.Int64(0), "ns": f"{command['$db']}.{command['find']}"}
-        return struct.pack("<i", 0) + b"\0" + bson.encode({"cursor": cursor, "ok": 1.0})
+        return body_of({"cursor": cursor, "ok": 1.0})
 
     def disguised(self, answer):
         _, number, answers, code = HEADER.unpack_from(answer)
@@ -98,13 +73,14 @@ class Member:
 
 class Replica:
     def __init__(self, host, port):
-        self.primary, self.secondary = Member((host, port)), Member((host, port))
+        self.primary, self.secondary = Member(host, port), Member(host, port)
         shared = {"setName": "replica", "hosts": [self.primary.address, self.secondary.address],
                   "primary": self.primary.address}
         for member, name in ((self.primary, "primary"), (self.secondary, "secondary")):
             first = member is self.primary
-            member.open(shared | {"me": member.address, "isWritablePrimary": first, "ismaster": first,
-                                  "secondary": not first, "tags": {"member": name}})
+            member.role = shared | {"me": member.address, "isWritablePrimary": first, "ismaster": first,
+                                    "secondary": not first, "tags": {"member": name}}
+            member.open()
 
     def uri(self, database, preference):
         hosts = f"{self.primary.address},{self.secondary.address}"
@@ -114,5 +90,5 @@ class Replica:
         return self
 
     def __exit__(self, *_):
-        self.primary.listener.close()
-        self.secondary.listener.close()
+        self.primary.close()
+        self.secondary.close()

@@ -1,0 +1,78 @@
+"""A container that starts again: its files are in cache_dir, and the server is asked for their documents only."""
+import os
+import shutil
+
+import content
+import fill
+from results import Row, interleave
+from stage import BUILD, CannotRun, run_program, wait_until
+
+PLACE = BUILD / "cache"
+NAME = "a.bin"
+
+
+def cached_files():
+    return sorted((PLACE / "chunks").iterdir())
+
+
+def forget_pages():
+    """What is on disk is not in the page cache any more."""
+    for path in cached_files():
+        fd = os.open(path, os.O_RDWR)
+        try:
+            os.fsync(fd)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
+
+
+def mounted(stage):
+    return stage.mounted("large", f"cache_dir={PLACE}", "cache_free=64M")
+
+
+def fill_place(stage):
+    shutil.rmtree(PLACE, ignore_errors=True)
+    with mounted(stage) as mount:
+        run_program("path_reader", "sequential", mount.path / NAME)
+        wait_until(lambda: mount.status()["counters"]["disk_bytes_stored"] >= stage.sizes["large"],
+                   f"{NAME} is in {PLACE}")
+
+
+def read_again(stage, first, prepare):
+    """The rate of a whole read by a fresh mount; `first` gets the ms from its exec to the first page of the file."""
+    prepare()
+    with mounted(stage) as mount:
+        size, _, page = run_program("path_reader", "random", mount.path / NAME, 1)
+        first.append((mount.ready_seconds + page) * 1000)
+        rate = content.rate(run_program("path_reader", "sequential", mount.path / NAME))
+        if mount.counters()["chunks_fetched"] or not size:
+            raise CannotRun(f"{NAME} was not wholly in {PLACE}")
+    return rate
+
+
+def read_files(prepare):
+    prepare()
+    return content.rate(run_program("path_reader", "sequential", *cached_files()))
+
+
+def disk(stage):
+    """The disk tier after a restart, against its own files and against the server."""
+    fill.large(stage)
+    first = []
+    try:
+        fill_place(stage)
+        values = interleave(stage.rounds, {
+            "cold": lambda: read_again(stage, first, forget_pages),
+            "files, cold": lambda: read_files(forget_pages),
+            "warm": lambda: read_again(stage, [], lambda: read_files(lambda: None)),
+            "files, warm": lambda: read_files(lambda: None),
+            "server": lambda: content.read_cold(stage, [NAME])})
+    finally:
+        shutil.rmtree(PLACE, ignore_errors=True)
+    yield Row("restart, cache_dir cold", "MiB/s", values["cold"], "its files, cold", values["files, cold"],
+              at_least=0.7, more_is_better=True)
+    yield Row("restart, cache_dir in the page cache", "MiB/s", values["warm"], "its files", values["files, warm"],
+              at_least=0.95, more_is_better=True)
+    yield Row("restart, cache_dir cold", "MiB/s", values["cold"], "from the server", values["server"],
+              more_is_better=True)
+    yield Row("restart, exec to first page", "ms", first, at_most=150)
