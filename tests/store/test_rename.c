@@ -86,6 +86,22 @@ static void a_replaced_file_of_a_later_date_is_won_over(void **state) {
     real_store_close(&real);
 }
 
+/* Drivers sort by the date alone, and who reads while both are there gets either. */
+static void what_is_as_old_as_what_it_replaces_keeps_the_name(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("as old");
+    struct revision *after;
+    named_put(&real, "old", 1, 5000, true);
+    named_put(&real, "new", 2, 5000, true);
+    assert_int_equal(rename_onto(&real, "new", STORE_FILE, "old", STORE_FILE), 0);
+    assert_int_equal(named_newest(&real, "old"), 2);
+    assert_int_equal(real.store->ops->newest(real.store, "old", &after), 0);
+    assert_int_equal(after->date_ms, 5001);
+    assert_int_equal(after->content_date_ms, 5000);
+    revision_unref(after);
+    real_store_close(&real);
+}
+
 static void replace_with(const char *name, enum server_revisions policy, int64_t stay) {
     struct real_store real = real_store_open(name);
     enum server_revisions before = real.bucket->policy.revisions;
@@ -433,6 +449,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_revisions_move_without_spelling),
         cmocka_unit_test(a_replaced_file_of_a_later_date_is_won_over),
+        cmocka_unit_test(what_is_as_old_as_what_it_replaces_keeps_the_name),
         cmocka_unit_test(what_is_replaced_is_retired_as_configured),
         cmocka_unit_test(a_metadata_that_is_no_document_is_left_alone),
         cmocka_unit_test(a_target_is_kept),
