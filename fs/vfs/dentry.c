@@ -67,7 +67,8 @@ bool dentry_add(struct inodes *inodes, struct inode *inode, struct inode *parent
     struct dentry *stale = inode->names && !inode->names->hashed ? inode->names : NULL;
     if (stale)
         LL_DELETE(inode->names, stale);
-    LL_APPEND(inode->names, dentry);
+    dentry->given_ms = clock_now_ms();
+    LL_PREPEND(inode->names, dentry);
     if (stale) {
         struct inode *before = stale->key.parent;
         dentry_free(stale);

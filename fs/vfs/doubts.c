@@ -3,6 +3,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "cache/base/cleanup.h"
 #include "fs/store/names.h"
 #include "fs/vfs/inode_private.h"
 
@@ -27,15 +28,18 @@ static void add(struct doubts *doubts, const struct inode *inode, bool listing) 
     doubts->list[doubts->count++] = (struct doubt){.inode = inode, .listing = listing};
 }
 
+static void add_name(struct doubts *doubts, const struct dentry *dentry) {
+    size_t before = doubts->count;
+    add(doubts, dentry->key.parent, false);
+    if (doubts->count > before && !(doubts->list[before].name = strdup(dentry->key.name)))
+        doubts->lost = true;
+}
+
 bool doubts_names(struct inodes *inodes, struct inode *inode, struct doubts *doubts) {
     lock_acquire(&inodes->lock);
     bool open = inode->opens > 0;
-    for (struct dentry *dentry = open ? inode->names : NULL; dentry; dentry = dentry->next) {
-        size_t before = doubts->count;
-        add(doubts, dentry->key.parent, false);
-        if (doubts->count > before && !(doubts->list[before].name = strdup(dentry->key.name)))
-            doubts->lost = true;
-    }
+    for (struct dentry *dentry = open ? inode->names : NULL; dentry; dentry = dentry->next)
+        add_name(doubts, dentry);
     inode->believed &= !open;
     lock_release(&inodes->lock);
     return open;
@@ -47,6 +51,38 @@ static void doubt(struct inodes *inodes, struct inode *inode, struct doubts *dou
     vouch_set(inodes, inode, false, inode->listing);
     if (inode->believed)
         add(doubts, inode, false);
+}
+
+/* One of its several names leads elsewhere: none leads to it any more. The one that was given last stays its path. */
+static void part(struct inodes *inodes, struct inode *inode, struct doubts *doubts) {
+    if (!inode->names || !inode->names->next || inode->file || inode->publishing)
+        return;
+    doubt(inodes, inode, doubts);
+    inode->parted = true;
+    linked_drop(inodes, inode);
+    for (struct dentry *dentry = inode->names; dentry; dentry = dentry->next)
+        add_name(doubts, dentry);
+    while (inode->names->next)
+        dentry_unhash(inodes, inode->names->next);
+    dentry_unhash(inodes, inode->names);
+}
+
+static struct dentry *name_at(const struct inode *inode, const char *path) {
+    struct dentry *found = NULL;
+    for (struct dentry *dentry = inode->names; dentry && !found; dentry = dentry->next) {
+        cleanup_free char *is = dentry_path(dentry, NULL);
+        if (is && strcmp(is, path) == 0)
+            found = dentry;
+    }
+    return found;
+}
+
+void doubts_name(struct inodes *inodes, struct inode *inode, const char *path, uint64_t since, struct doubts *doubts) {
+    lock_acquire(&inodes->lock);
+    struct dentry *dentry = name_at(inode, path);
+    if (dentry && !dentry_changed(inodes, dentry->key.parent, dentry->key.name, &since))
+        part(inodes, inode, doubts);
+    lock_release(&inodes->lock);
 }
 
 static void doubt_listing(struct inodes *inodes, struct inode *directory, struct doubts *doubts) {
@@ -115,6 +151,8 @@ void doubts_came(struct inodes *inodes, const char *path, const void *id, uint32
         doubt(inodes, there, doubts);
     else if (!put_here)
         walk(inodes, path, visit_came, doubts);
+    if (there && id && !ours && !ids_is(there, id, id_size))
+        part(inodes, there, doubts);
     lock_release(&inodes->lock);
 }
 
@@ -126,7 +164,9 @@ void doubts_changed(struct inodes *inodes, const char *path, struct doubts *doub
 
 void doubts_went(struct inodes *inodes, const char *path, struct doubts *doubts) {
     lock_acquire(&inodes->lock);
-    walk(inodes, path, visit_went, doubts);
+    struct inode *there = walk(inodes, path, visit_went, doubts);
+    if (there)
+        part(inodes, there, doubts);
     lock_release(&inodes->lock);
 }
 

@@ -34,6 +34,10 @@ void doubts_went_id(struct inodes *inodes, const void *id, uint32_t id_size, con
 /* The file is not what its names lead to any more. Whether handles are open of it, whose attributes then stay; the kernel
  * is to be told of the names. */
 bool doubts_names(struct inodes *inodes, struct inode *inode, struct doubts *doubts);
+/* Something else was found at a path of the file, asked for at the moment `since`. If it has other names, which the kernel
+ * may come by as well without saying so, they get a new inode, and the kernel is to be told; unless it is written here: who
+ * has it open shares what is. */
+void doubts_name(struct inodes *inodes, struct inode *inode, const char *path, uint64_t since, struct doubts *doubts);
 /* Anything may have changed. */
 void doubts_all(struct inodes *inodes, struct doubts *doubts);
 

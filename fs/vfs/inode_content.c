@@ -1,4 +1,4 @@
-/* What is known of an inode: its path, its revision and attributes, its content and what is written of it. */
+/* What is known of an inode: its revision and attributes, its content and what is written of it. */
 #include <errno.h>
 #include <string.h>
 #include <utlist.h>
@@ -27,32 +27,6 @@ bool inode_parent_is(struct inodes *inodes, const struct inode *inode, const str
     bool is = parent_of(inode) == parent;
     lock_release(&inodes->lock);
     return is;
-}
-
-static size_t path_size(const struct inode *inode) {
-    size_t size = 0;
-    for (const struct inode *parent; inode && (parent = parent_of(inode)) && parent->kind == INODE_STORED; inode = parent)
-        size += strlen(inode->names->key.name) + 1;
-    return size;
-}
-
-char *inode_path(struct inodes *inodes, const struct inode *inode, const char *name) {
-    lock_acquire(&inodes->lock);
-    size_t size = path_size(inode), more = name ? strlen(name) + 1 : 0;
-    char *path = calloc(1, size + more + 1);
-    size_t end = size;
-    for (const struct inode *at = inode; path && end > 0; at = parent_of(at)) {
-        size_t part = strlen(at->names->key.name);
-        end -= part + 1;
-        memcpy(path + end, at->names->key.name, part);
-        path[end + part] = '/';
-    }
-    lock_release(&inodes->lock);
-    if (path && name)
-        strcpy(path + size, name);
-    else if (path && size)
-        path[size - 1] = '\0';
-    return path;
 }
 
 struct revision *inode_revision(struct inodes *inodes, const struct inode *inode) {

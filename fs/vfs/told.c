@@ -22,6 +22,12 @@ static void tell_kernel(struct vfs *vfs, struct doubts *doubts) {
     doubts_done(doubts);
 }
 
+void vfs_doubt_name(struct vfs *vfs, struct inode *inode, const char *path, uint64_t since) {
+    struct doubts doubts = {0};
+    doubts_name(vfs->inodes, inode, path, since, &doubts);
+    tell_kernel(vfs, &doubts);
+}
+
 static void watching(void *context) {
     struct vfs *vfs = context;
     if (vfs->coherence)
@@ -107,13 +113,10 @@ bool vfs_is_told(struct vfs *vfs) {
 
 /* ---- what is doubtful is asked for ---- */
 
-static int confirm(struct vfs *vfs, struct inode *inode) {
+static int confirm_at(struct vfs *vfs, struct inode *inode, const char *path) {
     struct store *store = inode_store(inode);
     struct store_entry entry = {0};
     uint64_t moment = inode_moment(vfs->inodes);
-    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
-    if (!path)
-        return -ENOMEM;
     struct coherence_moment asked = vfs_moment_above(vfs, path);
     const char *witness = inode_type(inode) == STORE_FILE ? path : NULL;
     int result = store->ops->lookup(store, path, witness, &entry);
@@ -126,7 +129,23 @@ static int confirm(struct vfs *vfs, struct inode *inode) {
     else
         result = inode_confirm(vfs->inodes, inode, &found);
     store_entry_done(&entry);
+    if (result == -ESTALE)
+        vfs_doubt_name(vfs, inode, path, moment);
     return result;
+}
+
+/* By each name that leads to it, since the kernel does not say which is meant. What is written here has them all share it. */
+static int confirm(struct vfs *vfs, struct inode *inode) {
+    char **paths = inode_paths(vfs->inodes, inode, vfs->config.trust_ms);
+    int result = paths ? -ESTALE : -ENOMEM;
+    for (char **path = paths; path && *path && !inode_is_parted(vfs->inodes, inode); path++) {
+        int one = confirm_at(vfs, inode, *path);
+        result = one == -ESTALE ? result : one;
+        if (result && result != -ESTALE)
+            break;
+    }
+    server_free_names(paths);
+    return result == 0 && inode_is_parted(vfs->inodes, inode) ? -ESTALE : result;
 }
 
 /* The attributes of an open file are asked for by name or by handle, which the kernel does not say. A handle has what it

@@ -6,7 +6,6 @@
 #include <time.h>
 #include <utlist.h>
 
-#include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
 #include "fs/store/names.h"
@@ -176,36 +175,6 @@ static int open_text(struct vfs *vfs, struct inode *inode, struct handle *handle
     return 0;
 }
 
-static bool is_trusted(struct vfs *vfs, struct inode *inode) {
-    return vfs->config.trust_opens &&
-           clock_now_ms() - inode_checked_ms(vfs->inodes, inode) < vfs->config.trust_ms;
-}
-
-int vfs_revalidate(struct vfs *vfs, struct inode *inode) {
-    if (inode_is_abandoned(vfs->inodes, inode))
-        return -ESTALE;
-    if (inode_kind(inode) == INODE_BY_ID || inode_is_ours(vfs->inodes, inode) || is_trusted(vfs, inode))
-        return 0;
-    struct store *store = inode_store(inode);
-    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
-    cleanup_with(revision_unref) struct revision *newest = NULL;
-    cleanup_with(revision_unref) struct revision *mine = inode_revision(vfs->inodes, inode);
-    if (!path)
-        return -ENOMEM;
-    int result = store->ops->newest(store, path, &newest);
-    if (result && result != -ENOENT)
-        return result;
-    cleanup_with(revision_unref) struct revision *now = inode_revision(vfs->inodes, inode);
-    if (inode_is_ours(vfs->inodes, inode) || !revision_same_content(mine, now)) /* published here meanwhile */
-        return 0;
-    if (result == -ENOENT || !revision_same_content(newest, mine)) {
-        stats_add(STAT_stale_opens, 1);
-        return -ESTALE;
-    }
-    inode_refresh(vfs->inodes, inode, newest);
-    return 0;
-}
-
 /* A program that reads the small files of a directory in order gets their content in batches. */
 static void fetch_siblings(struct vfs *vfs, struct inode *inode) {
     struct revision *revisions[SIBLINGS_PLAN];
@@ -243,22 +212,10 @@ static int open_for_writing(struct vfs *vfs, struct inode *inode, int flags, con
     return result == 0 && flags & O_TRUNC ? vfs_cut(vfs, inode, handle->file, 0) : result;
 }
 
-static int open_newest(struct vfs *vfs, struct inode *inode, const struct vfs_caller *caller) {
-    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
-    if (!path)
-        return -ENOMEM;
-    if (retries_take(&vfs->retries, caller->pid, path, inode_checked_ms(vfs->inodes, inode)))
-        return 0;
-    int result = vfs_revalidate(vfs, inode);
-    if (result == -ESTALE)
-        retries_expect(&vfs->retries, caller->pid, path);
-    return result;
-}
-
 static int open_stored(struct vfs *vfs, struct inode *inode, int flags, const struct vfs_caller *caller,
                        struct handle *handle) {
     bool writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
-    int result = open_newest(vfs, inode, caller);
+    int result = vfs_open_newest(vfs, inode, caller);
     if (result == 0 && !(flags & O_TRUNC))
         result = vfs_check_damage(vfs, inode);
     if (result)

@@ -86,6 +86,22 @@ def test_a_replaced_revision_is_read_on_by_who_has_it_open(mount, scale):
     assert (other.path / "f").read_bytes() == b"new 2"
 
 
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_each_name_of_a_file_is_opened_as_the_database_has_it(mount, first):
+    one, other = mount(), mount()
+    overwrite(one.path / "a", b"before")
+    os.link(one.path / "a", one.path / "b")
+    for turn in range(10):
+        names = ["a", "b"] if first == "a" else ["b", "a"]
+        assert [(one.path / name).read_bytes() for name in names] == [b"before"] * 2  # the kernel knows both
+        overwrite(other.path / "new", b"after %d" % turn)
+        os.rename(other.path / "new", other.path / first)
+        got = {name: (one.path / name).read_bytes() for name in names * 2}
+        assert got == {first: b"after %d" % turn, names[1]: b"before"}
+        os.unlink(other.path / first)
+        os.link(other.path / names[1], other.path / first)
+
+
 def test_the_last_close_wins_although_a_revision_is_dated_in_the_future(bucket, mount, ids):
     future = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
     bucket.insert("f", b"of a host whose clock is wrong", uploadDate=future)
