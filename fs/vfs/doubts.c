@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "cache/base/cleanup.h"
+#include "cache/base/clock.h"
 #include "fs/store/names.h"
 #include "fs/vfs/inode_private.h"
 
@@ -53,9 +54,10 @@ static void doubt(struct inodes *inodes, struct inode *inode, struct doubts *dou
         add(doubts, inode, false);
 }
 
-/* One of its several names leads elsewhere: none leads to it any more. The one that was given last stays its path. */
+/* One of its several names leads elsewhere: none leads to it any more. The one that was given last stays its path. What is
+ * no regular file stays: it has no handles that could go on with it. */
 static void part(struct inodes *inodes, struct inode *inode, struct doubts *doubts) {
-    if (!inode->names || !inode->names->next || inode->file || inode->publishing)
+    if (!inode->names || !inode->names->next || inode->type != STORE_FILE || inode->file || inode->publishing)
         return;
     doubt(inodes, inode, doubts);
     inode->parted = true;
@@ -75,6 +77,19 @@ static struct dentry *name_at(const struct inode *inode, const char *path) {
             found = dentry;
     }
     return found;
+}
+
+/* What was told of one of several names may be of before this mount gave it to this very file: it is still asked about for
+ * a while, by when the kernel does not believe it any more. */
+static void doubt_name_of(struct inode *inode, const char *path, struct doubts *doubts) {
+    struct dentry *dentry = inode->names && inode->names->next ? name_at(inode, path) : NULL;
+    if (!dentry || dentry->told_gone)
+        return;
+    dentry->told_gone = true;
+    dentry->given_ms = clock_now_ms();
+    LL_DELETE(inode->names, dentry); /* nothing is to be published there */
+    LL_APPEND(inode->names, dentry);
+    add_name(doubts, dentry);
 }
 
 void doubts_name(struct inodes *inodes, struct inode *inode, const char *path, uint64_t since, struct doubts *doubts) {
@@ -152,7 +167,7 @@ void doubts_came(struct inodes *inodes, const char *path, const void *id, uint32
     else if (!put_here)
         walk(inodes, path, visit_came, doubts);
     if (there && id && !ours && !ids_is(there, id, id_size))
-        part(inodes, there, doubts);
+        doubt_name_of(there, path, doubts);
     lock_release(&inodes->lock);
 }
 
@@ -166,7 +181,7 @@ void doubts_went(struct inodes *inodes, const char *path, struct doubts *doubts)
     lock_acquire(&inodes->lock);
     struct inode *there = walk(inodes, path, visit_went, doubts);
     if (there)
-        part(inodes, there, doubts);
+        doubt_name_of(there, path, doubts);
     lock_release(&inodes->lock);
 }
 

@@ -1,7 +1,8 @@
 /* What a change that was told makes doubtful: notes of inodes (inode.h, "what is vouched for") that go, and the inodes of
  * which the kernel is to be told, since it was allowed to believe them for long.
  *
- * A change of this mount's own comes back too. As far as it can be told to be that, it says nothing new.
+ * A change of this mount's own comes back too, late. As far as it can be told to be that, it says nothing new. So what is
+ * told of one of several names of a file has the kernel look it up again; what was asked for and found parts them.
  *
  * Threads: one list is one thread's. The functions take the inode table's lock.
  * Memory: the list holds no references: to the kernel an inode that is gone by then is just a number. */

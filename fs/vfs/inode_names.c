@@ -45,13 +45,13 @@ enum { REPLY_MS = 1000 };
 char **inode_paths(struct inodes *inodes, const struct inode *inode, int64_t trust_ms) {
     size_t count = 2, used = 0;
     lock_acquire(&inodes->lock);
-    int64_t given_ms = inode->believed ? INT64_MIN : clock_now_ms() - trust_ms - REPLY_MS;
+    int64_t since_ms = clock_now_ms() - trust_ms - REPLY_MS;
     for (const struct dentry *dentry = inode->names; dentry; dentry = dentry->next)
         count++;
     char **paths = calloc(count, sizeof *paths);
     bool lost = !paths || !(paths[used++] = dentry_path(inode->names, NULL));
     for (const struct dentry *dentry = inode->names; !lost && dentry; dentry = dentry->next)
-        if (dentry != inode->names && dentry->given_ms >= given_ms)
+        if (dentry != inode->names && ((inode->believed && !dentry->told_gone) || dentry->given_ms >= since_ms))
             lost = !(paths[used++] = dentry_path(dentry, NULL));
     lock_release(&inodes->lock);
     if (!lost)
@@ -63,6 +63,7 @@ char **inode_paths(struct inodes *inodes, const struct inode *inode, int64_t tru
 void dentry_give(struct dentry *dentry) {
     struct inode *inode = dentry->inode;
     dentry->given_ms = clock_now_ms();
+    dentry->told_gone = false;
     if (dentry != inode->names) {
         LL_DELETE(inode->names, dentry);
         LL_PREPEND(inode->names, dentry);

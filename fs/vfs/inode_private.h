@@ -14,7 +14,8 @@ struct dentry {
     struct dentry *next; /* further names of the inode, which were given before */
     bool hashed;         /* the name leads to the inode; else it only was its last */
     bool lost;           /* no memory to hash it */
-    int64_t given_ms;    /* when it was last looked up */
+    int64_t given_ms;    /* when it was last looked up, or told gone */
+    bool told_gone;      /* after that: the kernel is told to look it up again */
     UT_hash_handle hh;
     struct dentry_name {
         struct inode *parent; /* a reference */
