@@ -16,7 +16,7 @@ struct workers {
     struct lock lock;
     struct condition wanted; /* a task was queued, or the pool stops */
     bool stopping;
-    unsigned capacity, first, queued;
+    unsigned capacity, first, queued, running, limit;
     struct task *ring; /* ring[(first + i) % capacity], i < queued */
     unsigned started;
     pthread_t threads[];
@@ -26,16 +26,20 @@ static void *work(void *argument) {
     struct workers *workers = argument;
     lock_acquire(&workers->lock);
     for (;;) {
-        while (!workers->queued && !workers->stopping)
+        while (!(workers->queued && workers->running < workers->limit) && !(workers->stopping && !workers->queued))
             condition_wait(&workers->wanted, &workers->lock);
         if (!workers->queued)
             break;
         struct task task = workers->ring[workers->first];
         workers->first = (workers->first + 1) % workers->capacity;
         workers->queued--;
+        workers->running++;
         lock_release(&workers->lock);
         task.run(task.argument);
         lock_acquire(&workers->lock);
+        workers->running--;
+        if (workers->stopping && !workers->queued)
+            condition_broadcast(&workers->wanted);
     }
     lock_release(&workers->lock);
     return NULL;
@@ -58,6 +62,7 @@ struct workers *workers_new(unsigned threads, unsigned capacity) {
     lock_init(&workers->lock, LOCK_WORKERS);
     condition_init(&workers->wanted);
     workers->capacity = capacity;
+    workers->limit = threads;
     workers->ring = calloc(capacity, sizeof *workers->ring);
     while (workers->ring && workers->started < threads) {
         if (start_without_signals(&workers->threads[workers->started], workers))
@@ -83,16 +88,37 @@ struct workers *workers_free(struct workers *workers) {
     return NULL;
 }
 
-bool workers_submit(struct workers *workers, workers_task *task, void *argument) {
+static bool submit(struct workers *workers, workers_task *task, void *argument, bool first) {
     lock_acquire(&workers->lock);
     bool accepted = !workers->stopping && workers->queued < workers->capacity;
     if (accepted) {
-        unsigned last = (workers->first + workers->queued++) % workers->capacity;
-        workers->ring[last] = (struct task){.run = task, .argument = argument};
+        if (first)
+            workers->first = (workers->first + workers->capacity - 1) % workers->capacity;
+        unsigned place = first ? workers->first : (workers->first + workers->queued) % workers->capacity;
+        workers->ring[place] = (struct task){.run = task, .argument = argument};
+        workers->queued++;
         condition_signal(&workers->wanted);
     }
     lock_release(&workers->lock);
     return accepted;
+}
+
+bool workers_submit(struct workers *workers, workers_task *task, void *argument) {
+    return submit(workers, task, argument, false);
+}
+
+bool workers_submit_first(struct workers *workers, workers_task *task, void *argument) {
+    return submit(workers, task, argument, true);
+}
+
+void workers_limit(struct workers *workers, unsigned most) {
+    CHECK(most >= 1);
+    lock_acquire(&workers->lock);
+    bool more = most > workers->limit;
+    workers->limit = most;
+    if (more)
+        condition_broadcast(&workers->wanted);
+    lock_release(&workers->lock);
 }
 
 /* ---- work that is shared ---- */

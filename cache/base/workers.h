@@ -1,7 +1,8 @@
 /* A bounded pool of threads that run bounded queues of tasks: for work nobody waits for, like reading ahead, and for
  * lending a hand with what somebody does wait for.
  *
- * What it is not: a scheduler. Tasks run in the order they came, cannot be cancelled, and must end by themselves.
+ * What it is not: a scheduler. Tasks run in the order they came, cannot be cancelled, and must end by themselves. All
+ * threads work, or as many as workers_limit() says.
  *
  * Threads: workers_submit() from any thread; it never blocks. workers_share() lasts as long as its pieces. Tasks run
  *          without any lock held.
@@ -22,6 +23,10 @@ struct workers *workers_new(unsigned threads, unsigned capacity);
 /* Runs what is queued, waits for the threads. Takes NULL, returns NULL. */
 struct workers *workers_free(struct workers *workers);
 bool workers_submit(struct workers *workers, workers_task *task, void *argument);
+/* The same before all that is queued. */
+bool workers_submit_first(struct workers *workers, workers_task *task, void *argument);
+/* So many tasks, at least one, run at once from now on; what runs goes on. */
+void workers_limit(struct workers *workers, unsigned most);
 
 /* One of several pieces of work, by its number. */
 typedef void workers_piece(void *context, unsigned number);

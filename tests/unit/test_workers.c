@@ -1,6 +1,7 @@
 #include "cache/base/workers.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -168,6 +169,43 @@ static void shared_work_does_not_wait_for_threads_that_are_busy(void **state) {
     workers_free(workers);
 }
 
+static void what_is_submitted_first_runs_before_what_is_queued(void **state) {
+    (void)state;
+    struct order order = {.count = 0};
+    struct numbered tasks[3] = {{&order, 1}, {&order, 2}, {&order, 0}};
+    struct workers *workers = workers_new(1, 3);
+    gate_shut(&gate);
+    assert_true(workers_submit(workers, count, NULL));
+    gate_await(&gate, 1);
+    assert_true(workers_submit(workers, note_number, &tasks[0]));
+    assert_true(workers_submit(workers, note_number, &tasks[1]));
+    assert_true(workers_submit_first(workers, note_number, &tasks[2]));
+    assert_false(workers_submit_first(workers, note_number, &tasks[2]));
+    gate_open(&gate);
+    workers_free(workers);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(order.given[i], i);
+}
+
+static void no_more_than_the_limit_run_at_once(void **state) {
+    (void)state;
+    struct workers *workers = workers_new(8, 20);
+    workers_limit(workers, 2);
+    gate_shut(&gate);
+    for (int i = 0; i < 20; i++)
+        assert_true(workers_submit(workers, count, NULL));
+    gate_await(&gate, 2);
+    for (int i = 0; i < 1000; i++) { /* the others have every opportunity */
+        sched_yield();
+        assert_int_equal(gate.waiting, 2);
+    }
+    workers_limit(workers, 5);
+    gate_await(&gate, 5);
+    gate_open(&gate);
+    workers_free(workers); /* however few may run, all that is queued does */
+    assert_int_equal(atomic_load(&ran), 20);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(all_that_was_accepted_has_run_before_the_pool_is_freed, set_up, tear_down),
@@ -179,6 +217,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(shared_work_is_done_once_when_the_call_returns, set_up, tear_down),
         cmocka_unit_test_setup_teardown(shared_work_is_done_side_by_side, set_up, tear_down),
         cmocka_unit_test_setup_teardown(shared_work_does_not_wait_for_threads_that_are_busy, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_submitted_first_runs_before_what_is_queued, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_more_than_the_limit_run_at_once, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("workers", tests, NULL, NULL);
 }
