@@ -6,8 +6,9 @@
  *       '------------ [fetch failed] ---------'------- [evicted] --------'
  *     absent --- [chunks_put] ---> cached
  *
- * However many readers want a chunk, one fetch is under way for it; the others wait for that one. A chunk that is
- * damaged is never cached: its error goes to those who asked.
+ * However many readers want a chunk, one fetch is under way for it; the others wait for that one, and when it is stuck it
+ * is made once more beside. How many are under way at once follows the link (flow.h). A chunk that is damaged is never
+ * cached: its error goes to those who asked.
  * What it is not: it knows neither GridFS nor the length of files; a key is all it has.
  *
  * Threads: all functions from any thread. chunks_get() blocks for as long as the source does; no lock is held then.
@@ -43,11 +44,14 @@ struct chunk_source {
     void (*unref)(void *handle);
 };
 
-enum { CHUNKS_FETCH_MOST = 64 };
+enum {
+    CHUNKS_FETCH_MOST = 64,
+    CHUNKS_WORKERS = 18, /* it has use for so many, on a long link */
+};
 
 struct chunks;
 
-/* `budget` and `workers` outlive the cache. NULL without memory. */
+/* `budget` and `workers`, which nobody else uses, outlive the cache. NULL without memory. */
 struct chunks *chunks_new(struct budget *budget, const struct chunk_source *source, struct workers *workers);
 /* What is queued is not fetched any more: its readers get -EAGAIN. */
 void chunks_stop(struct chunks *chunks);
@@ -63,6 +67,8 @@ void chunks_put(struct chunks *chunks, const struct chunk_file *file, uint32_t n
 uint32_t chunks_prefetch(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count);
 /* Starts to fetch what is missing of chunk 0 of these files, which have no other, in one question. Never blocks. */
 void chunks_prefetch_heads(struct chunks *chunks, const struct chunk_file *files, uint32_t count);
+/* How many bytes a reader in sequence should have fetched ahead, as wide as the link is. */
+int64_t chunks_window(struct chunks *chunks);
 /* A reader in sequence has left these chunks behind: the kernel has their bytes, so they are the first to go, and few
  * of them are kept. Memory that is used again soon costs no new pages. */
 void chunks_pass(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count);

@@ -24,7 +24,11 @@ void readahead_init(struct readahead *readahead, int64_t length, int64_t chunk_s
     memset(readahead, 0, sizeof *readahead);
     readahead->length = length;
     readahead->chunk_size = chunk_size;
-    readahead->most = least(limit, READAHEAD_MOST);
+    readahead->most = limit;
+}
+
+void readahead_limit(struct readahead *readahead, int64_t limit) {
+    readahead->most = limit;
 }
 
 static bool continues(const struct readahead *readahead, const struct readahead_stream *stream, int64_t offset) {
@@ -59,7 +63,8 @@ static bool is_trusted(const struct readahead_stream *stream) {
 static int64_t window_of(const struct readahead *readahead, const struct readahead_stream *stream) {
     if (!is_trusted(stream))
         return 0;
-    return least(most(2 * stream->run, READAHEAD_FIRST - stream->run), readahead->most);
+    int64_t growth = readahead->most > READAHEAD_MOST ? 4 : 2; /* on a wide link each round trip is worth more */
+    return least(most(growth * stream->run, READAHEAD_FIRST - stream->run), readahead->most);
 }
 
 /* The end of what to plan for a stream: not into what another one has read, which the kernel has. */

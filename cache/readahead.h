@@ -21,7 +21,7 @@ enum {
     READAHEAD_CONFIRMED_START = 64 << 10, /* less is enough at the start of a file */
     READAHEAD_FIRST = 1 << 20,            /* the smallest window, what was read included */
     READAHEAD_UNIT = 2 << 20,             /* what one fetch brings in */
-    READAHEAD_MOST = 8 << 20,             /* the largest window */
+    READAHEAD_MOST = 8 << 20,             /* the largest window, unless a wide link wants more */
 };
 
 struct readahead_stream {
@@ -36,7 +36,7 @@ struct readahead_stream {
 struct readahead {
     int64_t length;
     int64_t chunk_size;
-    int64_t most; /* limit of a window: READAHEAD_MOST, or less with a small cache */
+    int64_t most; /* limit of a window */
     uint64_t uses;
     struct readahead_stream streams[READAHEAD_STREAMS];
 };
@@ -51,6 +51,8 @@ struct readahead_plan {
 
 /* `chunk_size` > 0, 0 <= length. */
 void readahead_init(struct readahead *readahead, int64_t length, int64_t chunk_size, int64_t most);
+/* Windows grow up to `most` from now on. */
+void readahead_limit(struct readahead *readahead, int64_t most);
 /* A read of [offset, offset + size), size > 0, within the file. */
 struct readahead_plan readahead_observe(struct readahead *readahead, int64_t offset, int64_t size);
 /* The plan was carried out only below `chunk`: plan it again later. */

@@ -11,9 +11,16 @@ struct reader {
     struct chunks *chunks;
     struct chunk_file file;
     int64_t length;
+    int64_t share; /* of the budget, for what is read ahead */
     struct lock lock; /* guards readahead */
     struct readahead readahead;
 };
+
+static int64_t window_of(const struct reader *reader) {
+    int64_t wanted = chunks_window(reader->chunks);
+    wanted = wanted > READAHEAD_MOST ? wanted : READAHEAD_MOST;
+    return wanted < reader->share ? wanted : reader->share;
+}
 
 struct reader *reader_new(struct chunks *chunks, const struct chunk_file *file, int64_t length) {
     struct reader *reader = calloc(1, sizeof *reader);
@@ -24,8 +31,8 @@ struct reader *reader_new(struct chunks *chunks, const struct chunk_file *file, 
     reader->length = length;
     chunks_hold(chunks, file);
     lock_init(&reader->lock, LOCK_READAHEAD);
-    int64_t share = (int64_t)(chunks_budget(chunks)->limit / 4);
-    readahead_init(&reader->readahead, length, file->chunk_size, share);
+    reader->share = (int64_t)(chunks_budget(chunks)->limit / 4);
+    readahead_init(&reader->readahead, length, file->chunk_size, window_of(reader));
     return reader;
 }
 
@@ -40,6 +47,7 @@ struct reader *reader_free(struct reader *reader) {
 
 static void read_ahead(struct reader *reader, int64_t offset, size_t size) {
     lock_acquire(&reader->lock);
+    readahead_limit(&reader->readahead, window_of(reader));
     struct readahead_plan plan = readahead_observe(&reader->readahead, offset, (int64_t)size);
     lock_release(&reader->lock);
     if (plan.passed_count)

@@ -27,7 +27,7 @@
 #include "fs/store_source.h"
 #include "fs/vfs/vfs.h"
 
-enum { FETCHERS = 2, FETCHES_QUEUED = 32, LISTERS = 2, LISTS_QUEUED = 32, UPLOADERS = 4, UPLOADS_QUEUED = 16 };
+enum { FETCHES_QUEUED = 32, LISTERS = 2, LISTS_QUEUED = 32, UPLOADERS = 4, UPLOADS_QUEUED = 16 };
 enum { WAITING_FILES_MOST = 1000 };
 enum {
     LEAVE_SILENT_MS = 1500, /* signals and unmounts are answered within two seconds */
@@ -206,7 +206,7 @@ static unsigned choose_waiting_files(void) {
 }
 
 static int start_workers(struct mount *mount) {
-    mount->fetchers = workers_new(FETCHERS, FETCHES_QUEUED);
+    mount->fetchers = workers_new(CHUNKS_WORKERS, FETCHES_QUEUED);
     mount->listers = workers_new(LISTERS, LISTS_QUEUED);
     mount->chores = workers_new(1, 8);
     bool writeback = mount->options->writeback && mount->staging;

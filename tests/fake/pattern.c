@@ -15,11 +15,15 @@ static struct blob *chunk_of(const struct pattern_file *file, uint32_t n, struct
     return blob;
 }
 
-static bool is_to_fail(struct pattern *pattern) {
-    unsigned left = atomic_load(&pattern->failures);
-    while (left && !atomic_compare_exchange_weak(&pattern->failures, &left, left - 1))
+static bool count_down(atomic_uint *count) {
+    unsigned left = atomic_load(count);
+    while (left && !atomic_compare_exchange_weak(count, &left, left - 1))
         ;
     return left > 0;
+}
+
+static bool is_to_fail(struct pattern *pattern) {
+    return count_down(&pattern->failures);
 }
 
 static int fetch(void *context, void *handle, uint32_t first, uint32_t count, struct budget *budget,
@@ -31,6 +35,8 @@ static int fetch(void *context, void *handle, uint32_t first, uint32_t count, st
     atomic_fetch_add(&pattern->fetches, 1);
     bool fail = is_to_fail(pattern);
     gate_pass(&pattern->gate);
+    if (count_down(&pattern->stuck))
+        gate_pass(&pattern->jam);
     if (fail)
         return pattern->failure;
     for (uint32_t i = 0; i < count; i++) {
@@ -75,12 +81,14 @@ static void unref(void *handle) {
 void pattern_init(struct pattern *pattern) {
     memset(pattern, 0, sizeof *pattern);
     gate_init(&pattern->gate);
+    gate_init(&pattern->jam);
     pattern->source = (struct chunk_source){
         .context = pattern, .fetch = fetch, .fetch_heads = fetch_heads, .ref = ref, .unref = unref};
 }
 
 void pattern_done(struct pattern *pattern) {
     gate_done(&pattern->gate);
+    gate_done(&pattern->jam);
 }
 
 struct pattern_file *pattern_file_new(int64_t length, uint32_t chunk_size, unsigned char salt) {

@@ -27,6 +27,8 @@ struct pattern {
     atomic_uint head_fetches; /* calls for first chunks */
     atomic_uint failures;     /* so many fetches from now on fail as a whole ... */
     int failure;              /* ... with this -errno */
+    atomic_uint stuck;        /* so many fetches of ranges from now on are stuck ... */
+    struct gate jam;          /* ... here */
     struct chunk_source source;
 };
 

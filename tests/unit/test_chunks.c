@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
+#include "cache/base/stats.h"
 #include "tests/fake/pattern.h"
 #include "tests/unit/unit.h"
 
@@ -228,6 +230,61 @@ static void a_reader_takes_over_a_prefetch_that_no_worker_began(void **state) {
     gate_done(&busy);
 }
 
+struct getting {
+    struct bench *bench;
+    uint32_t n;
+    int result;
+};
+
+static void *get_in_thread(void *argument) {
+    struct getting *getting = argument;
+    getting->result = get(getting->bench, getting->n, 1);
+    return NULL;
+}
+
+/* A cache that knows how long a fetch takes, and has chunks 10 to 13 under way in one that is stuck. */
+static struct bench *stuck_bench_new(void) {
+    struct bench *bench = bench_new(1 << 20, 4, 8);
+    for (uint32_t n = 50; n < 60; n++)
+        assert_int_equal(get(bench, n, 1), 0);
+    gate_shut(&bench->pattern.jam);
+    atomic_store(&bench->pattern.stuck, 1);
+    assert_int_equal(chunks_prefetch(bench->chunks, &bench->chunk_file, 10, 4), 14);
+    gate_await(&bench->pattern.jam, 1);
+    return bench;
+}
+
+static void a_fetch_that_is_stuck_is_made_once_more(void **state) {
+    (void)state;
+    struct bench *bench = stuck_bench_new();
+    int64_t before = stats_get(STAT_hedged_fetches);
+    for (uint32_t n = 10; n < 14; n++)
+        assert_int_equal(get(bench, n, 1), 0);
+    assert_int_equal(stats_get(STAT_hedged_fetches), before + 1);
+    assert_int_equal(atomic_load(&bench->file->fetched[12]), 1);
+    chunks_check(bench->chunks);
+    gate_open(&bench->pattern.jam); /* what comes late is let go */
+    bench_done(bench);
+}
+
+static void of_two_fetches_the_one_that_fails_is_not_believed(void **state) {
+    (void)state;
+    struct bench *bench = stuck_bench_new();
+    struct getting getting = {.bench = bench, .n = 11};
+    pthread_t thread;
+    unsigned before = atomic_load(&bench->pattern.fetches);
+    bench->pattern.failure = -ECONNRESET;
+    atomic_store(&bench->pattern.failures, 1);
+    assert_int_equal(pthread_create(&thread, NULL, get_in_thread, &getting), 0);
+    while (atomic_load(&bench->pattern.failures) || atomic_load(&bench->pattern.fetches) == before)
+        sched_yield();
+    gate_open(&bench->pattern.jam);
+    pthread_join(thread, NULL);
+    assert_int_equal(getting.result, 0);
+    assert_int_equal(atomic_load(&bench->pattern.fetches), before + 1);
+    bench_done(bench);
+}
+
 static void prefetch_says_where_the_queue_was_full(void **state) {
     (void)state;
     struct bench *bench = bench_new(64 << 20, 1, 2);
@@ -420,6 +477,8 @@ int main(void) {
         cmocka_unit_test(what_was_prefetched_is_not_fetched_again),
         cmocka_unit_test(a_reader_waits_for_the_prefetch_under_way),
         cmocka_unit_test(a_reader_takes_over_a_prefetch_that_no_worker_began),
+        cmocka_unit_test(a_fetch_that_is_stuck_is_made_once_more),
+        cmocka_unit_test(of_two_fetches_the_one_that_fails_is_not_believed),
         cmocka_unit_test(prefetch_says_where_the_queue_was_full),
         cmocka_unit_test(prefetch_keeps_the_budget),
         cmocka_unit_test(the_cache_stays_within_its_budget),
