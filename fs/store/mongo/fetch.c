@@ -4,9 +4,11 @@
 
 #include "cache/base/check.h"
 #include "cache/base/cleanup.h"
+#include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
 #include "fs/store/mongo/bucket.h"
+#include "fs/store/mongo/change.h"
 #include "fs/store/mongo/document.h"
 
 struct fetching {
@@ -209,9 +211,8 @@ static int judge(struct bucket *bucket, struct fetching *fetching, int *ret_erro
     return 0;
 }
 
-int bucket_fetch(struct store *store, const struct revision *revision, uint32_t first, uint32_t count,
-                 struct budget *budget, struct blob **ret_blobs, int *ret_errors) {
-    struct bucket *bucket = (struct bucket *)store;
+static int fetch_range(struct bucket *bucket, const struct revision *revision, uint32_t first, uint32_t count,
+                       struct budget *budget, struct blob **ret_blobs, int *ret_errors) {
     const char *damage[STORE_FETCH_MOST] = {0};
     struct fetching fetching = {.revision = revision,
                                 .budget = budget,
@@ -231,5 +232,28 @@ int bucket_fetch(struct store *store, const struct revision *revision, uint32_t 
         result = judge(bucket, &fetching, ret_errors);
     if (result)
         forget(&fetching);
+    return result;
+}
+
+/* A connection that breaks in the middle of a range would break there again: what it carries becomes less each time, down
+ * to a chunk, which is tried until the timeout is over. */
+int bucket_fetch(struct store *store, const struct revision *revision, uint32_t first, uint32_t count,
+                 struct budget *budget, struct blob **ret_blobs, int *ret_errors) {
+    struct bucket *bucket = (struct bucket *)store;
+    int64_t end_ms = clock_now_ms() + bucket->policy.timeout_ms;
+    int result = 0;
+    for (uint32_t done = 0, piece = count; result == 0 && done < count;) {
+        int64_t began_ms = clock_now_ms();
+        uint32_t now = piece < count - done ? piece : count - done;
+        result = fetch_range(bucket, revision, first + done, now, budget, ret_blobs + done, ret_errors + done);
+        if (result == 0) {
+            done += now;
+        } else if (bucket_broke_off(bucket, result, began_ms) && began_ms < end_ms) {
+            piece = piece > 1 ? piece / 2 : 1;
+            result = 0;
+        }
+        for (uint32_t i = 0; result && i < done; i++)
+            ret_blobs[i] = blob_unref(ret_blobs[i]);
+    }
     return result;
 }
