@@ -138,9 +138,12 @@ class Mount:
         """The path of a revision by the encoded form of its _id."""
         return self.path / ".gridfs" / "id" / name
 
-    def resident_bytes(self):
+    def resident_bytes(self, which="VmRSS"):
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) << 10
+        return int(re.search(rf"{which}:\s+(\d+) kB", status)[1]) << 10
+
+    def most_resident_bytes(self):
+        return self.resident_bytes("VmHWM")
 
     def unmount(self):
         """A clean unmount; the daemon's exit status."""

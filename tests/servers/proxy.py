@@ -7,10 +7,11 @@
         link.set(refusing=True)   # new connections are closed at once
         link.cut()                # every connection is reset
         link.cut(after=5000)      # likewise, in the middle of what they carry, so many bytes from now
+        link.freeze(1)            # so many connections that carry much down from now on stand still for ever
         link.counts()             # {"connections": 3, "up": bytes, "down": bytes}
 
 latency is in seconds and per direction; bandwidth in bytes per second, for each
-direction, shared by all connections. It knows nothing of what it carries, and
+direction, shared by all connections; `each` is that of one connection. It knows nothing of what it carries, and
 runs as a process of its own: it does not share the interpreter of what it measures.
 """
 import argparse
@@ -23,6 +24,7 @@ import sys
 
 PIECE = 256 << 10
 PIECES_IN_FLIGHT = 256
+MUCH = 32 << 10
 
 
 CREDIT_SECONDS = 0.005   # a sleep that came back late is made up for
@@ -43,11 +45,14 @@ class Proxy:
         return json.loads(self.process.stdout.readline())
 
     def set(self, **settings):
-        """latency, bandwidth (0: unlimited), stalled, refusing; the others stay as they are."""
+        """latency, bandwidth and each (0: unlimited), stalled, refusing; the others stay as they are."""
         self.ask(set=settings)
 
     def cut(self, after=0):
         self.ask(cut=after)
+
+    def freeze(self, connections):
+        self.ask(freeze=connections)
 
     def counts(self):
         return self.ask()
@@ -71,12 +76,13 @@ class Network:
 
     def __init__(self, host, port):
         self.host, self.port = host, port
-        self.settings = {"latency": 0.0, "bandwidth": 0, "stalled": False, "refusing": False}
+        self.settings = {"latency": 0.0, "bandwidth": 0, "each": 0, "stalled": False, "refusing": False}
         self.moving = {"up": asyncio.Event(), "down": asyncio.Event()}
         self.counts = {"connections": 0, "up": 0, "down": 0}
         self.free_at = {"up": 0.0, "down": 0.0}     # when the wire has sent what it was given
         self.writers = set()
         self.cut_after = None       # bytes; None: it is not to happen
+        self.to_freeze = 0          # connections
         self.move()
 
     async def connected(self, reader, writer):
@@ -97,10 +103,11 @@ class Network:
     async def carry(self, reader, writer, direction):
         """Moves one direction of one connection until either end closes."""
         pieces = asyncio.Queue(PIECES_IN_FLIGHT)
+        free_at = [0.0]     # when the connection has sent what it was given
         taking = asyncio.ensure_future(self.take(reader, pieces))
         try:
             while (piece := await pieces.get())[1]:
-                await self.deliver(*piece, writer, direction)
+                await self.deliver(*piece, writer, direction, free_at)
         except OSError:
             pass
         taking.cancel()
@@ -116,8 +123,12 @@ class Network:
                 data = b""
             await pieces.put((loop.time() + self.settings["latency"], data))
 
-    async def deliver(self, due, data, writer, direction):
+    async def deliver(self, due, data, writer, direction, free_at):
         loop = asyncio.get_running_loop()
+        if self.settings["each"]:
+            sent = max(loop.time() - CREDIT_SECONDS, free_at[0])
+            free_at[0] = sent + len(data) / self.settings["each"]
+            due = max(due, free_at[0])
         if self.settings["bandwidth"]:
             sent = max(loop.time() - CREDIT_SECONDS, self.free_at[direction])
             self.free_at[direction] = sent + len(data) / self.settings["bandwidth"]
@@ -125,6 +136,9 @@ class Network:
         if due > loop.time():
             await asyncio.sleep(due - loop.time())
         await self.moving[direction].wait()
+        if self.to_freeze and direction == "down" and len(data) >= MUCH:
+            self.to_freeze -= 1
+            await asyncio.Event().wait()
         if self.cut_after is not None and self.cut_after < len(data):
             writer.write(data[:self.cut_after])
             self.cut()
@@ -150,6 +164,7 @@ class Network:
         self.settings |= request.get("set", {})
         self.move()
         self.cut_after = request.get("cut", self.cut_after)
+        self.to_freeze = request.get("freeze", self.to_freeze)
         if self.cut_after == 0:
             self.cut()
         print(json.dumps(self.counts), flush=True)

@@ -1,0 +1,93 @@
+"""Large files over a long link: as many connections as carry more, and none that one of them stands still for."""
+import hashlib
+import random
+import threading
+
+import pytest
+
+from mounting import is_sanitized, wait_for
+
+MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def quick(server):
+    if server.slow:
+        pytest.skip("here the link is not what is slow")
+
+
+def stored_content(bucket, size):
+    data = random.Random(size).randbytes(MIB + 1) * (size // MIB)
+    bucket.put("large", data)
+    return hashlib.sha256(data).digest()
+
+
+def digest_of(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def test_a_link_that_gives_each_connection_little_gets_many(bucket, link, through, mount):
+    link.set(latency=0.005, each=8 * MIB)
+    content = stored_content(bucket, 48 * MIB)
+    mnt = mount(uri=through)
+    before = link.counts()["connections"]
+    assert digest_of(mnt.path / "large") == content
+    assert link.counts()["connections"] - before >= 6
+    assert link.counts()["down"] < 60 * MIB, "and nothing twice"
+
+
+@pytest.mark.parametrize("budget", [64, 256])
+def test_many_fetches_at_once_stay_within_the_memory(bucket, link, through, mount, budget):
+    if is_sanitized():
+        pytest.skip("a sanitizer takes memory of its own")
+    link.set(latency=0.005, each=32 * MIB)
+    content = stored_content(bucket, 192 * MIB)
+    mnt = mount(uri=through, options=f"cache_size={budget}M")
+    assert digest_of(mnt.path / "large") == content
+    assert mnt.most_resident_bytes() <= (budget + 64) * MIB
+
+
+def test_a_near_server_gets_few_connections(bucket, link, through, mount):
+    content = stored_content(bucket, 48 * MIB)
+    mnt = mount(uri=through)
+    before = link.counts()["connections"]
+    assert digest_of(mnt.path / "large") == content
+    assert link.counts()["connections"] - before <= 12
+
+
+def test_a_connection_that_stands_still_is_done_without(bucket, link, through, mount):
+    content = stored_content(bucket, 48 * MIB)
+    mnt = mount(uri=through, options="timeout=120")
+    with open(mnt.path / "large", "rb") as file:
+        begun = file.read(8 * MIB)
+        link.freeze(1)
+        rest = file.read()
+    assert hashlib.sha256(begun + rest).digest() == content
+    counters = mnt.counters()
+    assert counters["hedged_fetches"] >= 1 and counters["errors"] == 0
+    link.cut()      # else the unmount waits for what stands still
+
+
+@pytest.mark.parametrize("size, pause", [(48 * MIB, 1), pytest.param(1024 * MIB, 10, marks=pytest.mark.long)])
+@pytest.mark.timeout(600)
+def test_a_link_that_is_cut_again_and_again_delivers(bucket, link, through, mount, size, pause):
+    content = stored_content(bucket, size)
+    link.set(latency=0.005, bandwidth=20 * MIB)
+    mnt = mount(uri=through)
+    over, cuts = threading.Event(), []
+
+    def cut():
+        while not over.wait(pause):
+            link.cut()
+            cuts.append(pause)
+
+    cutting = threading.Thread(target=cut)
+    cutting.start()
+    try:
+        assert digest_of(mnt.path / "large") == content
+    finally:
+        over.set()
+        cutting.join()
+    assert cuts and mnt.counters()["errors"] == 0
+    wait_for(lambda: mnt.status()["state"] == "ok", 30, "a status that is ok")
