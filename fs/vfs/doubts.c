@@ -138,16 +138,35 @@ static struct inode *walk(struct inodes *inodes, const char *path, visitor *visi
     }
 }
 
+/* Whether what begins at `rest` lies below a directory that the listing has. */
+static bool has_directory(const struct inode *inode, const char *rest) {
+    char key[NAMES_STORED_MOST + 2];
+    size_t size = names_first_component(rest, strlen(rest));
+    if (!inode->keys || rest[size] != '/' || size > NAMES_STORED_MOST)
+        return false;
+    memcpy(key, rest, size + 1);
+    return keys_have(inode->keys, key, size) || keys_have(inode->keys, key, size + 1);
+}
+
 static void visit_came(struct inodes *inodes, struct inode *inode, const char *rest, struct doubts *doubts) {
-    if (*rest)
+    if (*rest && !has_directory(inode, rest))
         doubt_listing(inodes, inode, doubts);
     if (!*rest || inode->type != STORE_DIRECTORY)
         doubt(inodes, inode, doubts);
 }
 
+/* Whether what begins at `rest` lies below a directory that stays without it. */
+static bool keeps_directory(struct inodes *inodes, const struct inode *inode, const char *rest) {
+    size_t size = names_first_component(rest, strlen(rest));
+    const struct inode *directory = rest[size] == '/' ? child_of(inodes, inode, rest, size) : NULL;
+    return directory && directory->kept;
+}
+
 static void visit_went(struct inodes *inodes, struct inode *inode, const char *rest, struct doubts *doubts) {
-    if (*rest)
+    if (*rest && !keeps_directory(inodes, inode, rest))
         doubt_listing(inodes, inode, doubts);
+    if (!*rest)
+        inode->kept = false;
     if (!*rest || !inode->kept)
         doubt(inodes, inode, doubts);
 }
@@ -209,13 +228,14 @@ static bool is_at(const struct dentry *dentry, const char *path) {
     }
 }
 
-/* A name is gone, and what was only there because of it. */
+/* A name is gone, and what was only there because of it, up to a directory that stays without. */
 static void doubt_above(struct inodes *inodes, const struct dentry *dentry, struct doubts *doubts) {
     while (dentry) {
         struct inode *directory = dentry->key.parent;
         doubt_listing(inodes, directory, doubts);
-        if (!directory->kept)
-            doubt(inodes, directory, doubts);
+        if (directory->kept)
+            return;
+        doubt(inodes, directory, doubts);
         dentry = directory->names;
     }
 }
@@ -248,6 +268,7 @@ void doubts_all(struct inodes *inodes, struct doubts *doubts) {
     struct inode *inode;
     lock_acquire(&inodes->lock);
     DL_FOREACH(inodes->all, inode) {
+        inode->kept = false;
         doubt_listing(inodes, inode, doubts);
         doubt(inodes, inode, doubts);
     }

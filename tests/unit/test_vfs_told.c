@@ -414,7 +414,7 @@ static void the_later_change_of_a_renamed_file_stays(void **state) {
 
 /* ---- listings ---- */
 
-static void a_listing_is_kept_until_a_name_in_or_below_it_changes(void **state) {
+static void a_listing_is_kept_until_its_names_may_have_changed(void **state) {
     (void)state;
     memory_mount_put(mount, "d/f", "1");
     memory_mount_put(mount, "e/f", "1");
@@ -425,7 +425,10 @@ static void a_listing_is_kept_until_a_name_in_or_below_it_changes(void **state) 
         assert_int_equal(listing_of(all[i]), VFS_LISTING_KEPT);
     }
     put_and_tell("d/new", "1");
-    assert_true(was_told(root, true) && was_told(one.inode, true));
+    assert_true(was_told(one.inode, true));
+    assert_false(was_told(root, true) || was_told(other.inode, true)); /* it has "d" */
+    put_and_tell("n/new", "1");
+    assert_true(was_told(root, true));
     assert_false(was_told(other.inode, true));
     assert_int_equal(listing_of(one.inode), VFS_LISTING_FRESH);
     assert_int_equal(listing_of(other.inode), VFS_LISTING_KEPT);
@@ -435,6 +438,27 @@ static void a_listing_is_kept_until_a_name_in_or_below_it_changes(void **state) 
     assert_int_equal(listing_of(one.inode), VFS_LISTING_FRESH);
     forget(&one);
     forget(&other);
+}
+
+/* One that is only there because of its files goes with the last; one that was made stays. */
+static void what_goes_below_a_made_directory_leaves_the_listing_above_it(void **state) {
+    (void)state;
+    memory_mount_put(mount, "d/f", "1");
+    struct vfs_entry made, implied = memory_mount_found(mount, "d");
+    assert_int_equal(vfs_mkdir(mount->vfs, root, "made", 0755, &memory_mount_caller, &made), 0);
+    memory_mount_put(mount, "made/f", "1");
+    struct vfs_entry file = memory_mount_found(mount, "made/f"), other = memory_mount_found(mount, "d/f");
+    assert_int_equal(listing_of(root), VFS_LISTING_FRESH);
+    assert_int_equal(listing_of(root), VFS_LISTING_KEPT);
+    remove_and_tell("made/f");
+    assert_false(was_told(root, true));
+    assert_int_equal(listing_of(root), VFS_LISTING_KEPT);
+    remove_and_tell("d/f");
+    assert_true(was_told(root, true));
+    forget(&file);
+    forget(&other);
+    forget(&made);
+    forget(&implied);
 }
 
 static void a_handle_from_before_a_change_spoils_no_later_listing(void **state) {
@@ -556,7 +580,8 @@ int main(void) {
         TEST(an_own_put_that_is_told_costs_nothing),
         TEST(what_others_put_over_an_own_file_is_news),
         TEST(the_later_change_of_a_renamed_file_stays),
-        TEST(a_listing_is_kept_until_a_name_in_or_below_it_changes),
+        TEST(a_listing_is_kept_until_its_names_may_have_changed),
+        TEST(what_goes_below_a_made_directory_leaves_the_listing_above_it),
         TEST(a_handle_from_before_a_change_spoils_no_later_listing),
         TEST(what_is_dropped_while_it_is_read_goes_on_by_its_keys),
         TEST(a_listing_without_all_names_is_not_kept),

@@ -12,6 +12,11 @@
 #include "fs/store/mongo/scan_page.h"
 #include "fs/store/names.h"
 
+unsigned scan_worth_a_question(const struct scan *scan) {
+    int64_t documents = SCAN_PER_MS * connection_round_trip_ms(scan->place.connection);
+    return documents < SCAN_PAGE_MOST ? (unsigned)documents : SCAN_PAGE_MOST;
+}
+
 static int set_start(struct scan *scan, const char *after) {
     cleanup_free char *from = NULL;
     size_t size = after ? strlen(after) : 0;
@@ -30,7 +35,7 @@ int scan_new(const struct scan_place *place, const char *after, struct scan **re
     scan->place = *place;
     scan->field = place->nodes ? "_id" : "filename";
     scan->prefix_size = strlen(place->prefix);
-    scan->page = SCAN_PAGE_FIRST;
+    scan->page = SCAN_PAGE_FIRST + scan_worth_a_question(scan);
     scan->can_group = true;
     int result = set_start(scan, after);
     if (result == 0 && scan->prefix_size) {

@@ -35,7 +35,8 @@ enum {
     SCAN_PAGE_FIRST = 80,     /* documents: ten big subdirectories skipped stay below a thousand */
     SCAN_PAGE_MOST = 4000,
     SCAN_LOST_MOST = 5,
-    SCAN_IDLE_MOST = 16,      /* documents of one subdirectory before it is skipped */
+    SCAN_IDLE_MOST = 16,      /* documents of one subdirectory before it is skipped, on a server without delay */
+    SCAN_PER_MS = 25,         /* documents that come while a question takes a millisecond longer */
     SCAN_PATIENCE_MS = 150,   /* for the first page, beyond round trips */
     SCAN_BIG = 16 << 10,      /* bytes of a document that has more than GridFS's fields and a little metadata */
     SCAN_SKIP_MS = 8,         /* what a skip may take to be better than grouping */
@@ -45,6 +46,8 @@ enum {
 void scan_close_cursor(struct scan *scan);
 /* A client, pinned or for one page, and the collection. 0 or -ETIMEDOUT. */
 int scan_open_client(struct scan *scan);
+/* How many documents may as well be read as one more question asked. */
+unsigned scan_worth_a_question(const struct scan *scan);
 /* Moves the bound from where the scan goes on. 0 or -ENOMEM. */
 int scan_move(struct scan *scan, const char *name, size_t size, bool inclusive);
 /* {field: {$gt(e): from, $lt: until}}; NULL where the scan has no bounds at all. */

@@ -40,7 +40,7 @@ static int skip(struct scan *scan, const struct scan_item *subdirectory) {
         return -ENOMEM;
     behind[size - 1] = '0'; /* the character after "/" */
     scan_close_cursor(scan);
-    scan->page = SCAN_PAGE_FIRST;
+    scan->page = SCAN_PAGE_FIRST + scan_worth_a_question(scan);
     scan->idle = 0;
     scan->grouping =
         scan->can_group && scan->opening_ms > SCAN_SKIP_MS + 3 * connection_round_trip_ms(scan->place.connection);
@@ -75,7 +75,7 @@ static int take(struct scan *scan, const bson_t *document) {
         scan_close_cursor(scan);
         return 0;
     }
-    if (scan->idle >= SCAN_IDLE_MOST) {
+    if (scan->idle >= SCAN_IDLE_MOST + scan_worth_a_question(scan)) {
         result = skip(scan, item);
         return result ? result : 0;
     }
