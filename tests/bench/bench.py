@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 import changing
 import content
+import far
 import limits
 import metadata
 import names
@@ -23,7 +24,7 @@ import writing
 from results import print_table, write_json
 
 MIB = 1 << 20
-CASES = {"cold": content.cold, "link": content.link, "far": content.far, "warm": content.warm,
+CASES = {"cold": content.cold, "link": content.link, "far": far.large, "far-small": far.small, "far-write": far.write, "far-git": far.git_status, "warm": content.warm,
          "random": content.random_reads, "disk": restart.disk, "first": content.first, "list": names.listing,
          "root": names.root, "walk": names.walk, "small": names.small,
          "memory": limits.memory, "start": limits.start,

@@ -8,7 +8,6 @@ import tempfile
 import time
 
 import gridfs
-import pymongo
 
 import fill
 from results import Row, interleave
@@ -87,34 +86,6 @@ def link(stage):
     limit = faster(values, "ranged finds, 1 connection", "ranged finds, 2 connections")
     yield Row("cold read through 200 MB/s", "MiB/s", values["gridmount"], limit, values[limit],
               at_least=0.9, more_is_better=True)
-
-
-FAR = {
-    "20 ms": {"latency": 0.010},
-    "20 ms, 10 MB/s a connection, 80 MB/s in all": {"latency": 0.010, "each": 10_000_000, "bandwidth": 80_000_000},
-    "20 ms, 10 MB/s": {"latency": 0.010, "bandwidth": 10_000_000},
-}
-FAR_AIMS = {"20 ms": 2.0, "20 ms, 10 MB/s a connection, 80 MB/s in all": 6.0, "20 ms, 10 MB/s": None}
-
-
-def far(stage):
-    """The same over a long link, against pymongo there, and against what the link carries."""
-    fill.large(stage)
-    for name, settings in FAR.items():
-        with stage.link("large", **settings) as (uri, _), pymongo.MongoClient(uri) as client:
-            contestants = {
-                "gridmount": lambda uri=uri: read_cold(stage, ["a.bin"], uri),
-                "pymongo": lambda client=client: read_pymongo(client.get_default_database(), "a.bin"),
-                "ranged finds, 8 connections": lambda uri=uri: read_ranges(uri, 8),
-            }
-            values = interleave(min(stage.rounds, 2 if settings.get("bandwidth") else stage.rounds), contestants)
-        yield Row(f"cold read at {name}", "MiB/s", values["gridmount"], "pymongo", values["pymongo"],
-                  at_least=FAR_AIMS[name], more_is_better=True)
-        yield Row(f"cold read at {name}", "MiB/s", values["gridmount"], "ranged finds, 8 connections",
-                  values["ranged finds, 8 connections"], at_least=0.85, more_is_better=True)
-        if settings.get("bandwidth"):
-            yield Row(f"cold read at {name}", "MiB/s", values["gridmount"], "the link", [settings["bandwidth"] / MIB],
-                      at_least=0.85 if settings.get("each") else 0.95, more_is_better=True)
 
 
 @contextlib.contextmanager

@@ -5,12 +5,14 @@
  *     path_reader sequential FILE...         one thread per file, reads of 1 MiB
  *     path_reader mmap FILE                  maps the file and copies it out by 1 MiB
  *     path_reader random FILE COUNT          preads of 4 KiB at random multiples of 4 KiB
- *     path_reader directory DIR              every file of DIR, in the directory's order
+ *     path_reader directory DIR [READERS]    every file of DIR, in the directory's order, by so many
+ *                                            threads, each taking the next (1)
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -132,28 +134,62 @@ static void read_random(const char *path, int64_t count) {
     free(buffer);
 }
 
-static void read_directory(const char *path) {
-    void *buffer = buffer_new();
-    double start = measure_now();
-    DIR *directory = opendir(path);
+struct listing {
+    DIR *directory;
+    pthread_mutex_t lock;
+    int64_t bytes, files;
+};
+
+/* The next name, or false at the end. */
+static bool next_name(struct listing *listing, char name[256]) {
     struct dirent *entry;
-    int64_t bytes = 0, files = 0;
 
-    if (directory == NULL)
-        measure_stop(path, strerror(errno));
-    while ((entry = readdir(directory)) != NULL) {
-        int fd;
+    pthread_mutex_lock(&listing->lock);
+    do
+        entry = readdir(listing->directory);
+    while (entry != NULL && entry->d_name[0] == '.');
+    if (entry != NULL)
+        strcpy(name, entry->d_name);
+    pthread_mutex_unlock(&listing->lock);
+    return entry != NULL;
+}
 
-        if (entry->d_name[0] == '.')
-            continue;
-        fd = open_at(dirfd(directory), entry->d_name);
-        bytes += read_to_end(fd, entry->d_name, buffer);
+static void *read_listed(void *argument) {
+    struct listing *listing = argument;
+    void *buffer = buffer_new();
+    char name[256];
+
+    while (next_name(listing, name)) {
+        int fd = open_at(dirfd(listing->directory), name);
+        int64_t bytes = read_to_end(fd, name, buffer);
+
         close(fd);
-        files++;
+        pthread_mutex_lock(&listing->lock);
+        listing->bytes += bytes;
+        listing->files++;
+        pthread_mutex_unlock(&listing->lock);
     }
-    measure_report(stdout, bytes, files, start);
-    closedir(directory);
     free(buffer);
+    return NULL;
+}
+
+static void read_directory(const char *path, int readers) {
+    pthread_t threads[FILES_MAX];
+    double start = measure_now();
+    struct listing listing = { .directory = opendir(path), .lock = PTHREAD_MUTEX_INITIALIZER };
+
+    if (listing.directory == NULL)
+        measure_stop(path, strerror(errno));
+    if (readers < 1 || readers > FILES_MAX)
+        measure_stop("path_reader", "too many readers");
+    for (int i = 1; i < readers; i++)
+        if (pthread_create(&threads[i], NULL, read_listed, &listing) != 0)
+            measure_stop("path_reader", "cannot start a thread");
+    read_listed(&listing);
+    for (int i = 1; i < readers; i++)
+        pthread_join(threads[i], NULL);
+    measure_report(stdout, listing.bytes, listing.files, start);
+    closedir(listing.directory);
 }
 
 int main(int argc, char **argv) {
@@ -165,10 +201,10 @@ int main(int argc, char **argv) {
         read_mapped(argv[2]);
     else if (strcmp(mode, "random") == 0 && argc == 4)
         read_random(argv[2], atoll(argv[3]));
-    else if (strcmp(mode, "directory") == 0 && argc == 3)
-        read_directory(argv[2]);
+    else if (strcmp(mode, "directory") == 0 && (argc == 3 || argc == 4))
+        read_directory(argv[2], argc == 4 ? atoi(argv[3]) : 1);
     else
         measure_stop("usage", "path_reader sequential FILE... | mmap FILE | "
-                              "random FILE COUNT | directory DIR");
+                              "random FILE COUNT | directory DIR [READERS]");
     return 0;
 }
