@@ -20,6 +20,8 @@ struct disk_writer {
     int64_t rest_ms;
     struct workers *thread;
     atomic_size_t queued;   /* bytes that wait for it */
+    atomic_size_t most;     /* how many may, of the budget that was last seen; 0: none was */
+    atomic_uint runs;       /* that wait for it */
     struct lock lock;       /* guards what follows; only the thread changes it */
     int64_t used;           /* by all files, when it last looked */
     int64_t written, spare; /* since then; and how much until it looks again */
@@ -29,10 +31,19 @@ struct disk_writer {
 
 /* ---- its state ---- */
 
+/* By bytes or by runs, whichever is closer to its end. */
+static unsigned backlog(struct disk_writer *writer) {
+    size_t most = atomic_load(&writer->most), bytes = most ? atomic_load(&writer->queued) * 100 / most : 0;
+    size_t runs = (size_t)atomic_load(&writer->runs) * 100 / QUEUED_RUNS, fuller = bytes > runs ? bytes : runs;
+    return fuller < 100 ? (unsigned)fuller : 100;
+}
+
 struct disk_state disk_writer_state(struct disk_writer *writer) {
     lock_acquire(&writer->lock);
-    struct disk_state state = {
-        .folder = writer->folder, .used = writer->used + writer->written, .resting = writer->resting};
+    struct disk_state state = {.folder = writer->folder,
+                               .used = writer->used + writer->written,
+                               .resting = writer->resting,
+                               .backlog = backlog(writer)};
     lock_release(&writer->lock);
     return state;
 }
@@ -150,6 +161,7 @@ static int write_run(const struct run *run) {
 
 static void run_free(struct run *run) {
     atomic_fetch_sub(&run->writer->queued, run->bytes);
+    atomic_fetch_sub(&run->writer->runs, 1);
     for (uint32_t i = 0; i < run->count; i++)
         blob_unref(run->blobs[i]);
     free(run);
@@ -171,29 +183,39 @@ static void write_task(void *argument) {
 static bool may_queue(struct disk_writer *writer, size_t bytes, const struct budget *budget) {
     size_t most = budget->limit / QUEUED_SHARE < QUEUED_BYTES ? budget->limit / QUEUED_SHARE : QUEUED_BYTES;
     size_t before = atomic_fetch_add(&writer->queued, bytes);
+    atomic_store(&writer->most, most);
     if (before == 0 || before + bytes <= most)
         return true;
     atomic_fetch_sub(&writer->queued, bytes);
     return false;
 }
 
-void disk_writer_store(struct disk_writer *writer, const struct disk_file *file, uint32_t first, uint32_t count,
-                       struct blob *const *blobs, const struct budget *budget) {
+static bool queue(struct disk_writer *writer, const struct disk_file *file, uint32_t first, uint32_t count,
+                  struct blob *const *blobs, const struct budget *budget) {
     size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++)
         bytes += blobs[i]->size;
     if (!may_queue(writer, bytes, budget))
-        return;
+        return false;
     struct run *run = malloc(sizeof *run + count * sizeof *run->blobs);
     if (!run) {
         atomic_fetch_sub(&writer->queued, bytes);
-        return;
+        return false;
     }
+    atomic_fetch_add(&writer->runs, 1);
     *run = (struct run){.writer = writer, .file = *file, .first = first, .count = count, .bytes = bytes};
     for (uint32_t i = 0; i < count; i++)
         run->blobs[i] = blob_ref(blobs[i]);
-    if (!workers_submit(writer->thread, write_task, run))
+    bool queued = workers_submit(writer->thread, write_task, run);
+    if (!queued)
         run_free(run);
+    return queued;
+}
+
+void disk_writer_store(struct disk_writer *writer, const struct disk_file *file, uint32_t first, uint32_t count,
+                       struct blob *const *blobs, const struct budget *budget) {
+    if (!queue(writer, file, first, count, blobs, budget))
+        stats_add(STAT_disk_dropped, count);
 }
 
 bool disk_writer_takes(struct disk_writer *writer, const struct disk_file *file) {

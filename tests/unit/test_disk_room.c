@@ -139,6 +139,44 @@ static void a_slow_disk_keeps_no_reader_waiting(void **state) {
     bench_done(bench);
 }
 
+static bool is_written(struct bench *bench) {
+    return disk_state(bench->disk).backlog == 0;
+}
+
+static void who_wants_all_kept_sees_how_full_the_queue_is(void **state) {
+    (void)state;
+    struct bench *bench = bench_new();
+    assert_int_equal(disk_state(bench->disk).backlog, 0);
+    atomic_store(&fake_disk.stuck, true);
+    unsigned before = 0;
+    while (!stats_get(STAT_disk_dropped)) {
+        assert_in_range(before, 0, 100);
+        fetched(bench, bench->one, 0, CHUNKS);
+        unsigned now = disk_state(bench->disk).backlog;
+        assert_true(now > before || stats_get(STAT_disk_dropped));
+        before = now;
+    }
+    assert_true(before > 80);
+    assert_int_equal(stats_get(STAT_disk_dropped), CHUNKS);
+    atomic_store(&fake_disk.stuck, false);
+    await(is_written, bench);
+    bench_done(bench);
+}
+
+/* Small files fill it by their number. */
+static void many_small_runs_fill_the_queue_too(void **state) {
+    (void)state;
+    struct bench *bench = bench_new();
+    atomic_store(&fake_disk.stuck, true);
+    for (unsigned i = 0; i < 128; i++)
+        fetched(bench, bench->other, 0, 1);
+    assert_in_range(disk_state(bench->disk).backlog, 45, 55);
+    atomic_store(&fake_disk.stuck, false);
+    await(is_written, bench);
+    assert_int_equal(stats_get(STAT_disk_dropped), 0);
+    bench_done(bench);
+}
+
 /* A whole round of reads from the source below, or from the disk. */
 static bool passes_by(struct bench *bench) {
     for (uint32_t n = 0; n < 8; n++)
@@ -373,6 +411,8 @@ int main(void) {
         cmocka_unit_test(interrupted_writes_go_on),
         cmocka_unit_test(a_folder_that_is_removed_costs_fetches),
         cmocka_unit_test(a_slow_disk_keeps_no_reader_waiting),
+        cmocka_unit_test(who_wants_all_kept_sees_how_full_the_queue_is),
+        cmocka_unit_test(many_small_runs_fill_the_queue_too),
         cmocka_unit_test(a_disk_that_is_slower_than_the_source_is_passed_by),
         cmocka_unit_test(the_least_recently_used_go_first),
         cmocka_unit_test(a_date_in_the_future_is_set_right_by_a_use),
