@@ -130,20 +130,22 @@ int reader_read(struct reader *reader, int64_t offset, size_t size, struct reade
     return result;
 }
 
-int reader_fetch(struct reader *reader, int64_t offset, size_t size) {
+int reader_fetch(struct reader *reader, int64_t offset, size_t size, bool stays) {
     CHECK(offset >= 0);
     int64_t chunk_size = reader->file.chunk_size, left = reader->length - offset;
     if (left <= 0 || size == 0)
         return 0;
     int64_t until = offset + ((int64_t)size < left ? (int64_t)size : left);
-    uint32_t end = (uint32_t)((until - 1) / chunk_size) + 1;
+    uint32_t first = (uint32_t)(offset / chunk_size), end = (uint32_t)((until - 1) / chunk_size) + 1;
     int result = 0;
-    for (uint32_t n = (uint32_t)(offset / chunk_size); result == 0 && n < end; n++) {
+    for (uint32_t n = first; result == 0 && n < end; n++) {
         struct blob *blob;
         result = chunks_get(reader->chunks, &reader->file, n, end - n, &blob);
         if (result == 0)
             blob_unref(blob);
     }
+    if (!stays)
+        chunks_pass(reader->chunks, &reader->file, first, end - first);
     return result;
 }
 

@@ -28,9 +28,9 @@ struct reader *reader_free(struct reader *reader);
 /* The bytes [offset, offset + size) as far as the file has them. *ret_count views, READER_VIEWS at the most. */
 int reader_read(struct reader *reader, int64_t offset, size_t size, struct reader_view *ret_views,
                 unsigned *ret_count);
-/* Has these bytes in the cache and below it, for whoever reads them later: they are not given, nothing is read ahead, and
- * nothing counts as passed. */
-int reader_fetch(struct reader *reader, int64_t offset, size_t size);
+/* Has these bytes in the cache and below it, for whoever reads them later: they are not given, and nothing is read ahead.
+ * `stays`: in memory too, as what was used last; else there it is the first to go. */
+int reader_fetch(struct reader *reader, int64_t offset, size_t size, bool stays);
 /* The whole content, of a file that is one chunk: it need not be fetched. Takes a reference of its own. */
 void reader_provide(struct reader *reader, struct blob *content);
 void reader_release(struct reader_view *views, unsigned count);

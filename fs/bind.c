@@ -26,6 +26,7 @@
 #include "fs/store/mongo/server.h"
 #include "fs/store_source.h"
 #include "fs/vfs/vfs.h"
+#include "fs/warming.h"
 
 enum { FETCHES_QUEUED = 32, LISTERS = 2, LISTS_QUEUED = 32, UPLOADERS = 4, UPLOADS_QUEUED = 16 };
 enum { WAITING_FILES_MOST = 1000 };
@@ -59,6 +60,7 @@ struct mount {
     void *ready_context;
     struct store *watched; /* NULL: none is */
     struct housekeeping *housekeeping;
+    struct warming *warming; /* NULL: nothing is to be warmed */
     int64_t started; /* seconds, of a clock that is never set */
 };
 
@@ -67,6 +69,7 @@ struct mount {
 static char *status(void *context, bool json) {
     struct mount *mount = context;
     struct disk_state disk = mount->disk ? disk_state(mount->disk) : (struct disk_state){0};
+    struct status_warming warming = mount->warming ? warming_state(mount->warming) : (struct status_warming){0};
     struct status_facts facts = {
         .read_only = mount->options->read_only,
         .healthy = mount->server->ops->healthy(mount->server),
@@ -85,6 +88,8 @@ static char *status(void *context, bool json) {
         .disk_size = mount->options->cache_disk,
         .disk_used = disk.used,
         .disk_resting = disk.resting,
+        .disk_backlog = disk.backlog,
+        .warming = mount->warming ? &warming : NULL,
     };
     return status_text(&facts, json);
 }
@@ -265,6 +270,8 @@ static int open_layers(struct mount *mount, char **ret_error) {
 static void tell_ready(void *context) {
     struct mount *mount = context;
     mount->ready(mount->ready_context);
+    if (mount->warming)
+        warming_begin(mount->warming);
 }
 
 static void leave(void *context) {
@@ -349,6 +356,18 @@ static int start_housekeeping(struct mount *mount) {
     return mount->housekeeping ? 0 : -ENOMEM;
 }
 
+static int prepare_warming(struct mount *mount) {
+    const struct options *options = mount->options;
+    int64_t memory = (int64_t)for_content(options->cache_size);
+    const struct warming_config config = {.vfs = mount->vfs,
+                                          .globs = options->warm,
+                                          .disk = mount->disk,
+                                          .memory = memory,
+                                          .room = mount->disk ? options->cache_disk : memory};
+    mount->warming = options->warm ? warming_new(&config) : NULL;
+    return mount->warming || !options->warm ? 0 : -ENOMEM;
+}
+
 static int watch_the_end(struct mount *mount) {
     struct leaving_config config = {.silent_ms = LEAVE_SILENT_MS,
                                     .kept_ms = LEAVE_KEPT_MS,
@@ -394,6 +413,8 @@ int mount_open(const struct options *options, struct porter *porter, void (*read
     if (result == 0)
         result = start_housekeeping(mount);
     if (result == 0)
+        result = prepare_warming(mount);
+    if (result == 0)
         result = watch_the_end(mount);
     if (result) {
         mount_close(mount);
@@ -424,6 +445,7 @@ struct mount *mount_close(struct mount *mount) {
     if (mount->porter && mount->session && session_is_mounted(mount->session))
         porter_leave(mount->porter);
     session_free(mount->session);
+    warming_free(mount->warming);
     housekeeping_stop(mount->housekeeping);
     if (mount->vfs)
         vfs_stop_recovering(mount->vfs);

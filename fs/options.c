@@ -12,7 +12,7 @@
 #include "cache/base/cleanup.h"
 #include "fs/memory_limit.h"
 
-enum kind { TEXT, FLAG, SIZE, SECONDS, NUMBER, OCTAL, MODE, LEVEL, REVISIONS, SWITCH, LOCKS };
+enum kind { TEXT, FLAG, SIZE, SECONDS, NUMBER, OCTAL, MODE, LEVEL, REVISIONS, SWITCH, LOCKS, GLOBS };
 
 static const struct option_row {
     const char *name;
@@ -70,6 +70,9 @@ void options_done(struct options *options) {
     free(options->staging_dir);
     free(options->user);
     free(options->cache_dir);
+    for (char **glob = options->warm; glob && *glob; glob++)
+        free(*glob);
+    free(options->warm);
     memset(options, 0, sizeof *options);
 }
 
@@ -154,6 +157,31 @@ static bool is_on(const char *text, bool *ret_on) {
     return word(text, words, 2, &which) && (*ret_on = which, true);
 }
 
+/* Without what stands for the root of the mount, and without "/" at the end. */
+static char *plain_glob(const char *text) {
+    while (*text == '/' || strncmp(text, "./", 2) == 0)
+        text++;
+    size_t size = strlen(text);
+    while (size && text[size - 1] == '/')
+        size--;
+    return size ? strndup(text, size) : NULL;
+}
+
+static bool add_glob(const char *text, char ***list) {
+    size_t count = 0;
+    while (*list && (*list)[count])
+        count++;
+    char *glob = plain_glob(text), **longer = glob ? realloc(*list, (count + 2) * sizeof *longer) : NULL;
+    if (!longer) {
+        free(glob);
+        return false;
+    }
+    longer[count] = glob;
+    longer[count + 1] = NULL;
+    *list = longer;
+    return true;
+}
+
 static bool set(struct options *options, const struct option_row *row, const char *value) {
     void *field = (char *)options + row->offset;
     switch (row->kind) {
@@ -184,6 +212,8 @@ static bool set(struct options *options, const struct option_row *row, const cha
         return is_on(value, field);
     case LOCKS:
         return locks(value, field);
+    case GLOBS:
+        return add_glob(value, field);
     }
     return false;
 }

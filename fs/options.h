@@ -27,6 +27,7 @@ struct options {
     bool foreground;
     char *bucket, *credentials, *log_file, *staging_dir, *cache_dir;
     char *user; /* NULL: whoever starts it */
+    char **warm; /* globs (globs.h); NULL: none */
     struct user serves_as;
     int64_t cache_size, cache_disk, cache_free, max_file_size, trash_max, writeback_max; /* bytes */
     enum options_revisions revisions;

@@ -53,7 +53,17 @@ static void put_disk_json(FILE *out, const struct status_facts *facts) {
     fputs("\"cache_dir\":{", out);
     put_string(out, "path", facts->disk);
     put_string(out, "state", facts->disk_resting ? strerror(-facts->disk_resting) : "ok");
-    fprintf(out, "\"size\":%" PRId64 ",\"used\":%" PRId64 "},", facts->disk_size, facts->disk_used);
+    fprintf(out, "\"size\":%" PRId64 ",\"used\":%" PRId64 ",\"backlog_percent\":%u},", facts->disk_size, facts->disk_used,
+            facts->disk_backlog);
+}
+
+static void put_warming_json(FILE *out, const struct status_warming *warming) {
+    if (!warming)
+        return;
+    fputs("\"warming\":{", out);
+    put_string(out, "state", warming->state);
+    fprintf(out, "\"files\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"failed\":%" PRIu64 "},", warming->files, warming->bytes,
+            warming->failed);
 }
 
 static void put_json(FILE *out, const struct status_facts *facts) {
@@ -72,6 +82,7 @@ static void put_json(FILE *out, const struct status_facts *facts) {
     put_string(out, "staging_dir", facts->staging_dir ? facts->staging_dir : "");
     put_string(out, "push", facts->told ? "healthy" : "none");
     put_disk_json(out, facts);
+    put_warming_json(out, facts->warming);
     fprintf(out, "\"pid\":%ld,\"uptime_seconds\":%lld,\"cache\":{\"size\":%zu,\"used\":%zu},\"counters\":{",
             (long)getpid(), (long long)facts->uptime_seconds, facts->cache_size, facts->cache_used);
     for (unsigned i = 0; i < STATS; i++)
@@ -92,6 +103,9 @@ static void put_text(FILE *out, const struct status_facts *facts) {
         fprintf(out, "cache_dir   %" PRId64 " of %" PRId64 " MiB in %s%s%s\n", facts->disk_used >> 20, facts->disk_size >> 20,
                 facts->disk, facts->disk_resting ? "; nothing is kept now: " : "",
                 facts->disk_resting ? strerror(-facts->disk_resting) : "");
+    if (facts->warming)
+        fprintf(out, "warming     %s: %" PRIu64 " files, %" PRIu64 " MiB, %" PRIu64 " failed\n", facts->warming->state,
+                facts->warming->files, facts->warming->bytes >> 20, facts->warming->failed);
     fputc('\n', out);
     for (unsigned i = 0; i < STATS; i++)
         fprintf(out, "%-22s %12" PRIu64 "  %s\n", stats_name(i), stats_get(i), stats_text(i));

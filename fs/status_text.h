@@ -9,6 +9,12 @@
 #include <stdint.h>
 #include <time.h>
 
+/* What fills the caches of the mount's own accord. */
+struct status_warming {
+    const char *state; /* one word */
+    uint64_t files, bytes, failed;
+};
+
 struct status_facts {
     bool healthy, read_only;
     time_t away_since; /* when the server was first seen to be away; 0: it is not, or was not for a second yet */
@@ -21,6 +27,8 @@ struct status_facts {
     const char *disk;               /* where chunks are kept on disk; NULL: nowhere */
     int64_t disk_size, disk_used;   /* bytes */
     int disk_resting;               /* 0, or the -errno for which nothing is kept there now */
+    unsigned disk_backlog;          /* how full the queue of what is to be kept is, in percent */
+    const struct status_warming *warming; /* NULL: nothing does */
 };
 
 /* To be freed; NULL without memory. */

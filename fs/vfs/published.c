@@ -49,8 +49,8 @@ int published_read(struct published *published, int64_t offset, size_t size, str
     return 0;
 }
 
-int published_fetch(struct published *published, int64_t offset, size_t size) {
-    return published->reader ? reader_fetch(published->reader, offset, size) : 0;
+int published_fetch(struct published *published, int64_t offset, size_t size, bool stays) {
+    return published->reader ? reader_fetch(published->reader, offset, size, stays) : 0;
 }
 
 void published_provide(struct published *published, struct blob *content) {

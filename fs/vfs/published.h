@@ -19,7 +19,7 @@ struct published *published_unref(struct published *content);
 int published_read(struct published *content, int64_t offset, size_t size, struct reader_view *ret_views,
                  unsigned *ret_count);
 /* Has these bytes in the caches, see reader_fetch(). */
-int published_fetch(struct published *content, int64_t offset, size_t size);
+int published_fetch(struct published *content, int64_t offset, size_t size, bool stays);
 /* The whole content, of a revision that is one chunk: it need not be fetched. Takes a reference of its own. */
 void published_provide(struct published *published, struct blob *content);
 /* What it is the content of; lent. */

@@ -339,12 +339,12 @@ int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size
     return result;
 }
 
-int vfs_fetch(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size) {
+int vfs_fetch(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size, bool stays) {
     cleanup_with(published_unref) struct published *published = NULL;
     int result = handle->text ? -ENOENT : inode_published(vfs->inodes, handle->inode, vfs->config.chunks, &published);
     if (result)
         return result == -ENOENT ? 0 : result; /* nothing is */
-    return published_fetch(published, offset, size);
+    return published_fetch(published, offset, size, stays);
 }
 
 void vfs_close(struct vfs *vfs, struct handle *handle) {

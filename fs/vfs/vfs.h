@@ -127,7 +127,7 @@ int vfs_open(struct vfs *vfs, struct inode *inode, int flags, const struct vfs_c
 int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size, struct reader_view *ret_views,
              unsigned *ret_count);
 /* Has what is published of [offset, offset + size) in the caches, for whoever reads it later: see reader_fetch(). */
-int vfs_fetch(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size);
+int vfs_fetch(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size, bool stays);
 /* Of a file or a directory. */
 void vfs_close(struct vfs *vfs, struct handle *handle);
 

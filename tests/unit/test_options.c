@@ -252,6 +252,21 @@ static void a_switch_is_on_or_off(void **state) {
     assert_false(options.push);
 }
 
+static void what_is_to_be_warmed_is_a_list(void **state) {
+    (void)state;
+    assert_null(options.warm);
+    accept("warm=models/*.pt,ro,warm=/data/");
+    accept("warm=././x");
+    static const char *const globs[] = {"models/*.pt", "data", "x"};
+    for (unsigned i = 0; i < 3; i++)
+        assert_string_equal(options.warm[i], globs[i]);
+    assert_null(options.warm[3]);
+    static const char *const wrong[] = {"warm", "warm=", "warm=/", "warm=./"};
+    for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        refuse(wrong[i], "warm");
+    assert_null(options.warm[3]);
+}
+
 /* Every row of the table: a fitting value is taken, and the help shows it. */
 static void the_table_is_complete(void **state) {
     (void)state;
@@ -266,7 +281,7 @@ static void the_table_is_complete(void **state) {
         const char *kind, *value;
     } samples[] = {{"TEXT", "=x"}, {"FLAG", ""},      {"SIZE", "=64M"},    {"SECONDS", "=5"},
                    {"NUMBER", "=5"}, {"OCTAL", "=27"}, {"MODE", "=strict"}, {"LEVEL", "=debug"},
-                   {"REVISIONS", "=keep"}, {"SWITCH", "=on"}, {"LOCKS", "=cluster"}};
+                   {"REVISIONS", "=keep"}, {"SWITCH", "=on"}, {"LOCKS", "=cluster"}, {"GLOBS", "=models"}};
     cleanup_free char *help = NULL;
     size_t size;
     FILE *out = open_memstream(&help, &size);
@@ -432,6 +447,7 @@ int main(void) {
         TEST(revisions_are_retired_in_three_ways),
         TEST(locks_are_of_the_mount_or_of_all),
         TEST(a_switch_is_on_or_off),
+        TEST(what_is_to_be_warmed_is_a_list),
         TEST(the_table_is_complete),
         TEST(without_a_connection_string_it_is_incomplete),
         TEST(locks_of_all_mounts_are_written),

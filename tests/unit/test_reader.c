@@ -159,14 +159,26 @@ static void what_is_fetched_for_later_stays_until_it_is_read(void **state) {
     (void)state;
     struct bench *bench = bench_new(32 * MIB, 16 * MIB + 12345, 255 * KIB);
     for (int64_t offset = 0; offset < 20 * MIB; offset += 2 * MIB) /* beyond the end is nothing */
-        assert_int_equal(reader_fetch(bench->reader, offset, 2 * MIB), 0);
+        assert_int_equal(reader_fetch(bench->reader, offset, 2 * MIB, true), 0);
     unsigned fetches = atomic_load(&bench->pattern.fetches);
     assert_in_range(fetches, 1, 9); /* in large pieces, and nothing ahead of them */
     read_through(bench, 128 * KIB);
     assert_int_equal(atomic_load(&bench->pattern.fetches), fetches);
     assert_int_equal(pattern_most_fetched(bench->file), 1);
     atomic_store(&bench->file->damage[5], -EIO); /* what is there is not asked for */
-    assert_int_equal(reader_fetch(bench->reader, 0, 1), 0);
+    assert_int_equal(reader_fetch(bench->reader, 0, 1, true), 0);
+    bench_done(bench);
+}
+
+static void what_does_not_stay_pushes_nothing_out(void **state) {
+    (void)state;
+    struct bench *bench = bench_new(8 * MIB, 32 * MIB, 255 * KIB);
+    assert_int_equal(reader_fetch(bench->reader, 0, 4 * MIB, true), 0);
+    for (int64_t offset = 4 * MIB; offset < 32 * MIB; offset += 2 * MIB)
+        assert_int_equal(reader_fetch(bench->reader, offset, 2 * MIB, false), 0);
+    unsigned fetches = atomic_load(&bench->pattern.fetches);
+    assert_int_equal(reader_fetch(bench->reader, 0, 4 * MIB - 255 * KIB, true), 0);
+    assert_int_equal(atomic_load(&bench->pattern.fetches), fetches);
     bench_done(bench);
 }
 
@@ -174,9 +186,9 @@ static void what_cannot_be_fetched_for_later_is_an_error(void **state) {
     (void)state;
     struct bench *bench = bench_new(32 * MIB, 4 * MIB, 255 * KIB);
     atomic_store(&bench->file->damage[3], -EIO);
-    assert_int_equal(reader_fetch(bench->reader, 0, 4 * MIB), -EIO);
-    assert_int_equal(reader_fetch(bench->reader, 0, 3 * 255 * KIB), 0);
-    assert_int_equal(reader_fetch(bench->reader, 4 * MIB, 1), 0);
+    assert_int_equal(reader_fetch(bench->reader, 0, 4 * MIB, true), -EIO);
+    assert_int_equal(reader_fetch(bench->reader, 0, 3 * 255 * KIB, true), 0);
+    assert_int_equal(reader_fetch(bench->reader, 4 * MIB, 1, true), 0);
     bench_done(bench);
 }
 
@@ -236,6 +248,7 @@ int main(void) {
         cmocka_unit_test(a_sequential_read_fetches_each_chunk_once_and_in_large_pieces),
         cmocka_unit_test(a_small_cache_fetches_each_chunk_once_too),
         cmocka_unit_test(what_is_fetched_for_later_stays_until_it_is_read),
+        cmocka_unit_test(what_does_not_stay_pushes_nothing_out),
         cmocka_unit_test(what_cannot_be_fetched_for_later_is_an_error),
         cmocka_unit_test(random_pages_fetch_at_most_one_chunk_each),
         cmocka_unit_test(many_threads_may_read_at_once),

@@ -142,17 +142,36 @@ static void what_is_kept_on_disk_is_shown_where_it_is(void **state) {
     kept.disk = "/var/cache/chunks";
     kept.disk_size = INT64_C(10) << 30;
     kept.disk_used = 3 << 20;
+    kept.disk_backlog = 40;
     bson_t *without = parsed(&facts), *with = parsed(&kept);
     cleanup_free char *text = status_text(&kept, false);
     assert_false(bson_has_field(without, "cache_dir"));
     assert_int_equal(number_at(with, "cache_dir.size"), kept.disk_size);
     assert_int_equal(number_at(with, "cache_dir.used"), kept.disk_used);
+    assert_int_equal(number_at(with, "cache_dir.backlog_percent"), 40);
     assert_non_null(strstr(text, "cache_dir   3 of 10240 MiB in /var/cache/chunks\n"));
     bson_destroy(without);
     bson_destroy(with);
     kept.disk_resting = -ENOSPC;
     cleanup_free char *resting = status_text(&kept, false);
     assert_non_null(strstr(resting, "in /var/cache/chunks; nothing is kept now: No space left on device\n"));
+}
+
+static void what_is_warmed_is_shown_while_it_is(void **state) {
+    (void)state;
+    static const struct status_warming warming = {.state = "running", .files = 3, .bytes = 5 << 20, .failed = 1};
+    struct status_facts busy = facts;
+    busy.warming = &warming;
+    bson_t *without = parsed(&facts), *with = parsed(&busy);
+    cleanup_free char *text = status_text(&busy, false);
+    assert_false(bson_has_field(without, "warming"));
+    assert_int_equal(number_at(with, "warming.files"), 3);
+    assert_int_equal(number_at(with, "warming.bytes"), 5 << 20);
+    assert_int_equal(number_at(with, "warming.failed"), 1);
+    assert_non_null(strstr(text, "warming     running: 3 files, 5 MiB, 1 failed\n"));
+    assert_string_equal(text_at(with, "state"), "ok");
+    bson_destroy(without);
+    bson_destroy(with);
 }
 
 static void text_says_it_in_words(void **state) {
@@ -173,6 +192,7 @@ int main(void) {
         cmocka_unit_test(since_when_the_server_is_away_is_shown),
         cmocka_unit_test(whether_the_server_tells_of_changes_is_shown),
         cmocka_unit_test(what_is_kept_on_disk_is_shown_where_it_is),
+        cmocka_unit_test(what_is_warmed_is_shown_while_it_is),
         cmocka_unit_test(text_says_it_in_words),
     };
     return cmocka_run_group_tests_name("status_text", tests, NULL, NULL);
