@@ -31,11 +31,16 @@ struct disk_writer {
 
 /* ---- its state ---- */
 
-/* By bytes or by runs, whichever is closer to its end. */
+static unsigned percent_of(size_t part, size_t whole) {
+    size_t percent = whole ? part * 100 / whole + (part * 100 % whole != 0) : 0;
+    return percent < 100 ? (unsigned)percent : 100;
+}
+
+/* By bytes or by runs, whichever is closer to its end. 0: nothing waits. */
 static unsigned backlog(struct disk_writer *writer) {
-    size_t most = atomic_load(&writer->most), bytes = most ? atomic_load(&writer->queued) * 100 / most : 0;
-    size_t runs = (size_t)atomic_load(&writer->runs) * 100 / QUEUED_RUNS, fuller = bytes > runs ? bytes : runs;
-    return fuller < 100 ? (unsigned)fuller : 100;
+    unsigned bytes = percent_of(atomic_load(&writer->queued), atomic_load(&writer->most));
+    unsigned runs = percent_of(atomic_load(&writer->runs), QUEUED_RUNS);
+    return bytes > runs ? bytes : runs;
 }
 
 struct disk_state disk_writer_state(struct disk_writer *writer) {

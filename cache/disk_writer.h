@@ -23,7 +23,7 @@ struct disk_state {
     const char *folder; /* lent */
     int64_t used;       /* bytes, as far as known */
     int resting;        /* 0, or the -errno for which nothing is stored now */
-    unsigned backlog;   /* how full the queue is, in percent: at 100 what comes is not kept */
+    unsigned backlog;   /* how full the queue is, in percent; 0: nothing waits, 100: what comes is not kept */
 };
 
 /* `folder`: absolute; copied. -EPERM and the like with *ret_error, a line to be freed, when it is none to be used. When it

@@ -20,6 +20,7 @@
 #include "fs/staging_folder.h"
 #include "fs/store/mongo/server.h"
 #include "fs/tools/tools.h"
+#include "fs/tools/warm.h"
 #include "fs/version.h"
 
 static const char usage[] =
@@ -30,6 +31,10 @@ static const char usage[] =
     "  gridmount run   [URI] DIR [-o ...] -- COMMAND...  mount, wait until ready, run COMMAND, unmount\n"
     "  gridmount umount DIR\n"
     "  gridmount status DIR [--json]                     exit status 0 healthy, 1 degraded, 2 not mounted\n"
+    "  gridmount warm PATH... [--jobs N] [--verify] [--json]\n"
+    "                                                    read what is there and below through its mount, so that the\n"
+    "                                                    caches have it; --verify: compare the SHA-256 where one is\n"
+    "                                                    recorded; exit status 0 all is warm, 1 some is not, 2 usage\n"
     "  gridmount fsck  [URI] [-o bucket=NAME] [--repair] [--yes] [--json]\n"
     "                                                    look a bucket over; --repair: take away what ended mounts\n"
     "                                                    left behind, asking first unless --yes; exit status as\n"
@@ -312,6 +317,12 @@ static int do_umount(int count, char **arguments) {
     return tools_umount(arguments[1]);
 }
 
+static int do_warm(int count, char **arguments) {
+    struct warm_request request;
+    char *error = NULL;
+    return warm_parse(count, arguments, &request, &error) ? fail(EXIT_USAGE, error) : tools_warm(&request);
+}
+
 static int help(FILE *out) {
     fputs(usage, out);
     options_help(out);
@@ -334,6 +345,8 @@ int main(int count, char **arguments) {
         return do_umount(count - 1, arguments + 1);
     if (strcmp(command, "status") == 0)
         return do_status(count - 1, arguments + 1);
+    if (strcmp(command, "warm") == 0)
+        return do_warm(count - 1, arguments + 1);
     if (strcmp(command, "fsck") == 0)
         return fsck_run(count - 1, arguments + 1);
     if (strncmp(command, "mongodb", strlen("mongodb")) == 0 || strchr(command, '/'))

@@ -88,6 +88,35 @@ bool mountpoint_is_ours(const char *absolute) {
     return is_ours(&mounted);
 }
 
+/* Whether a path is at or below a directory. */
+static bool lies_below(const char *path, const char *directory) {
+    size_t size = strcmp(directory, "/") == 0 ? 0 : strlen(directory);
+    return strncmp(path, directory, size) == 0 && (path[size] == '/' || path[size] == '\0');
+}
+
+int mountpoint_of(const char *path, char **ret_mountpoint, char **ret_real) {
+    cleanup_free char *real = realpath(path, NULL), *found = NULL;
+    if (!real)
+        return -errno;
+    FILE *mounts = setmntent("/proc/self/mounts", "re");
+    struct mntent *entry;
+    bool ours = false;
+    while (mounts && (entry = getmntent(mounts))) {
+        if (!lies_below(real, entry->mnt_dir) || (found && strlen(entry->mnt_dir) < strlen(found)))
+            continue;
+        free(found); /* of several at one place the last hides the others */
+        found = strdup(entry->mnt_dir);
+        ours = strcmp(entry->mnt_type, MOUNTPOINT_TYPE) == 0;
+    }
+    if (mounts)
+        endmntent(mounts);
+    if (!found || !ours)
+        return -ENODEV;
+    *ret_mountpoint = steal_ptr(&found);
+    *ret_real = steal_ptr(&real);
+    return 0;
+}
+
 /* ---- asked as the user whose mount it is: the kernel keeps out all others, and root too ---- */
 
 typedef int asking(const char *path, int out); /* 0 or -errno */

@@ -13,6 +13,9 @@
 int mountpoint_prepare(const char *path, char **ret_absolute, char **ret_error);
 /* Whether a gridmount is mounted exactly there, dead or alive. */
 bool mountpoint_is_ours(const char *absolute);
+/* The gridmount that an existing path lies on, and the path without symlinks; both to be freed. -ENODEV: on none; or what
+ * is wrong with the path. */
+int mountpoint_of(const char *path, char **ret_mountpoint, char **ret_real);
 /* Whether what is mounted there has lost its process ("Transport endpoint is not connected"). */
 bool mountpoint_is_dead(const char *absolute);
 /* What a file of a mount says, also for root where the mount is a user's; to be freed. NULL and errno. */

@@ -21,7 +21,7 @@ DOORS = {("fs", "fs/store/mongo"): {"server.h"}, ("fs", "fs/fuse"): {"session.h"
          ("fs/fuse", "fs/vfs"): {"vfs.h"}, ("fs/tools", "fs"): {"mountpoint.h"},
          ("fs/tools", "fs/store"): {"check.h"}}
 LIBRARIES = {"mongoc": ["fs/store/mongo"], "bson": ["fs/store/mongo"], "fuse": ["fs/fuse"],
-             "openssl": ["fs/store/mongo", "cache"], "xxhash": ["cache"]}
+             "openssl": ["fs/store/mongo", "fs/tools", "cache"], "xxhash": ["cache"]}
 WITH_UTHASH = {"cache", "fs/store", "fs/store/mongo", "fs/vfs"}
 
 

@@ -192,15 +192,6 @@ static int status_of(const struct fsck *fsck) {
     return status;
 }
 
-static void put_size(int64_t bytes) {
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-    double size = (double)bytes;
-    int unit = 0;
-    for (; size >= 1024 && unit < 4; unit++)
-        size /= 1024;
-    printf(unit ? ", %.1f %s" : ", %.0f %s", size, units[unit]);
-}
-
 static const char *verdict(const struct fsck *fsck, int status) {
     if (status & FSCK_FAILED)
         return "not all could be looked at or repaired";
@@ -222,8 +213,10 @@ static void summarize_text(const struct fsck *fsck, int status) {
         if (!fsck->found[class])
             continue;
         printf("  %-9s  %s: %lld", kind_words[row->kind], row->about, (long long)fsck->found[class]);
-        if (fsck->bytes[class])
-            put_size(fsck->bytes[class]);
+        if (fsck->bytes[class]) {
+            fputs(", ", stdout);
+            text_put_size(stdout, fsck->bytes[class]);
+        }
         if (corrected(fsck, class))
             printf("; corrected: %lld", (long long)corrected(fsck, class));
         fputc('\n', stdout);

@@ -61,3 +61,12 @@ void text_put_json(FILE *out, const char *bytes, size_t size) {
     }
     fputc('"', out);
 }
+
+void text_put_size(FILE *out, int64_t bytes) {
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    double size = (double)bytes;
+    int unit = 0;
+    for (; size >= 1024 && unit < 4; unit++)
+        size /= 1024;
+    fprintf(out, unit ? "%.1f %s" : "%.0f %s", size, units[unit]);
+}

@@ -10,6 +10,7 @@
 
 #include "cache/base/cleanup.h"
 #include "fs/mountpoint.h"
+#include "fs/tools/member.h"
 #include "fs/tools/tools.h"
 
 enum { WAIT_MS = 10000, STOP_MS_MOST = 1000000000 };
@@ -21,26 +22,14 @@ struct leaving_mount {
     char *folder; /* where that is kept; NULL: not known, or nowhere */
 };
 
-/* The text of a string member, as far as it needs no escapes: such paths are rare. NULL: not so. To be freed. */
-static char *string_of(const char *json, const char *start) {
-    const char *at = strstr(json, start);
-    size_t size = at ? strcspn(at += strlen(start), "\"\\") : 0;
-    return size && at[size] == '"' ? strndup(at, size) : NULL;
-}
-
-static long number_of(const char *json, const char *start) {
-    const char *at = strstr(json, start);
-    return at ? strtol(at + strlen(start), NULL, 10) : 0;
-}
-
 static struct leaving_mount look_at(const char *absolute) {
     struct leaving_mount mount = {.process = -1};
     cleanup_free char *text = mountpoint_read(absolute, ".gridfs/status.json");
     if (!text)
         return mount;
-    long pid = number_of(text, "\"pid\":"), stop_ms = number_of(text, "\"stop_timeout_ms\":");
+    int64_t pid = member_number(text, "\"pid\":"), stop_ms = member_number(text, "\"stop_timeout_ms\":");
     mount.stop_ms = stop_ms > STOP_MS_MOST ? STOP_MS_MOST : (int)stop_ms;
-    mount.folder = string_of(text, "\"staging_dir\":\"");
+    mount.folder = member_string(text, "\"staging_dir\":\"");
     if (pid > 0)
         mount.process = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
     return mount;

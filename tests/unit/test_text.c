@@ -44,11 +44,30 @@ static void test_what_is_not_utf_8_is_shown(void **state) {
     JSON("a\xff" "b", "\"a\\ufffdb\"");
 }
 
+static void test_sizes_have_the_unit_that_suits_them(void **state) {
+    (void)state;
+    static const struct {
+        int64_t bytes;
+        const char *text;
+    } cases[] = {{0, "0 bytes"}, {1023, "1023 bytes"}, {1024, "1.0 KiB"}, {(3 << 20) + (1 << 19), "3.5 MiB"},
+                 {INT64_C(5) << 40, "5.0 TiB"}, {INT64_C(5) << 50, "5120.0 TiB"}};
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = NULL;
+        size_t length;
+        FILE *out = open_memstream(&text, &length);
+        text_put_size(out, cases[i].bytes);
+        fclose(out);
+        assert_string_equal(text, cases[i].text);
+        free(text);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_text_stays),
         cmocka_unit_test(test_control_characters_are_shown),
         cmocka_unit_test(test_what_is_not_utf_8_is_shown),
+        cmocka_unit_test(test_sizes_have_the_unit_that_suits_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

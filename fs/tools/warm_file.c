@@ -1,0 +1,119 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "cache/base/cleanup.h"
+#include "fs/tools/warm_private.h"
+
+enum { DIGITS = 64, GONE_TRIES = 2 };
+
+/* A file on its way; as long as it is open it is one revision. */
+struct reading {
+    int fd;         /* -1: not open */
+    int64_t offset; /* so far it was read */
+    EVP_MD_CTX *digest; /* of that; NULL: not wanted */
+    bool recorded;      /* the database has a SHA-256 of it */
+    char record[DIGITS + 1];
+};
+
+static void close_file(struct warm *warm, struct reading *reading) {
+    if (reading->fd >= 0)
+        close(reading->fd);
+    reading->fd = -1;
+    atomic_fetch_sub(&warm->bytes, reading->offset); /* what was read of it counts for nothing now */
+    reading->offset = 0;
+}
+
+static int find_record(struct reading *reading) {
+    ssize_t size = fgetxattr(reading->fd, "user.gridfs.sha256", reading->record, DIGITS);
+    reading->recorded = size >= 0 || errno == ERANGE; /* longer than any: it does not match */
+    reading->record[size > 0 ? size : 0] = '\0';
+    if (!reading->recorded)
+        return errno == ENODATA || errno == EOPNOTSUPP ? 0 : -errno;
+    return EVP_DigestInit_ex(reading->digest, EVP_sha256(), NULL) ? 0 : -ENOMEM;
+}
+
+/* -ENOENT: it is gone, or is no file any more. */
+static int open_file(struct reading *reading, const char *path) {
+    struct stat status;
+    reading->fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (reading->fd < 0)
+        return errno == ELOOP ? -ENOENT : -errno;
+    if (fstat(reading->fd, &status))
+        return -errno;
+    if (!S_ISREG(status.st_mode))
+        return -ENOENT;
+    return reading->digest ? find_record(reading) : 0;
+}
+
+/* From where it stopped to the end. -ECANCELED: it was told to stop. */
+static int read_on(struct warm *warm, struct warm_item *item, struct reading *reading, void *buffer) {
+    while (warm_list_sleep(warm->list, 0)) {
+        int64_t left = item->size - reading->offset;
+        warm_mount_spare(warm, item->mount, left < WARM_PIECE ? left : WARM_PIECE);
+        ssize_t size = pread(reading->fd, buffer, WARM_PIECE, reading->offset);
+        if (size < 0 && errno == EINTR)
+            continue;
+        if (size <= 0)
+            return size ? -errno : 0;
+        if (reading->recorded && !EVP_DigestUpdate(reading->digest, buffer, (size_t)size))
+            return -ENOMEM;
+        reading->offset += size;
+        atomic_fetch_add(&warm->bytes, size);
+    }
+    return -ECANCELED;
+}
+
+static int read_file(struct warm *warm, struct warm_item *item, struct reading *reading, void *buffer) {
+    for (unsigned tries = 0;;) {
+        int64_t before = reading->offset;
+        int result = reading->fd < 0 ? open_file(reading, item->path) : 0;
+        if (result == 0)
+            result = read_on(warm, item, reading, buffer);
+        if (result == 0 || result == -ECANCELED)
+            return result;
+        tries = reading->offset > before ? 0 : tries;
+        if (result == -ESTALE || result == -ENOENT || reading->offset == 0)
+            close_file(warm, reading); /* replaced, or it never was open for good */
+        if ((result == -ENOENT && tries >= GONE_TRIES) || !warm_tries_again(warm, result, &tries))
+            return result;
+    }
+}
+
+static void check_digest(struct warm *warm, const struct warm_item *item, struct reading *reading) {
+    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
+    char found[DIGITS + 1];
+    if (!reading->recorded) {
+        atomic_fetch_add(&warm->unknown, 1);
+        return;
+    }
+    (void)EVP_DigestFinal_ex(reading->digest, digest, NULL);
+    for (unsigned i = 0; i < DIGITS / 2; i++)
+        snprintf(found + 2 * i, 3, "%02x", digest[i]);
+    bool same = strcasecmp(found, reading->record) == 0;
+    atomic_fetch_add(same ? &warm->verified : &warm->mismatched, 1);
+    if (!same)
+        warm_report_mismatch(warm, item->path, reading->record, found);
+}
+
+void warm_file(struct warm *warm, struct warm_item *item, void *buffer) {
+    bool verify = warm->request->verify;
+    struct reading reading = {.fd = -1, .digest = verify ? EVP_MD_CTX_new() : NULL};
+    int result = verify && !reading.digest ? -ENOMEM : read_file(warm, item, &reading, buffer);
+    if (result == 0) {
+        atomic_fetch_add(&warm->files, 1);
+        if (verify)
+            check_digest(warm, item, &reading);
+    } else if (result == -ENOENT) {
+        atomic_fetch_add(&warm->gone, 1);
+    } else if (warm_list_sleep(warm->list, 0)) {
+        warm_report_failure(warm, item->path, result);
+    }
+    if (reading.fd >= 0)
+        close(reading.fd);
+    EVP_MD_CTX_free(reading.digest);
+}
