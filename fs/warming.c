@@ -14,11 +14,14 @@
 #include "cache/base/lock.h"
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
+#include "fs/entries.h"
 #include "fs/globs.h"
 
 enum {
-    BATCH = 128,        /* entries of a directory at a time */
     PIECE = 2 << 20,    /* bytes, of one question */
+    PIECE_LEAST = 256 << 10,
+    QUICK_MS = 100,     /* what a question should take: the end waits for it */
+    SLOW_MS = 400,
     TRIES = 3,          /* of what fails although the server answers */
     LOOKUPS = 3,        /* of a file that is replaced all the time */
     FIRST_WAIT_MS = 250,
@@ -51,6 +54,7 @@ struct warming {
     atomic_uint_least64_t files, bytes, failed;
     struct pending *pending; /* of the thread, as what follows */
     uint64_t reads;          /* of programs, when it last looked */
+    size_t piece;            /* bytes, of the next question */
 };
 
 /* ---- waiting ---- */
@@ -108,12 +112,22 @@ static void fail(struct warming *warming, const char *path, int error) {
 
 /* ---- files ---- */
 
+/* Over a slow link smaller pieces are asked for. */
+static void choose_piece(struct warming *warming, int64_t took_ms) {
+    if (took_ms > SLOW_MS && warming->piece > PIECE_LEAST)
+        warming->piece /= 2;
+    else if (took_ms < QUICK_MS && warming->piece < PIECE)
+        warming->piece *= 2;
+}
+
 static int fetch_piece(struct warming *warming, struct handle *handle, int64_t offset, size_t size) {
     bool stays = (int64_t)atomic_load(&warming->bytes) < warming->config.memory;
     wait_for_disk(warming);
     int64_t begun = clock_now_ms();
     int result = vfs_fetch(warming->config.vfs, handle, offset, size, stays);
-    give_way(warming, clock_now_ms() - begun);
+    int64_t took_ms = clock_now_ms() - begun;
+    choose_piece(warming, took_ms);
+    give_way(warming, took_ms);
     return result;
 }
 
@@ -121,7 +135,8 @@ static int fetch(struct warming *warming, struct handle *handle, int64_t length)
     int result = 0;
     unsigned tries = 0;
     for (int64_t offset = 0; result == 0 && offset < length && goes_on(warming);) {
-        size_t size = length - offset < PIECE ? (size_t)(length - offset) : PIECE;
+        int64_t left = length - offset;
+        size_t size = left < (int64_t)warming->piece ? (size_t)left : warming->piece;
         result = fetch_piece(warming, handle, offset, size);
         if (result == 0) {
             offset += (int64_t)size;
@@ -134,64 +149,47 @@ static int fetch(struct warming *warming, struct handle *handle, int64_t length)
     return result;
 }
 
-/* A name of a directory. */
-struct named {
-    char *name;
-    mode_t mode;
-    struct inode *inode; /* with a lookup; NULL: it is not looked up yet */
-};
-
-static void forget_named(struct warming *warming, struct named *named) {
-    if (named->inode)
-        vfs_forget(warming->config.vfs, steal_ptr(&named->inode), 1);
-}
-
-static int look_up(struct warming *warming, struct inode *directory, struct named *named) {
-    struct vfs_entry entry;
-    forget_named(warming, named);
-    int result = vfs_lookup(warming->config.vfs, directory, named->name, &entry);
-    if (result == 0) {
-        named->mode = entry.attributes.st_mode;
-        named->inode = entry.inode;
-    }
-    return result;
-}
-
-/* As it is now: what was listed may be replaced. */
-static int open_named(struct warming *warming, struct inode *directory, struct named *named, struct handle **ret_handle) {
+/* As it is now: what was listed may be replaced. -ENOENT: it is gone. */
+static int open_entry(struct warming *warming, struct inode *directory, struct entry *entry, struct handle **ret_handle) {
     const struct vfs_caller caller = {.uid = geteuid(), .gid = getegid(), .pid = gettid()};
     struct vfs *vfs = warming->config.vfs;
     bool live;
-    int result = named->inode ? vfs_open(vfs, named->inode, O_RDONLY, &caller, ret_handle, &live) : -ESTALE;
+    int result = entry->inode ? vfs_open(vfs, entry->inode, O_RDONLY, &caller, ret_handle, &live) : -ESTALE;
     for (unsigned i = 0; result == -ESTALE && i < LOOKUPS; i++) {
-        result = look_up(warming, directory, named);
+        result = entry_look_up(vfs, directory, entry);
         if (result)
             vfs_looked_in_vain(vfs, &caller);
         else
-            result = S_ISREG(named->mode) ? vfs_open(vfs, named->inode, O_RDONLY, &caller, ret_handle, &live) : -ENOENT;
+            result = S_ISREG(entry->mode) ? vfs_open(vfs, entry->inode, O_RDONLY, &caller, ret_handle, &live) : -ENOENT;
     }
     return result;
 }
 
-/* False: there is no room for it. */
-static bool warm_file(struct warming *warming, struct inode *directory, struct named *named, const char *path) {
-    struct vfs *vfs = warming->config.vfs;
-    struct handle *handle;
+/* *ret_fits: there is room for it. */
+static int warm_opened(struct warming *warming, const struct entry *entry, struct handle *handle, bool *ret_fits) {
     struct stat attributes;
-    unsigned tries = 0;
-    int result;
-    do
-        result = open_named(warming, directory, named, &handle);
-    while (result && tries_again(warming, result, &tries));
-    if (result) {
-        fail(warming, path, result);
-        return true;
+    int result = vfs_attributes(warming->config.vfs, entry->inode, &attributes);
+    if (result)
+        return result;
+    *ret_fits = (int64_t)atomic_load(&warming->bytes) + attributes.st_size <= warming->config.room;
+    return *ret_fits ? fetch(warming, handle, attributes.st_size) : 0;
+}
+
+/* False: there is no room for it. */
+static bool warm_file(struct warming *warming, struct inode *directory, struct entry *entry, const char *path) {
+    struct handle *handle;
+    bool fits = true;
+    int result = -ESTALE;
+    for (unsigned i = 0; result == -ESTALE && i < LOOKUPS; i++) { /* it may be replaced while it is read, too */
+        unsigned tries = 0;
+        do
+            result = open_entry(warming, directory, entry, &handle);
+        while (result && tries_again(warming, result, &tries));
+        if (result)
+            break;
+        result = warm_opened(warming, entry, handle, &fits);
+        vfs_close(warming->config.vfs, handle);
     }
-    result = vfs_attributes(vfs, named->inode, &attributes);
-    bool fits = result || (int64_t)atomic_load(&warming->bytes) + attributes.st_size <= warming->config.room;
-    if (result == 0 && fits)
-        result = fetch(warming, handle, attributes.st_size);
-    vfs_close(vfs, handle);
     if (result)
         fail(warming, path, result);
     else if (fits && goes_on(warming))
@@ -217,60 +215,39 @@ static void push(struct warming *warming, struct inode *inode, const char *path)
     warming->pending = pending;
 }
 
-static void push_named(struct warming *warming, struct inode *directory, struct named *named, const char *path) {
+static void push_entry(struct warming *warming, struct inode *directory, struct entry *entry, const char *path) {
     unsigned tries = 0;
     int result = 0;
-    while (!named->inode && (result = look_up(warming, directory, named)) && tries_again(warming, result, &tries))
-        ;
-    if (named->inode)
-        push(warming, steal_ptr(&named->inode), path);
+    do
+        result = entry->inode ? 0 : entry_look_up(warming->config.vfs, directory, entry);
+    while (result && tries_again(warming, result, &tries));
+    if (entry->inode)
+        push(warming, steal_ptr(&entry->inode), path);
     else
         fail(warming, path, result);
 }
 
 /* False: it is over, since there is no room. */
-static bool use_named(struct warming *warming, struct inode *directory, const char *above, struct named *named) {
+static bool use_entry(struct warming *warming, struct inode *directory, const char *above, struct entry *entry) {
     cleanup_free char *path = NULL;
     char *const *globs = warming->config.globs;
-    if (!named->name || asprintf(&path, "%s%s%s", above, *above ? "/" : "", named->name) < 0) {
+    if (!entry->name || asprintf(&path, "%s%s%s", above, *above ? "/" : "", entry->name) < 0) {
         path = NULL;
         fail(warming, above, -ENOMEM);
         return true;
     }
-    bool dots = strcmp(named->name, ".") == 0 || strcmp(named->name, "..") == 0;
-    if (S_ISDIR(named->mode) && !dots && globs_may_match_below(globs, path))
-        push_named(warming, directory, named, path);
-    return !S_ISREG(named->mode) || !globs_match(globs, path) || warm_file(warming, directory, named, path);
-}
-
-/* Entries as they were listed, to be used once the vfs is not in the midst of it. */
-struct batch {
-    unsigned count;
-    uint64_t next;
-    struct named entries[BATCH];
-};
-
-static bool has_room(void *context, const char *name) {
-    (void)name;
-    return ((struct batch *)context)->count < BATCH;
-}
-
-static void take(void *context, const char *name, const struct vfs_entry *entry, uint64_t next) {
-    struct batch *batch = context;
-    batch->entries[batch->count++] =
-        (struct named){.name = strdup(name), .mode = entry->attributes.st_mode, .inode = entry->inode};
-    batch->next = next;
+    if (S_ISDIR(entry->mode) && globs_may_match_below(globs, path))
+        push_entry(warming, directory, entry, path);
+    return !S_ISREG(entry->mode) || !globs_match(globs, path) || warm_file(warming, directory, entry, path);
 }
 
 /* Lets all of them go, also when it is over before. */
-static bool use_batch(struct warming *warming, struct inode *directory, const char *above, struct batch *batch) {
+static bool use_entries(struct warming *warming, struct inode *directory, const char *above, struct entries *entries) {
     bool fits = true;
-    for (unsigned i = 0; i < batch->count; i++) {
-        struct named *named = &batch->entries[i];
+    for (unsigned i = 0; i < entries->count; i++) {
         if (fits && goes_on(warming))
-            fits = use_named(warming, directory, above, named);
-        forget_named(warming, named);
-        free(named->name);
+            fits = use_entry(warming, directory, above, &entries->list[i]);
+        entry_done(warming->config.vfs, &entries->list[i]);
     }
     return fits;
 }
@@ -279,8 +256,7 @@ static bool use_batch(struct warming *warming, struct inode *directory, const ch
 static bool warm_directory(struct warming *warming, struct inode *inode, const char *path) {
     struct vfs *vfs = warming->config.vfs;
     struct handle *handle = NULL;
-    struct batch batch = {0};
-    const struct vfs_taker taker = {.context = &batch, .fits = has_room, .take = take};
+    struct entries entries = {0};
     unsigned tries = 0;
     bool fits = true, more = true;
     int result;
@@ -288,15 +264,11 @@ static bool warm_directory(struct warming *warming, struct inode *inode, const c
         result = vfs_open_directory(vfs, inode, &handle);
     while (result && tries_again(warming, result, &tries));
     while (result == 0 && more && fits && goes_on(warming)) {
-        batch.count = 0;
-        result = vfs_read_directory(vfs, handle, batch.next, true, &taker);
-        more = batch.count > 0;
-        fits = use_batch(warming, inode, path, &batch);
+        result = entries_read(vfs, handle, &entries, &more);
+        fits = use_entries(warming, inode, path, &entries);
         tries = result ? tries : 0;
-        if (result && tries_again(warming, result, &tries)) {
+        if (result && tries_again(warming, result, &tries))
             result = 0; /* from where it was */
-            more = true;
-        }
     }
     if (result)
         fail(warming, path, result);
@@ -360,6 +332,7 @@ struct warming *warming_new(const struct warming_config *config) {
     if (!warming)
         return NULL;
     warming->config = *config;
+    warming->piece = PIECE;
     lock_init(&warming->lock, LOCK_WORKERS);
     condition_init(&warming->changed);
     return pthread_create(&warming->thread, NULL, run, warming) ? forget(warming) : warming;

@@ -53,7 +53,7 @@ def test_a_missing_directory_is_said(uri):
     refused(gridmount("mount", uri), USAGE, "directory")
 
 
-@pytest.mark.parametrize("words", [("mount",), ("umount",), ("status",), ("run",),
+@pytest.mark.parametrize("words", [("mount",), ("umount",), ("status",), ("warm",), ("run",),
                                    ("mount", "a", "b", "c"), ("--no-such-flag",)], ids=str)
 def test_too_few_or_unknown_words_are_refused(words):
     refused(gridmount(*words), USAGE)
@@ -76,7 +76,7 @@ def test_a_malformed_uri_is_refused_without_repeating_it(directory, bad):
 def test_help_lists_the_commands_and_every_option():
     result = gridmount("--help")
     assert (result.returncode, result.stderr) == (0, "")
-    for word in ("mount", "run", "umount", "status", "bucket", "cache_size", "consistency", "timeout",
+    for word in ("mount", "run", "umount", "status", "warm", "bucket", "cache_size", "consistency", "timeout",
                  "uid", "gid", "umask", "credentials", "create_indexes", "allow_other", "log_level",
                  "log_file", "MONGODB_URL", "DB_NAME"):
         assert word in result.stdout, word
