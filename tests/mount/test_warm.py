@@ -175,7 +175,7 @@ def test_what_was_reached_is_kept_and_it_is_run_again(cached, bucket, link, thro
     mnt = cached(uri=through)
     link.set(bandwidth=2 * MIB)
     with warming(mnt.path, "--json") as process:
-        wait_for(lambda: mnt.counters()["disk_bytes_stored"] >= 3 * MIB, PATIENCE, "some of it on disk")
+        wait_for(lambda: mnt.counters()["disk_bytes_stored"] >= 6 * MIB, PATIENCE, "some of it on disk")
         process.send_signal(how)
         began = time.monotonic()
         output, _ = process.communicate(timeout=20)
