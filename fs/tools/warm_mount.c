@@ -62,6 +62,8 @@ int warm_mount_find(struct warm *warm, const char *path, struct warm_mount **ret
     if (result)
         return result;
     struct warm_mount *mount = mount_at(warm, mountpoint);
+    if (!mount && mountpoint_is_dead(mountpoint)) /* the kernel may still know the path */
+        return -ENOTCONN;
     if (!mount)
         mount = add_mount(warm, steal_ptr(&mountpoint), status.st_dev);
     if (!mount)
