@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { WARM_LONG = 2 << 20, WARM_LONG_MOST = 2 };
+enum { WARM_LONG = 512 << 10, WARM_LONG_MOST = 2 };
 
 /* A mount that something is read of. */
 struct warm_mount {
