@@ -165,9 +165,9 @@ static int settle(struct warm *warm, const struct warm_mount *mount, int signals
         signal = wait_for(warm, signals, &none, LOOK_MS);
         warm_report_progress(warm);
     }
-    if (!signal && warm_mount_dropped(mount) > 0)
-        warm_report_warning(warm, "cache_dir did not take all of it: its disk is slower than what came (disk_dropped in "
-                                  "status.json); fewer --jobs or a larger cache_size help");
+    cleanup_free char *complaint = signal ? NULL : warm_mount_complaint(mount);
+    if (complaint)
+        warm_report_warning(warm, complaint);
     return signal;
 }
 

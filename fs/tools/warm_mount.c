@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -87,9 +88,17 @@ int64_t warm_mount_backlog(const struct warm_mount *mount) {
     return status ? member_number(status, "\"backlog_percent\":") : 0;
 }
 
-int64_t warm_mount_dropped(const struct warm_mount *mount) {
+char *warm_mount_complaint(const struct warm_mount *mount) {
     cleanup_free char *status = mount->keeps ? status_of(mount) : NULL;
-    return status ? member_number(status, "\"disk_dropped\":") - mount->dropped : 0;
+    const char *disk = status ? strstr(status, "\"cache_dir\":{") : NULL;
+    cleanup_free char *state = disk ? member_string(disk, "\"state\":\"") : NULL;
+    char *complaint = NULL;
+    if (state && strcmp(state, "ok") != 0 && asprintf(&complaint, "cache_dir keeps nothing now: %s", state) < 0)
+        return NULL;
+    if (!complaint && status && member_number(status, "\"disk_dropped\":") > mount->dropped)
+        complaint = strdup("cache_dir did not take all of it: its disk is slower than what came (disk_dropped in "
+                           "status.json); fewer --jobs or a larger cache_size help");
+    return complaint;
 }
 
 void warm_mount_spare(struct warm *warm, struct warm_mount *mount, int64_t bytes) {

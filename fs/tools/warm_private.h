@@ -42,8 +42,8 @@ void warm_mounts_free(struct warm *warm);
 void warm_mount_spare(struct warm *warm, struct warm_mount *mount, int64_t bytes);
 /* How full that is, in percent; 0: nothing waits. */
 int64_t warm_mount_backlog(const struct warm_mount *mount);
-/* How many chunks were not kept there since the start. */
-int64_t warm_mount_dropped(const struct warm_mount *mount);
+/* Why not all that was fetched is in cache_dir now, as far as the mount knows, to be freed; NULL: it is. */
+char *warm_mount_complaint(const struct warm_mount *mount);
 
 /* ---- warm_report.c ---- */
 

@@ -363,6 +363,13 @@ def test_what_the_caches_cannot_keep_is_said_once(mount, cached, bucket):
     assert "more than" not in warm(mnt.path).stderr
 
 
+def test_a_cache_dir_that_keeps_nothing_is_told(mount, files, tmp_path):
+    mnt = mount(options=f"cache_dir={tmp_path}/cache,cache_free=1000T")
+    done = warm(mnt.path)
+    assert done.returncode == DONE, "the other caches are warm"
+    assert done.stderr == "gridmount: cache_dir keeps nothing now: No space left on device\n"
+
+
 def test_two_mounts_are_warmed_at_once(mount, cached, files):
     mounts = [mount(), cached()]
     assert warmed(*(mnt.path for mnt in mounts))[0]["files"] == 2 * len(files)
