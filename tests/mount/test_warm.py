@@ -235,7 +235,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_warm(cached, bucket, fi
     mnt = cached()
     done = warm(mnt.path)
     assert done.returncode == FAILED
-    assert done.stderr.splitlines()[-1] == f"gridmount: {mnt.path}/models/damaged: Input/output error"
+    assert f"gridmount: {mnt.path}/models/damaged: Input/output error" in done.stderr.splitlines()
     assert done.stdout.startswith(f"{len(files)} of {len(files) + 1} files, ") and ", 1 failed\n" in done.stdout
     assert mnt.unmount() == 0
     mnt = cached()
@@ -367,7 +367,7 @@ def test_a_cache_dir_that_keeps_nothing_is_told(mount, files, tmp_path):
     mnt = mount(options=f"cache_dir={tmp_path}/cache,cache_free=1000T")
     done = warm(mnt.path)
     assert done.returncode == DONE, "the other caches are warm"
-    assert done.stderr == "gridmount: cache_dir keeps nothing now: No space left on device\n"
+    assert done.stderr.count("gridmount: cache_dir keeps nothing now: No space left on device\n") == 1
 
 
 def test_two_mounts_are_warmed_at_once(mount, cached, files):
