@@ -67,8 +67,7 @@ bool dentry_add(struct inodes *inodes, struct inode *inode, struct inode *parent
     struct dentry *stale = inode->names && !inode->names->hashed ? inode->names : NULL;
     if (stale)
         LL_DELETE(inode->names, stale);
-    dentry->given_ms = clock_now_ms();
-    LL_PREPEND(inode->names, dentry);
+    LL_APPEND(inode->names, dentry);
     if (stale) {
         struct inode *before = stale->key.parent;
         dentry_free(stale);

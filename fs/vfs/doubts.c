@@ -3,8 +3,6 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "cache/base/cleanup.h"
-#include "cache/base/clock.h"
 #include "fs/store/names.h"
 #include "fs/vfs/inode_private.h"
 
@@ -29,18 +27,15 @@ static void add(struct doubts *doubts, const struct inode *inode, bool listing) 
     doubts->list[doubts->count++] = (struct doubt){.inode = inode, .listing = listing};
 }
 
-static void add_name(struct doubts *doubts, const struct dentry *dentry) {
-    size_t before = doubts->count;
-    add(doubts, dentry->key.parent, false);
-    if (doubts->count > before && !(doubts->list[before].name = strdup(dentry->key.name)))
-        doubts->lost = true;
-}
-
 bool doubts_names(struct inodes *inodes, struct inode *inode, struct doubts *doubts) {
     lock_acquire(&inodes->lock);
     bool open = inode->opens > 0;
-    for (struct dentry *dentry = open ? inode->names : NULL; dentry; dentry = dentry->next)
-        add_name(doubts, dentry);
+    for (struct dentry *dentry = open ? inode->names : NULL; dentry; dentry = dentry->next) {
+        size_t before = doubts->count;
+        add(doubts, dentry->key.parent, false);
+        if (doubts->count > before && !(doubts->list[before].name = strdup(dentry->key.name)))
+            doubts->lost = true;
+    }
     inode->believed &= !open;
     lock_release(&inodes->lock);
     return open;
@@ -52,52 +47,6 @@ static void doubt(struct inodes *inodes, struct inode *inode, struct doubts *dou
     vouch_set(inodes, inode, false, inode->listing);
     if (inode->believed)
         add(doubts, inode, false);
-}
-
-/* One of its several names leads elsewhere: none leads to it any more. The one that was given last stays its path. What is
- * no regular file stays: it has no handles that could go on with it. */
-static void part(struct inodes *inodes, struct inode *inode, struct doubts *doubts) {
-    if (!inode->names || !inode->names->next || inode->type != STORE_FILE || inode->file || inode->publishing)
-        return;
-    doubt(inodes, inode, doubts);
-    inode->parted = true;
-    linked_drop(inodes, inode);
-    for (struct dentry *dentry = inode->names; dentry; dentry = dentry->next)
-        add_name(doubts, dentry);
-    while (inode->names->next)
-        dentry_unhash(inodes, inode->names->next);
-    dentry_unhash(inodes, inode->names);
-}
-
-static struct dentry *name_at(const struct inode *inode, const char *path) {
-    struct dentry *found = NULL;
-    for (struct dentry *dentry = inode->names; dentry && !found; dentry = dentry->next) {
-        cleanup_free char *is = dentry_path(dentry, NULL);
-        if (is && strcmp(is, path) == 0)
-            found = dentry;
-    }
-    return found;
-}
-
-/* What was told of one of several names may be of before this mount gave it to this very file: it is still asked about for
- * a while, by when the kernel does not believe it any more. */
-static void doubt_name_of(struct inode *inode, const char *path, struct doubts *doubts) {
-    struct dentry *dentry = inode->names && inode->names->next ? name_at(inode, path) : NULL;
-    if (!dentry || dentry->told_gone)
-        return;
-    dentry->told_gone = true;
-    dentry->given_ms = clock_now_ms();
-    LL_DELETE(inode->names, dentry); /* nothing is to be published there */
-    LL_APPEND(inode->names, dentry);
-    add_name(doubts, dentry);
-}
-
-void doubts_name(struct inodes *inodes, struct inode *inode, const char *path, uint64_t since, struct doubts *doubts) {
-    lock_acquire(&inodes->lock);
-    struct dentry *dentry = name_at(inode, path);
-    if (dentry && !dentry_changed(inodes, dentry->key.parent, dentry->key.name, &since))
-        part(inodes, inode, doubts);
-    lock_release(&inodes->lock);
 }
 
 static void doubt_listing(struct inodes *inodes, struct inode *directory, struct doubts *doubts) {
@@ -185,8 +134,6 @@ void doubts_came(struct inodes *inodes, const char *path, const void *id, uint32
         doubt(inodes, there, doubts);
     else if (!put_here)
         walk(inodes, path, visit_came, doubts);
-    if (there && id && !ours && !ids_is(there, id, id_size))
-        doubt_name_of(there, path, doubts);
     lock_release(&inodes->lock);
 }
 
@@ -198,9 +145,7 @@ void doubts_changed(struct inodes *inodes, const char *path, struct doubts *doub
 
 void doubts_went(struct inodes *inodes, const char *path, struct doubts *doubts) {
     lock_acquire(&inodes->lock);
-    struct inode *there = walk(inodes, path, visit_went, doubts);
-    if (there)
-        doubt_name_of(there, path, doubts);
+    walk(inodes, path, visit_went, doubts);
     lock_release(&inodes->lock);
 }
 

@@ -1,8 +1,7 @@
 /* What a change that was told makes doubtful: notes of inodes (inode.h, "what is vouched for") that go, and the inodes of
  * which the kernel is to be told, since it was allowed to believe them for long.
  *
- * A change of this mount's own comes back too, late. As far as it can be told to be that, it says nothing new. So what is
- * told of one of several names of a file has the kernel look it up again; what was asked for and found parts them.
+ * A change of this mount's own comes back too. As far as it can be told to be that, it says nothing new.
  *
  * Threads: one list is one thread's. The functions take the inode table's lock.
  * Memory: the list holds no references: to the kernel an inode that is gone by then is just a number. */
@@ -35,10 +34,6 @@ void doubts_went_id(struct inodes *inodes, const void *id, uint32_t id_size, con
 /* The file is not what its names lead to any more. Whether handles are open of it, whose attributes then stay; the kernel
  * is to be told of the names. */
 bool doubts_names(struct inodes *inodes, struct inode *inode, struct doubts *doubts);
-/* Something else was found at a path of the file, asked for at the moment `since`. If it has other names, which the kernel
- * may come by as well without saying so, they get a new inode, and the kernel is to be told; unless it is written here: who
- * has it open shares what is. */
-void doubts_name(struct inodes *inodes, struct inode *inode, const char *path, uint64_t since, struct doubts *doubts);
 /* Anything may have changed. */
 void doubts_all(struct inodes *inodes, struct doubts *doubts);
 

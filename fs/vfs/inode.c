@@ -224,12 +224,10 @@ int inode_adopt(struct inodes *inodes, struct inode *parent, const char *name, c
         inode_free_unheld(inodes, inode);
         inode = NULL;
     }
-    if (!inode) {
+    if (!inode)
         inode = make(inodes, parent, name, found);
-    } else if (!ours) {
+    else if (!ours)
         update(inode, found);
-        dentry_give(dentry);
-    }
     if (inode && !ours)
         vouch_answer(inodes, inode, dentry_changed(inodes, parent, name, found->since) ? NULL : found->asked);
     if (inode) {

@@ -8,7 +8,6 @@
  *     found   [inode_adopt] ----------------> named
  *     created [inode_create] -> unpublished [inode_end_publishing] -> named
  *     named [inode_adopt of another content, inode_drop] -> unnamed: its path is the last it had
- *     named by several [doubts_name of one of them] -> unnamed: the others get a new inode
  *     named, unpublished [inode_removed of the last name] -> removed: it is never published again
  *     unnamed, removed -> freed [last lookup and reference]
  *
@@ -128,11 +127,12 @@ uint64_t inode_number_at(const struct inode *parent, const char *name, const str
 
 /* The path in its bucket (stored form, "" for the bucket itself), to be freed; with `name` behind it unless NULL. */
 char *inode_path(struct inodes *inodes, const struct inode *inode, const char *name);
-/* The paths that the kernel, which believes names for `trust_ms` or until it is told, may come to it by now: the one that
- * was given last, and of a hard-linked file others, to be freed with server_free_names(). NULL without memory. */
-char **inode_paths(struct inodes *inodes, const struct inode *inode, int64_t trust_ms);
-/* Whether one of its names was found to lead elsewhere (doubts_name()): it is opened by none any more. */
-bool inode_is_parted(struct inodes *inodes, const struct inode *inode);
+/* The paths of all its names that are known, a hard-linked file's too, to be freed with server_free_names(). NULL without
+ * memory. */
+char **inode_paths(struct inodes *inodes, const struct inode *inode);
+/* The database, asked at the moment `since`, has another content at one of several paths of a file: that name leads there
+ * no more. */
+void inode_drop_path(struct inodes *inodes, struct inode *inode, const char *path, uint64_t since);
 /* A reference to a file's revision; NULL for others, and while it is unpublished. */
 struct revision *inode_revision(struct inodes *inodes, const struct inode *inode);
 /* The same content was seen again, with these attributes. */

@@ -1,9 +1,7 @@
 /* The names of an inode as paths. Only a hard-linked file has several. */
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
-#include "cache/base/clock.h"
 #include "fs/vfs/inode_private.h"
 
 /* Whether the name is a part of a path in a bucket. */
@@ -11,7 +9,8 @@ static bool counts(const struct dentry *dentry) {
     return dentry && dentry->key.parent->kind == INODE_STORED;
 }
 
-char *dentry_path(const struct dentry *last, const char *name) {
+/* With `name` behind it, unless NULL. */
+static char *path_by(const struct dentry *last, const char *name) {
     size_t size = 0, more = name ? strlen(name) + 1 : 0;
     for (const struct dentry *dentry = last; counts(dentry); dentry = dentry->key.parent->names)
         size += strlen(dentry->key.name) + 1;
@@ -34,25 +33,20 @@ char *dentry_path(const struct dentry *last, const char *name) {
 
 char *inode_path(struct inodes *inodes, const struct inode *inode, const char *name) {
     lock_acquire(&inodes->lock);
-    char *path = dentry_path(inode->names, name);
+    char *path = path_by(inode->names, name);
     lock_release(&inodes->lock);
     return path;
 }
 
-/* Until the reply with a name has reached the kernel, which believes it from then on. */
-enum { REPLY_MS = 1000 };
-
-char **inode_paths(struct inodes *inodes, const struct inode *inode, int64_t trust_ms) {
+char **inode_paths(struct inodes *inodes, const struct inode *inode) {
     size_t count = 2, used = 0;
     lock_acquire(&inodes->lock);
-    int64_t since_ms = clock_now_ms() - trust_ms - REPLY_MS;
     for (const struct dentry *dentry = inode->names; dentry; dentry = dentry->next)
         count++;
     char **paths = calloc(count, sizeof *paths);
-    bool lost = !paths || !(paths[used++] = dentry_path(inode->names, NULL));
-    for (const struct dentry *dentry = inode->names; !lost && dentry; dentry = dentry->next)
-        if (dentry != inode->names && ((inode->believed && !dentry->told_gone) || dentry->given_ms >= since_ms))
-            lost = !(paths[used++] = dentry_path(dentry, NULL));
+    bool lost = !paths || !(paths[used++] = path_by(inode->names, NULL));
+    for (const struct dentry *dentry = inode->names ? inode->names->next : NULL; !lost && dentry; dentry = dentry->next)
+        lost = !(paths[used++] = path_by(dentry, NULL));
     lock_release(&inodes->lock);
     if (!lost)
         return paths;
@@ -60,19 +54,21 @@ char **inode_paths(struct inodes *inodes, const struct inode *inode, int64_t tru
     return NULL;
 }
 
-void dentry_give(struct dentry *dentry) {
-    struct inode *inode = dentry->inode;
-    dentry->given_ms = clock_now_ms();
-    dentry->told_gone = false;
-    if (dentry != inode->names) {
-        LL_DELETE(inode->names, dentry);
-        LL_PREPEND(inode->names, dentry);
+static struct dentry *name_at(const struct inode *inode, const char *path) {
+    struct dentry *found = NULL;
+    for (struct dentry *dentry = inode->names; dentry && !found; dentry = dentry->next) {
+        cleanup_free char *is = path_by(dentry, NULL);
+        if (is && strcmp(is, path) == 0)
+            found = dentry;
     }
+    return found;
 }
 
-bool inode_is_parted(struct inodes *inodes, const struct inode *inode) {
+void inode_drop_path(struct inodes *inodes, struct inode *inode, const char *path, uint64_t since) {
     lock_acquire(&inodes->lock);
-    bool parted = inode->parted;
+    bool several = inode->names && inode->names->next && inode->type == STORE_FILE;
+    struct dentry *dentry = several ? name_at(inode, path) : NULL;
+    if (dentry && !dentry_changed(inodes, dentry->key.parent, dentry->key.name, &since))
+        dentry_unhash(inodes, dentry);
     lock_release(&inodes->lock);
-    return parted;
 }

@@ -11,11 +11,9 @@
 /* One name of an inode. */
 struct dentry {
     struct inode *inode;
-    struct dentry *next; /* further names of the inode, which were given before */
+    struct dentry *next; /* further names of the inode */
     bool hashed;         /* the name leads to the inode; else it only was its last */
     bool lost;           /* no memory to hash it */
-    int64_t given_ms;    /* when it was last looked up, or told gone */
-    bool told_gone;      /* after that: the kernel is told to look it up again */
     UT_hash_handle hh;
     struct dentry_name {
         struct inode *parent; /* a reference */
@@ -33,7 +31,6 @@ struct inode {
     bool publishing;
     bool removed; /* its last name was removed here */
     bool abandoned; /* removed, because it could not be stored */
-    bool parted;  /* a name of several led elsewhere: none leads here any more */
     bool kept;    /* a directory of its own */
     bool linked;  /* in the table of hard-linked files */
     bool of_id;   /* in that of revisions */
@@ -116,10 +113,6 @@ bool dentry_add(struct inodes *inodes, struct inode *inode, struct inode *parent
 void dentry_unhash(struct inodes *inodes, struct dentry *dentry);
 void dentry_hash(struct inodes *inodes, struct dentry *dentry);
 void dentry_take_out(struct inodes *inodes, struct dentry *dentry);
-/* The path in its bucket, with `name` behind it unless NULL; "" of NULL and outside of buckets. NULL without memory. */
-char *dentry_path(const struct dentry *dentry, const char *name);
-/* It is given to the kernel. */
-void dentry_give(struct dentry *dentry);
 /* Whether the name was changed here since then; NULL: no. */
 bool dentry_changed(struct inodes *inodes, const struct inode *parent, const char *name, const uint64_t *since);
 void dentry_note_change(struct inodes *inodes, struct inode *parent, const char *name);

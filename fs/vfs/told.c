@@ -22,12 +22,6 @@ static void tell_kernel(struct vfs *vfs, struct doubts *doubts) {
     doubts_done(doubts);
 }
 
-void vfs_doubt_name(struct vfs *vfs, struct inode *inode, const char *path, uint64_t since) {
-    struct doubts doubts = {0};
-    doubts_name(vfs->inodes, inode, path, since, &doubts);
-    tell_kernel(vfs, &doubts);
-}
-
 static void watching(void *context) {
     struct vfs *vfs = context;
     if (vfs->coherence)
@@ -130,22 +124,18 @@ static int confirm_at(struct vfs *vfs, struct inode *inode, const char *path) {
         result = inode_confirm(vfs->inodes, inode, &found);
     store_entry_done(&entry);
     if (result == -ESTALE)
-        vfs_doubt_name(vfs, inode, path, moment);
+        inode_drop_path(vfs->inodes, inode, path, moment);
     return result;
 }
 
-/* By each name that leads to it, since the kernel does not say which is meant. What is written here has them all share it. */
+/* By the first of its names that leads to it still. */
 static int confirm(struct vfs *vfs, struct inode *inode) {
-    char **paths = inode_paths(vfs->inodes, inode, vfs->config.trust_ms);
+    char **paths = inode_paths(vfs->inodes, inode);
     int result = paths ? -ESTALE : -ENOMEM;
-    for (char **path = paths; path && *path && !inode_is_parted(vfs->inodes, inode); path++) {
-        int one = confirm_at(vfs, inode, *path);
-        result = one == -ESTALE ? result : one;
-        if (result && result != -ESTALE)
-            break;
-    }
+    for (char **path = paths; result == -ESTALE && *path; path++)
+        result = confirm_at(vfs, inode, *path);
     server_free_names(paths);
-    return result == 0 && inode_is_parted(vfs->inodes, inode) ? -ESTALE : result;
+    return result;
 }
 
 /* The attributes of an open file are asked for by name or by handle, which the kernel does not say. A handle has what it

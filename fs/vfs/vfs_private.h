@@ -72,13 +72,11 @@ int vfs_keep_handle(struct vfs *vfs, struct handle *handle, struct handle **ret_
 
 /* What the store knows an inode by. `path` and `revision` are references of the caller's that outlive the object. */
 struct store_object vfs_object(const struct inode *inode, const char *path, const struct revision *revision);
-/* Asks whether the content that is newest now is the one this inode stands for, at each name that the kernel may come by,
- * since it does not say by which: -ESTALE when it is not. */
+/* Asks whether the content that is newest now is the one this inode stands for, at each of its names: -ESTALE when it is
+ * not, and names that lead elsewhere are dropped. */
 int vfs_revalidate(struct vfs *vfs, struct inode *inode);
 /* The same for an open(), which the kernel tries once more when it is stale. */
 int vfs_open_newest(struct vfs *vfs, struct inode *inode, const struct vfs_caller *caller);
-/* Something else is at a path of the inode, asked for at `since`: see doubts_name(). Tells the kernel. */
-void vfs_doubt_name(struct vfs *vfs, struct inode *inode, const char *path, uint64_t since);
 /* What others have published since is what all handles of the inode have from now on, unless it is written here. Sets
  * *ret_moved when it is another content than before: then the kernel is to be told. */
 int vfs_move_to_newest(struct vfs *vfs, struct inode *inode, bool *ret_moved);
