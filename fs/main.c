@@ -24,11 +24,13 @@
 #include "fs/version.h"
 
 static const char usage[] =
-    "gridmount " GRIDMOUNT_VERSION ": mounts MongoDB GridFS as a directory (read-only)\n"
+    "gridmount " GRIDMOUNT_VERSION ": mounts MongoDB GridFS as a directory\n"
     "\n"
     "  gridmount mount [URI] DIR [-o option,...] [-f]    mount; -f: stay in the foreground;\n"
     "                                                    \"mount\" may be left out\n"
-    "  gridmount run   [URI] DIR [-o ...] -- COMMAND...  mount, wait until ready, run COMMAND, unmount\n"
+    "  gridmount run   [URI] DIR [-o ...] [--warm] -- COMMAND...\n"
+    "                                                    mount, wait until ready, run COMMAND, unmount; --warm: wait\n"
+    "                                                    until -o warm= is done too\n"
     "  gridmount umount DIR\n"
     "  gridmount status DIR [--json]                     exit status 0 healthy, 1 degraded, 2 not mounted\n"
     "  gridmount warm PATH... [--jobs N] [--verify] [--json]\n"
@@ -181,7 +183,7 @@ static int wait_for(pid_t pid) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int run_command(char **command, pid_t server) {
+static int run_command(char **command, const char *warming, pid_t server) {
     struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO};
     sigset_t passed, before;
     sigemptyset(&passed);
@@ -192,6 +194,8 @@ static int run_command(char **command, pid_t server) {
     pid_t pid = fork();
     if (pid == 0) {
         sigprocmask(SIG_SETMASK, &before, NULL);
+        if (warming)
+            tools_await_warm(warming);
         execvp(command[0], command);
         fprintf(stderr, "gridmount: %s: %s; check the command behind --\n", command[0], strerror(errno));
         _exit(127);
@@ -254,13 +258,16 @@ static char **split_command(int *count, char **arguments) {
 }
 
 static int parse(struct options *options, int count, char **arguments, char **ret_error) {
-    static const struct option words[] = {{"foreground", no_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
+    static const struct option words[] = {
+        {"foreground", no_argument, NULL, 'f'}, {"warm", no_argument, NULL, 'w'}, {NULL, 0, NULL, 0}};
     opterr = 0;
     optind = 0;
     int option;
     while ((option = getopt_long(count, arguments, "o:f", words, NULL)) != -1) {
         if (option == 'f') {
             options->foreground = true;
+        } else if (option == 'w') {
+            options->await_warm = true;
         } else if (option != 'o' || options_parse(options, optarg, ret_error)) {
             if (option != 'o')
                 *ret_error = strdup("unknown or incomplete argument; see gridmount --help");
@@ -281,6 +288,10 @@ static int do_mount(int count, char **arguments, bool run) {
         return fail(EXIT_FAILED, NULL);
     keep_secrets();
     int status = parse(&options, count, arguments, &error);
+    if (status == 0 && options.await_warm && (!run || !options.warm)) {
+        error = strdup("--warm is for run, with -o warm=GLOB; see gridmount --help");
+        status = EXIT_USAGE;
+    }
     if (status) {
         options_done(&options);
         return fail(status, error);
@@ -292,7 +303,7 @@ static int do_mount(int count, char **arguments, bool run) {
     if (status < 0)
         status = fail(EXIT_FAILED, strdup(strerror(-status)));
     else if (status == 0 && run)
-        status = run_command(command, pid);
+        status = run_command(command, options.await_warm ? options.mountpoint : NULL, pid);
     options_done(&options);
     return status;
 }

@@ -26,4 +26,7 @@ int warm_parse(int count, char **arguments, struct warm_request *ret_request, ch
  * was interrupted. */
 int tools_warm(const struct warm_request *request);
 
+/* Until what -o warm= of the mount there asks for is read, or cannot be: then says so. */
+void tools_await_warm(const char *mountpoint);
+
 #endif

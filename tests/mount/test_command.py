@@ -325,3 +325,32 @@ def test_an_unmount_that_crosses_requests_is_a_clean_end(mount, tmp_path):
         for file in files:
             file.close()
         assert mnt.end() == 0, mnt.log()
+
+
+def test_run_waits_until_all_is_warm(bucket, uri, directory):
+    for number in range(20):
+        bucket.put(f"models/{number}", b"x" * 300_000)
+    result = gridmount("run", uri, directory, "-o", "warm=models", "--warm", "--",
+                       "cat", directory / ".gridfs" / "status.json")
+    assert json.loads(result.stdout)["warming"] == {"state": "done", "files": 20, "bytes": 6_000_000, "failed": 0}
+    assert result.stderr == ""
+
+
+def test_run_begins_when_not_all_can_be_warm_and_says_so(bucket, uri, directory):
+    bucket.put("f", b"x" * (20 << 20))
+    result = gridmount("run", uri, directory, "-o", "warm=*,cache_size=8M", "--warm", "--", "echo", "ran")
+    assert result.stdout == "ran\n" and "not all is warm: full" in result.stderr
+
+
+def test_a_signal_ends_run_while_it_still_warms(bucket, link, through, directory):
+    bucket.put("f", b"x" * (20 << 20))
+    link.set(bandwidth=1 << 20)
+    process = subprocess.Popen([BINARY, "run", through, str(directory), "-o", "warm=*", "--warm", "--", "echo", "ran"],
+                               env=environment(), stdout=subprocess.PIPE, text=True)
+    children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_for(lambda: len(children.read_text().split()) == 2, 20, "the daemon is there, and who waits to be the command")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 128 + signal.SIGTERM
+    assert process.stdout.read() == ""
+    process.stdout.close()
+    assert mount_table(directory) == []

@@ -62,6 +62,8 @@ def test_too_few_or_unknown_words_are_refused(words):
 def test_run_without_a_command_is_refused(uri, directory):
     refused(gridmount("run", uri, directory), USAGE, "--")
     refused(gridmount("run", uri, directory, "--"), USAGE, "command")
+    refused(gridmount("run", uri, directory, "--warm", "--", "true"), USAGE, "-o warm=GLOB")
+    refused(gridmount("mount", uri, directory, "-o", "warm=*", "--warm"), USAGE, "-o warm=GLOB")
 
 
 @pytest.mark.parametrize("bad", ["mongodb://", "mongodb://a b/db", "mongodb://u:p@:/x",
