@@ -87,18 +87,19 @@ static struct inode *walk(struct inodes *inodes, const char *path, visitor *visi
     }
 }
 
-/* Whether what begins at `rest` lies below a directory that the listing has. */
-static bool has_directory(const struct inode *inode, const char *rest) {
+/* Whether what begins at `rest` lies below a directory that is known, and that the listing has. */
+static bool has_directory(struct inodes *inodes, const struct inode *inode, const char *rest) {
     char key[NAMES_STORED_MOST + 2];
     size_t size = names_first_component(rest, strlen(rest));
-    if (!inode->keys || rest[size] != '/' || size > NAMES_STORED_MOST)
+    const struct inode *directory = rest[size] == '/' ? child_of(inodes, inode, rest, size) : NULL;
+    if (!inode->keys || !directory || directory->type != STORE_DIRECTORY)
         return false;
     memcpy(key, rest, size + 1);
     return keys_have(inode->keys, key, size) || keys_have(inode->keys, key, size + 1);
 }
 
 static void visit_came(struct inodes *inodes, struct inode *inode, const char *rest, struct doubts *doubts) {
-    if (*rest && !has_directory(inode, rest))
+    if (*rest && !has_directory(inodes, inode, rest))
         doubt_listing(inodes, inode, doubts);
     if (!*rest || inode->type != STORE_DIRECTORY)
         doubt(inodes, inode, doubts);
