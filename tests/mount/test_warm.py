@@ -19,6 +19,7 @@ from users import as_user
 MIB = 1 << 20
 DONE, FAILED, USAGE = 0, 1, 2
 PATIENCE = 40
+PROMPT = 10     # far less than the mount waits for its server
 ODD = b"odd/\xff\n\x1b[2J"
 
 pytestmark = pytest.mark.timeout(120)
@@ -179,7 +180,7 @@ def test_what_was_reached_is_kept_and_it_is_run_again(cached, bucket, link, thro
         process.send_signal(how)
         began = time.monotonic()
         output, _ = process.communicate(timeout=20)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < PROMPT
     last = events(output)[-1]
     assert process.returncode == last["exit"] == 128 + how
     assert last["interrupted"] and 0 < last["files"] < len(files)
@@ -203,7 +204,7 @@ def test_it_ends_at_once_when_the_server_is_silent(mount, bucket, link, through)
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
         output, _ = process.communicate(timeout=20)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < PROMPT
     link.set(stalled=False, bandwidth=0)
     assert process.returncode == 130 and output.startswith("interrupted: 0 of 1 files")
 
@@ -416,8 +417,8 @@ def test_a_mount_that_still_warms_ends_at_once(mount, bucket, link, through, how
         assert (done.returncode, done.stderr) == (0, "")
     else:
         mnt.process.terminate()
-    mnt.process.wait(10)
-    assert time.monotonic() - began < 3
+    mnt.process.wait(20)
+    assert time.monotonic() - began < PROMPT
 
 
 @pytest.mark.parametrize("fault", [{"stalled": True}, {"refusing": True}], ids=["silent", "gone"])
@@ -432,8 +433,8 @@ def test_one_whose_server_is_away_waits_and_ends_at_once(mount, bucket, link, th
     wait_for(lambda: state_of(mnt) == "waiting", PATIENCE, "it waits for the server")
     began = time.monotonic()
     mnt.process.terminate()
-    mnt.process.wait(10)
-    assert time.monotonic() - began < 3
+    mnt.process.wait(20)
+    assert time.monotonic() - began < PROMPT
 
 
 def test_it_goes_on_when_the_server_is_back(mount, bucket, link, through):
