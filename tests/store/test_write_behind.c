@@ -8,7 +8,7 @@
 #include "fs/store/mongo/upload.h"
 #include "tests/store/sample.h"
 
-enum { CHUNK = 255 << 10, BATCH = 17, PATIENCE_MS = 20000 };
+enum { CHUNK = 255 << 10, BATCH = 9, PATIENCE_MS = 20000 };
 
 _Static_assert(BATCH == (UPLOAD_BATCH + CHUNK - 1) / CHUNK, "tests count in batches");
 
@@ -86,7 +86,7 @@ static void what_is_there_is_not_sent_again(void **state) {
 static void what_is_under_way_is_waited_for(void **state) {
     (void)state;
     struct real_store real = open_store("under_way");
-    for (unsigned batches = 1; batches < 4; batches += 2) {
+    for (unsigned batches = 1; batches < 9; batches += 2) {
         struct content content;
         sample_make(&content, batches * BATCH * CHUNK, batches);
         struct store_upload *upload = begin(&real, NULL, &content, 0);
@@ -135,9 +135,9 @@ static void what_was_cut_off_goes(void **state) {
     sample_make(&content, 2 * BATCH * CHUNK, 1);
     struct store_upload *upload = begin(&real, NULL, &content, 0);
     offer_and_await(&real, upload, content.content.length, 2 * BATCH);
-    content.content.length = 20 * CHUNK + 1;
+    content.content.length = (BATCH + 3) * CHUNK + 1;
     put_and_expect(&real, &content, upload, 2 * BATCH * CHUNK + 1);
-    assert_int_equal(count(&real, "chunks", "{}"), 21);
+    assert_int_equal(count(&real, "chunks", "{}"), BATCH + 4);
     sample_done(&content);
     real_store_close(&real);
 }
@@ -147,7 +147,7 @@ static void what_changed_for_the_most_part_is_sent_as_another(void **state) {
     struct real_store real = open_store("for_the_most_part");
     struct content content;
     sample_make(&content, BATCH * CHUNK, 1);
-    content.stale_until = 10 * CHUNK;
+    content.stale_until = (BATCH / 2 + 2) * CHUNK;
     struct store_upload *upload = begin(&real, NULL, &content, 0);
     offer_and_await(&real, upload, content.content.length, BATCH);
     put_and_expect(&real, &content, upload, 2 * BATCH * CHUNK);

@@ -12,7 +12,7 @@
 #include "fs/store/mongo/chunk_batch.h"
 #include "fs/store/mongo/intents.h"
 
-enum { THREADS = 3, QUEUED = 64, HELPERS = 2, CHUNK_DEFAULT = 255 << 10, CHUNK_LEAST = 64 << 10 };
+enum { THREADS = 5, QUEUED = 64, HELPERS = 4, CHUNK_DEFAULT = 255 << 10, CHUNK_LEAST = 64 << 10 };
 
 /* ---- what all uploads of a server share ---- */
 

@@ -1,4 +1,4 @@
-/* The chunks of a new revision: inserted in batches of 4 to 8 MiB, several at once, in any order.
+/* The chunks of a new revision: inserted in batches of 2 to 8 MiB, several at once, in any order.
  *
  * A batch is built straight from the content's read(), by the thread that sends it: the caller's, and those of the
  * uploaders that have nothing else to do. A batch that was sent may have arrived although the connection broke: all its
@@ -6,7 +6,7 @@
  *
  * Threads: any. Blocks until all is stored or something failed.
  * Memory: batches under way, of all puts of a server, hold at most UPLOAD_ROOM bytes, with the copy that the driver makes
- * of each while it sends it: enough for three of the usual size. More puts wait for room.
+ * of each while it sends it: enough for five of the usual size. More puts wait for room.
  * Errors: those of store.h, and what read() returned. */
 #ifndef FS_STORE_MONGO_UPLOAD_H
 #define FS_STORE_MONGO_UPLOAD_H
@@ -16,7 +16,7 @@
 #include "fs/store/mongo/bucket.h"
 #include "fs/store/mongo/runs.h"
 
-enum { UPLOAD_ROOM = 26 << 20, UPLOAD_BATCH = 4 << 20, UPLOAD_CHUNK_MOST = 8 << 20 };
+enum { UPLOAD_ROOM = 26 << 20, UPLOAD_BATCH = 2 << 20, UPLOAD_CHUNK_MOST = 8 << 20 };
 
 struct uploaders;
 

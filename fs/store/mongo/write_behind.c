@@ -10,7 +10,7 @@
 #include "fs/store/mongo/retire.h"
 
 enum {
-    SENDERS = 2,       /* batches under way of one upload */
+    SENDERS = 5,       /* batches under way of one upload */
     REPLACED_MOST = 64, /* runs of changed chunks: beyond it, deleting them takes longer than sending much again */
 };
 
