@@ -7,7 +7,8 @@
  *     absent --- [chunks_put] ---> cached
  *
  * However many readers want a chunk, one fetch is under way for it; the others wait for that one, and when it is stuck it
- * is made once more beside. How many are under way at once follows the link (flow.h). A chunk that is damaged is never
+ * is made once more beside: a worker runs it wherever that costs nothing, since a reader that is stuck cannot be helped.
+ * How many are under way at once follows the link (flow.h). A chunk that is damaged is never
  * cached: its error goes to those who asked.
  * What it is not: it knows neither GridFS nor the length of files; a key is all it has.
  *
@@ -46,7 +47,7 @@ struct chunk_source {
 
 enum {
     CHUNKS_FETCH_MOST = 64,
-    CHUNKS_WORKERS = 18, /* it has use for so many, on a long link */
+    CHUNKS_WORKERS = 26, /* it has use for so many, on a long link */
 };
 
 struct chunks;

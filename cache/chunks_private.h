@@ -19,7 +19,8 @@ struct cargo {
  *
  *     QUEUED -> RUNNING [claim: a worker, or a reader that will not wait for one] -> DONE [finish]
  *
- * One that is stuck is run a second time beside: who has the chunks first ends it. */
+ * One that is stuck is run a second time beside: who has the chunks first ends it. That is of use to a reader only while
+ * another thread is the one that is stuck, so it hands its flight over where fetches are slow. */
 struct flight {
     struct chunks *chunks;
     uint32_t first, count;
@@ -28,7 +29,7 @@ struct flight {
     unsigned references; /* the list's, each task's and runner's, each waiter's */
     unsigned runners;
     enum { QUEUED, RUNNING, DONE } state;
-    int64_t began_ms;
+    int64_t began_ms; /* or was queued */
     int error; /* of the fetch as a whole */
     struct condition done;
     struct flight *prev, *next;
@@ -46,6 +47,7 @@ struct chunks {
     struct flow flow;
     unsigned queued; /* flights that wait for a worker */
     unsigned stuck;  /* flights that are run twice: these do not count in the width */
+    unsigned handed; /* tasks of flights that readers handed over: likewise */
     size_t reserved; /* bytes that flights will bring in */
     bool stopping;   /* queued flights are given up */
     atomic_llong window;
@@ -70,7 +72,7 @@ struct flight *flight_of(struct chunks *chunks, const struct chunk_file *file, u
 /* Of chunks [first, first + count) of files[0], or of the heads of `count` files. The list has its reference. */
 struct flight *flight_new(struct chunks *chunks, const struct chunk_file *files, bool heads, uint32_t first,
                           uint32_t count);
-/* Waits for chunk n of a flight, and runs it if nobody does yet. */
+/* Waits for chunk n of a flight, and sees to it that it is run at once. */
 int flight_join(struct flight *flight, const struct chunk_file *file, uint32_t n, struct blob **ret_blob);
 /* Hands a new flight, or NULL, to the workers; false when they will not take it, which ends it. */
 bool flight_send(struct chunks *chunks, struct flight *flight);

@@ -9,8 +9,8 @@
 #include "cache/chunks_private.h"
 
 /* When more are stuck it is the server, not a connection. */
-enum { STUCK_MOST = 2 };
-_Static_assert(CHUNKS_WORKERS == FLOW_MOST + STUCK_MOST, "a worker for each fetch");
+enum { STUCK_MOST = 2, HANDED_MOST = 8 };
+_Static_assert(CHUNKS_WORKERS == FLOW_MOST + STUCK_MOST + HANDED_MOST, "a worker for each fetch");
 
 static bool same_file(const struct chunk_file *one, const struct chunk_file *other) {
     return memcmp(one->revision, other->revision, sizeof one->revision) == 0;
@@ -64,6 +64,7 @@ struct flight *flight_new(struct chunks *chunks, const struct chunk_file *files,
     flight->first = first;
     flight->count = count;
     flight->references = 1;
+    flight->began_ms = clock_now_ms();
     condition_init(&flight->done);
     for (uint32_t i = 0; i < file_count; i++) {
         flight->files[i] = files[i];
@@ -101,7 +102,7 @@ static void flight_unref(struct flight *flight) {
 void flights_set_width(struct chunks *chunks) {
     enum { UNIT = 2 << 20, UNITS = 2 }; /* one that is under way and one that waits for its turn */
     atomic_store(&chunks->window, (long long)UNIT * UNITS * chunks->flow.width);
-    workers_limit(chunks->workers, chunks->flow.width + chunks->stuck);
+    workers_limit(chunks->workers, chunks->flow.width + chunks->stuck + chunks->handed);
 }
 
 static void finish(struct flight *flight, int error) {
@@ -206,6 +207,33 @@ bool flight_send(struct chunks *chunks, struct flight *flight) {
 
 /* ---- waiting ---- */
 
+static void run_handed_task(void *argument) {
+    struct flight *flight = argument;
+    struct chunks *chunks = flight->chunks;
+    lock_acquire(&chunks->lock);
+    if (flight->state == QUEUED)
+        run(flight);
+    chunks->handed--;
+    flights_set_width(chunks);
+    flight_unref(flight);
+    lock_release(&chunks->lock);
+}
+
+/* Has a worker run it at once, for a reader; false: nothing of the kind. */
+static bool hand_over(struct flight *flight) {
+    struct chunks *chunks = flight->chunks;
+    if (!flow_is_slow(&chunks->flow) || chunks->handed == HANDED_MOST)
+        return false;
+    flight->references++; /* the task's */
+    if (!workers_submit_first(chunks->workers, run_handed_task, flight)) {
+        flight->references--;
+        return false;
+    }
+    chunks->handed++;
+    flights_set_width(chunks);
+    return true;
+}
+
 static void run_again_task(void *argument) {
     struct flight *flight = argument;
     struct chunks *chunks = flight->chunks;
@@ -241,7 +269,9 @@ static void await(struct flight *flight) {
     int64_t patience;
     while (flight->state != DONE && (patience = patience_with(flight)) > 0)
         (void)condition_wait_for(&flight->done, &chunks->lock, patience);
-    if (flight->state != DONE)
+    if (flight->state == QUEUED) /* handed over, but the workers are all stuck */
+        run(flight);
+    else if (flight->state == RUNNING)
         run_again(flight);
     while (flight->state != DONE)
         condition_wait(&flight->done, &chunks->lock);
@@ -259,7 +289,7 @@ static int result_of(const struct flight *flight, uint32_t i, struct blob **ret_
 
 int flight_join(struct flight *flight, const struct chunk_file *file, uint32_t n, struct blob **ret_blob) {
     flight->references++;
-    if (flight->state == QUEUED)
+    if (flight->state == QUEUED && !hand_over(flight))
         run(flight);
     await(flight);
     int result = result_of(flight, index_in(flight, file, n), ret_blob);
@@ -270,7 +300,7 @@ int flight_join(struct flight *flight, const struct chunk_file *file, uint32_t n
 void flights_check(struct chunks *chunks) {
     struct flight *flight;
     flow_check(&chunks->flow);
-    CHECK(chunks->stuck <= STUCK_MOST);
+    CHECK(chunks->stuck <= STUCK_MOST && chunks->handed <= HANDED_MOST);
     unsigned queued = 0;
     DL_FOREACH(chunks->flights, flight) {
         queued += flight->state == QUEUED;

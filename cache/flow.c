@@ -8,7 +8,7 @@ static const double worth = 0.3;
 static const double as_much = 0.97;
 /* A fetch is stuck when it takes so many times what it does as a rule, and so long. */
 enum { STUCK_TIMES = 6, STUCK_MS = 500, STUCK_UNKNOWN_MS = 3000, STUCK_MOST_MS = 10000 };
-enum { SAMPLE = 4, FAR_MS = 5, NS_PER_MS = 1000000 };
+enum { SAMPLE = 4, SLOW_MS = 1, FAR_MS = 5, NS_PER_MS = 1000000 };
 
 void flow_init(struct flow *flow, unsigned most) {
     CHECK(most >= 1);
@@ -89,6 +89,10 @@ void flow_ended(struct flow *flow, int64_t began, int64_t now, int64_t bytes, bo
         return;
     judge(flow, (double)flow->bytes / (double)(now - flow->since));
     measure_anew(flow);
+}
+
+bool flow_is_slow(const struct flow *flow) {
+    return flow->usual_ns >= SLOW_MS * (int64_t)NS_PER_MS;
 }
 
 int64_t flow_patience_ms(const struct flow *flow) {

@@ -44,6 +44,8 @@ struct flow {
 void flow_init(struct flow *flow, unsigned most);
 /* A fetch of so many bytes, begun at `began`, has ended at `now`. `waiting`: another one waits for its turn. */
 void flow_ended(struct flow *flow, int64_t began, int64_t now, int64_t bytes, bool waiting);
+/* A fetch takes so long that what a change of threads costs is nothing to it. */
+bool flow_is_slow(const struct flow *flow);
 /* How long to wait for a fetch before it counts as stuck. */
 int64_t flow_patience_ms(const struct flow *flow);
 void flow_check(const struct flow *flow);

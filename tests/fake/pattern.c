@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "cache/base/check.h"
 
@@ -35,6 +36,9 @@ static int fetch(void *context, void *handle, uint32_t first, uint32_t count, st
     atomic_fetch_add(&pattern->fetches, 1);
     bool fail = is_to_fail(pattern);
     gate_pass(&pattern->gate);
+    struct timespec takes = {.tv_nsec = atomic_load(&pattern->takes_ms) * 1000000L};
+    if (takes.tv_nsec)
+        nanosleep(&takes, NULL);
     if (count_down(&pattern->stuck))
         gate_pass(&pattern->jam);
     if (fail)

@@ -29,6 +29,7 @@ struct pattern {
     int failure;              /* ... with this -errno */
     atomic_uint stuck;        /* so many fetches of ranges from now on are stuck ... */
     struct gate jam;          /* ... here */
+    atomic_int takes_ms;      /* how long a fetch of a range takes at least */
     struct chunk_source source;
 };
 

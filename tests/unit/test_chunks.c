@@ -267,6 +267,41 @@ static void a_fetch_that_is_stuck_is_made_once_more(void **state) {
     bench_done(bench);
 }
 
+static void a_readers_own_fetch_that_is_stuck_is_made_once_more(void **state) {
+    (void)state;
+    struct bench *bench = bench_new(1 << 20, 4, 8);
+    atomic_store(&bench->pattern.takes_ms, 2);
+    for (uint32_t n = 50; n < 60; n++)
+        assert_int_equal(get(bench, n, 1), 0);
+    int64_t before = stats_get(STAT_hedged_fetches);
+    gate_shut(&bench->pattern.jam);
+    atomic_store(&bench->pattern.stuck, 1);
+    assert_int_equal(get(bench, 10, 4), 0);
+    assert_int_equal(stats_get(STAT_hedged_fetches), before + 1);
+    chunks_check(bench->chunks);
+    gate_open(&bench->pattern.jam);
+    bench_done(bench);
+}
+
+/* Readers that find all workers stuck do without them. */
+static void a_reader_waits_for_no_worker_for_long(void **state) {
+    (void)state;
+    struct bench *bench = bench_new(1 << 20, 1, 8);
+    atomic_store(&bench->pattern.takes_ms, 2);
+    for (uint32_t n = 50; n < 60; n++)
+        assert_int_equal(get(bench, n, 1), 0);
+    struct gate busy;
+    gate_init(&busy);
+    gate_shut(&busy);
+    assert_true(workers_submit(bench->workers, hold_worker, &busy));
+    gate_await(&busy, 1);
+    assert_int_equal(get(bench, 10, 4), 0);
+    chunks_check(bench->chunks);
+    gate_open(&busy);
+    bench_done(bench);
+    gate_done(&busy);
+}
+
 static void of_two_fetches_the_one_that_fails_is_not_believed(void **state) {
     (void)state;
     struct bench *bench = stuck_bench_new();
@@ -478,6 +513,8 @@ int main(void) {
         cmocka_unit_test(a_reader_waits_for_the_prefetch_under_way),
         cmocka_unit_test(a_reader_takes_over_a_prefetch_that_no_worker_began),
         cmocka_unit_test(a_fetch_that_is_stuck_is_made_once_more),
+        cmocka_unit_test(a_readers_own_fetch_that_is_stuck_is_made_once_more),
+        cmocka_unit_test(a_reader_waits_for_no_worker_for_long),
         cmocka_unit_test(of_two_fetches_the_one_that_fails_is_not_believed),
         cmocka_unit_test(prefetch_says_where_the_queue_was_full),
         cmocka_unit_test(prefetch_keeps_the_budget),
