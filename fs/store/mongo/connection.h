@@ -4,7 +4,8 @@
  * that is read on for long may pin one (connection_pin); the number of pins is bounded so that questions never starve.
  *
  * Threads: all functions from any thread. Blocking is bounded by the timeout of the configuration.
- * Errors: the one table that turns server errors into -errno is in connection_errno(). */
+ * Errors: the one table that turns server errors into -errno is in connection_errno().
+ * In two parts: connection.c has the pool, questions.c what is asked through it. */
 #ifndef FS_STORE_MONGO_CONNECTION_H
 #define FS_STORE_MONGO_CONNECTION_H
 
