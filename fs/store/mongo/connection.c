@@ -9,6 +9,7 @@
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
 #include "fs/store/mongo/complaint.h"
+#include "fs/store/mongo/transport.h"
 
 enum {
     POOL_SIZE = 64,
@@ -203,7 +204,10 @@ int64_t connection_round_trip_ms(const struct connection *connection) {
 }
 
 mongoc_client_t *connection_pop(struct connection *connection) {
-    return mongoc_client_pool_pop(connection->pool);
+    mongoc_client_t *client = mongoc_client_pool_pop(connection->pool);
+    if (client)
+        transport_use(client); /* it may be new */
+    return client;
 }
 
 void connection_push(struct connection *connection, mongoc_client_t *client) {
@@ -214,7 +218,7 @@ mongoc_client_t *connection_pin(struct connection *connection) {
     if (atomic_fetch_add(&connection->pins, 1) < connection->pins_most) {
         mongoc_client_t *client = mongoc_client_pool_try_pop(connection->pool);
         if (client)
-            return client;
+            return transport_use(client), client;
     }
     atomic_fetch_sub(&connection->pins, 1);
     return NULL;
@@ -231,8 +235,10 @@ mongoc_client_t *connection_client(struct connection *connection, int silence_ms
     mongoc_uri_set_option_as_int32(uri, MONGOC_URI_CONNECTTIMEOUTMS, silence_ms);
     mongoc_client_t *client = mongoc_client_new_from_uri(uri);
     mongoc_uri_destroy(uri);
-    if (client)
+    if (client) {
         mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2);
+        transport_use(client);
+    }
     return client;
 }
 
