@@ -43,15 +43,15 @@ static int insert(struct bucket *bucket, const struct store_lease *lease, int64_
     return result;
 }
 
-/* One that has expired, or that this mount has given up: 1; 0 when it is another's. */
+/* One that has expired, or that this mount has given up, or is this very one, inserted by a try whose answer got lost: 1; 0
+ * when it is another's. */
 static int take_over(struct bucket *bucket, const struct store_lease *lease, int64_t now) {
-    bson_oid_t ended;
+    bson_oid_t ended = lease->owner;
     int64_t matched = 0;
-    bson_t *filter = BCON_NEW("_id", BCON_UTF8(lease->path));
-    if (leases_ended_owner(bucket, lease->path, &ended))
-        BSON_APPEND_OID(filter, "owner", &ended);
-    else
-        BCON_APPEND(filter, "until", "{", "$not", "{", "$gte", BCON_DATE_TIME(now), "}", "}"); /* or is no date */
+    (void)leases_ended_owner(bucket, lease->path, &ended);
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8(lease->path), "$or", "[", "{", "owner", "{", "$in", "[",
+                              BCON_OID(&lease->owner), BCON_OID(&ended), "]", "}", "}", "{", "until", "{", "$not", "{", "$gte",
+                              BCON_DATE_TIME(now), "}", "}", "}", "]"); /* or is no date */
     bson_t *update = BCON_NEW("$set", "{", "owner", BCON_OID(&lease->owner), "until",
                               BCON_DATE_TIME(now + LEASE_LIFE_MS), "}");
     int result = bucket_update(bucket, bucket->locks, filter, update, false, false, &matched);
@@ -82,15 +82,17 @@ int lease_take(struct bucket *bucket, const char *path, struct store_lease **ret
     if (!lease)
         return -ENOMEM;
     int result = claim(bucket, lease);
-    if (result == 0)
-        result = leases_hold(bucket, lease);
-    if (result) {
+    bool may_be_there = result == 0 || result == -ETIMEDOUT || result == -EIO;
+    int held = may_be_there ? leases_hold(bucket, lease) : result;
+    if (held) {
         free(lease->path);
         free(lease);
-        return result;
+    } else if (result) {
+        lease_end(bucket, lease);
+    } else {
+        *ret_lease = lease;
     }
-    *ret_lease = lease;
-    return 0;
+    return result ? result : held;
 }
 
 /* Renewed in the same step, so that it still holds while the commit is on its way. One that has expired is lost even if

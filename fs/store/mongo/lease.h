@@ -8,7 +8,8 @@
  * whatever they make. Clients of GridFS know no claims and are not excluded.
  *
  * Claims that are held are renewed by a thread of the bucket, which also deletes those given up: nobody waits for that.
- * A claim that was given up but is still there is no obstacle in this mount, and for a moment one in others.
+ * A claim that was given up but is still there is no obstacle in this mount, and for a moment one in others. One that may have been
+ * made, since the answer got lost, counts as given up.
  *
  * Threads: any; a lease is ended once. No lock is held across a question. Errors: those of store.h. */
 #ifndef FS_STORE_MONGO_LEASE_H

@@ -69,7 +69,7 @@ static void delete_ended_locked(struct bucket *bucket) {
     int result = bucket_delete(bucket, bucket->locks, filter, true, NULL);
     bson_destroy(filter);
     lock_acquire(&leases->lock);
-    bool again = result && result != -ETIMEDOUT && result != -EACCES && !leases->stopping;
+    bool again = result && result != -EACCES && !leases->stopping;
     if (again) { /* else others would wait for a claim that nobody holds, until it expires */
         DL_CONCAT(leases->ended, leases->ending);
         leases->ending = NULL;
@@ -79,7 +79,7 @@ static void delete_ended_locked(struct bucket *bucket) {
     free_all(&leases->ending);
     if (result) {
         log_debug("claims of bucket %s are left to expire", bucket->store.bucket);
-        free_all(&leases->ended); /* nobody should wait for a server that is away */
+        free_all(&leases->ended);
     }
 }
 
@@ -121,7 +121,12 @@ static void *keep(void *argument) {
     lock_acquire(&leases->lock);
     while (!leases->stopping || leases->ended) {
         int64_t left = renewed + LEASE_RENEW_MS - clock_now_ms();
-        if (leases->ended) {
+        bool away = !connection_healthy(bucket->connection);
+        if (away && leases->ended && leases->stopping) { /* nobody should wait for a server that is away */
+            free_all(&leases->ended);
+        } else if (away && leases->ended && left > AGAIN_MS) {
+            (void)condition_wait_for(&leases->changed, &leases->lock, AGAIN_MS);
+        } else if (leases->ended && !away) {
             gather_locked(leases);
             delete_ended_locked(bucket);
         } else if (left <= 0) {
