@@ -24,7 +24,7 @@ int bulk_begin(struct bucket *bucket, const char *collection, struct bulk *ret_b
 
 static void note(struct bulk *bulk, bool added, const bson_error_t *error) {
     if (!added && bulk->result == 0)
-        bulk->result = bucket_change_errno(bulk->bucket, error, bulk->collection);
+        bulk->result = bucket_change_errno(bulk->bucket, error, NULL, bulk->collection);
 }
 
 /* `validate`: the driver would refuse fields of others that it does not like. */
@@ -46,10 +46,7 @@ void bulk_update(struct bulk *bulk, const bson_t *filter, const bson_t *update, 
 static bool only_there(const bson_t *reply) {
     enum { DUPLICATE_KEY = 11000 };
     bson_iter_t iter, each, code;
-    if (bson_iter_init_find(&iter, reply, "writeConcernErrors") && bson_iter_recurse(&iter, &each) &&
-        bson_iter_next(&each))
-        return false;
-    if (!bson_iter_init_find(&iter, reply, "writeErrors") || !bson_iter_recurse(&iter, &each))
+    if (change_is_unconfirmed(reply) || !bson_iter_init_find(&iter, reply, "writeErrors") || !bson_iter_recurse(&iter, &each))
         return false;
     bool any = false;
     while (bson_iter_next(&each)) {
@@ -73,7 +70,7 @@ int bulk_end(struct bulk *bulk) {
     if (result == 0) {
         bool done = mongoc_bulk_operation_execute(bulk->changes, &reply, &error) != 0;
         if (!done && has_changes(&error) && !only_there(&reply))
-            result = bucket_change_errno(bulk->bucket, &error, bulk->collection);
+            result = bucket_change_errno(bulk->bucket, &error, &reply, bulk->collection);
         bson_destroy(&reply);
     }
     mongoc_bulk_operation_destroy(bulk->changes);

@@ -36,11 +36,19 @@ mongoc_collection_t *bucket_collection(struct bucket *bucket, mongoc_client_t *c
     return handle;
 }
 
-int bucket_change_errno(struct bucket *bucket, const bson_error_t *error, const char *collection) {
+bool change_is_unconfirmed(const bson_t *reply) {
+    bson_iter_t errors, each;
+    return bson_iter_init_find(&errors, reply, "writeConcernErrors") && bson_iter_recurse(&errors, &each) &&
+           bson_iter_next(&each);
+}
+
+int bucket_change_errno(struct bucket *bucket, const bson_error_t *error, const bson_t *reply, const char *collection) {
     enum { UNAUTHORIZED = 13 };
     bool from_server = error->domain == MONGOC_ERROR_SERVER || error->domain == MONGOC_ERROR_WRITE_CONCERN;
-    if (!from_server || error->code != UNAUTHORIZED)
-        return connection_errno(error, collection);
+    if (!from_server || error->code != UNAUTHORIZED) {
+        int result = connection_errno(error, collection);
+        return result == -EEXIST && reply && change_is_unconfirmed(reply) ? -ETIMEDOUT : result;
+    }
     if (!atomic_exchange(&bucket->changing.denied_said, true))
         log_warning("bucket %s cannot be changed with this user: %s", bucket->store.bucket, error->message);
     return -EACCES;
@@ -84,7 +92,7 @@ static int64_t reply_number(const bson_t *reply, const char *field) {
 
 static int end(struct bucket *bucket, const char *collection, struct changing *changing, bool done,
                const bson_error_t *error) {
-    int result = done ? 0 : bucket_change_errno(bucket, error, collection);
+    int result = done ? 0 : bucket_change_errno(bucket, error, &changing->reply, collection);
     bson_destroy(&changing->reply);
     bson_destroy(changing->options);
     mongoc_collection_destroy(changing->handle);
@@ -236,7 +244,7 @@ int bucket_mark_format(struct bucket *bucket) {
     bson_destroy(mark);
     mongoc_collection_destroy(nodes);
     connection_push(bucket->connection, client);
-    int result = done ? 0 : bucket_change_errno(bucket, &error, bucket->nodes);
+    int result = done ? 0 : bucket_change_errno(bucket, &error, NULL, bucket->nodes);
     if (result == 0)
         atomic_store(&bucket->changing.marked, true);
     return result == -EEXIST ? look_at_format(bucket) : result; /* another mount was first: of which format? */

@@ -34,8 +34,10 @@ int bucket_mark_format(struct bucket *bucket);
 bool bucket_broke_off(const struct bucket *bucket, int result, int64_t began_ms);
 
 /* For changes of other forms: a handle that writes with the concern above, to be destroyed before its client is given
- * back; and what an error of the driver means when changing. */
+ * back; and what an error of the driver means when changing. -EEXIST says that something is there for good: of a reply by
+ * which a majority has not confirmed what is there, it is -ETIMEDOUT. `reply` may be NULL. */
 mongoc_collection_t *bucket_collection(struct bucket *bucket, mongoc_client_t *client, const char *collection);
-int bucket_change_errno(struct bucket *bucket, const bson_error_t *error, const char *collection);
+int bucket_change_errno(struct bucket *bucket, const bson_error_t *error, const bson_t *reply, const char *collection);
+bool change_is_unconfirmed(const bson_t *reply);
 
 #endif

@@ -102,7 +102,7 @@ static bool only_duplicates(const bson_t *reply) {
     while (bson_iter_next(&each))
         if (!bson_iter_recurse(&each, &code) || !bson_iter_find(&code, "code") || bson_iter_as_int64(&code) != 11000)
             return false;
-    return !bson_iter_init_find(&errors, reply, "writeConcernErrors");
+    return !change_is_unconfirmed(reply);
 }
 
 static int insert(struct bucket *bucket, const struct chunk_batch *batch, bool again) {
@@ -115,7 +115,7 @@ static int insert(struct bucket *bucket, const struct chunk_batch *batch, bool a
     int result = 0;
     if (!mongoc_collection_insert_many(chunks, (const bson_t **)batch->documents, batch->count, options, &reply,
                                        &error))
-        result = again && only_duplicates(&reply) ? 0 : bucket_change_errno(bucket, &error, bucket->chunks);
+        result = again && only_duplicates(&reply) ? 0 : bucket_change_errno(bucket, &error, &reply, bucket->chunks);
     bson_destroy(&reply);
     bson_destroy(options);
     mongoc_collection_destroy(chunks);

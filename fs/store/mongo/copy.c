@@ -115,7 +115,7 @@ static int copy_piece(struct copying *copying, struct upload_run piece) {
         return -EOPNOTSUPP;
     }
     if (!done)
-        return bucket_change_errno(copying->bucket, &error, "copying on the server");
+        return bucket_change_errno(copying->bucket, &error, NULL, "copying on the server");
     int64_t took = clock_now_ms() - began + 1, bytes = (int64_t)piece.count * copying->upload->chunk_size;
     int64_t next = bytes * PIECE_MS / took;
     copying->piece = next < 2 * copying->piece ? next : 2 * copying->piece;

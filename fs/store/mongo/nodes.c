@@ -72,7 +72,7 @@ int nodes_replace(struct bucket *bucket, const bson_t *document) {
         BCON_APPEND(filter, "kind", "{", "$ne", document_kind_word(STORE_DIRECTORY), "}");
     bson_t *options = BCON_NEW("upsert", BCON_BOOL(true), "validate", BCON_BOOL(false));
     if (!mongoc_collection_replace_one(nodes, filter, document, options, NULL, &error))
-        result = bucket_change_errno(bucket, &error, bucket->nodes);
+        result = bucket_change_errno(bucket, &error, NULL, bucket->nodes);
     bson_destroy(options);
     bson_destroy(filter);
     mongoc_collection_destroy(nodes);

@@ -144,7 +144,7 @@ static int make_all(struct ordered *ordered, const bson_t *command, int64_t *ret
     if (!answered && is_refusal(&error))
         atomic_store(&bucket->changing.ordered_refused, true);
     else if (!answered)
-        result = bucket_change_errno(bucket, &error, "bulkWrite");
+        result = bucket_change_errno(bucket, &error, NULL, "bulkWrite");
     bson_destroy(&reply);
     bson_destroy(options);
     connection_push(bucket->connection, client);
