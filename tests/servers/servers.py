@@ -83,12 +83,16 @@ class Server:
     has_nested_arrays = True    # stores arrays in arrays, as the holes of sparse files are
     slow = False            # tests scale their sizes down
     is_ours = True          # we started its process, so we may stop and kill it
+    has_failpoints = False  # knows configureFailPoint when it is started with failpoints
 
-    def __init__(self, directory, auth=False, tls=False, sync_on_commit=False, keep=False):
+    def __init__(self, directory, auth=False, tls=False, sync_on_commit=False, failpoints=False, keep=False):
         if (auth and not self.has_auth) or (tls and not self.has_tls):
             raise NotAvailable(f"{self.kind} is not started with auth or TLS by these tests")
+        if failpoints and not self.has_failpoints:
+            raise NotAvailable(f"{self.kind} knows no configureFailPoint")
         self.directory = pathlib.Path(directory)
         self.auth, self.tls, self.sync_on_commit, self.keep = auth, tls, sync_on_commit, keep
+        self.failpoints = failpoints
         self.directory.mkdir(parents=True, exist_ok=True)
         self.data = self.directory / "data"
         self.data.mkdir(exist_ok=True)
@@ -197,7 +201,7 @@ class Server:
 
 class Secantus(Server):
     kind = "secantus"
-    has_auth = has_tls = has_transactions = True
+    has_auth = has_tls = has_transactions = has_failpoints = True
     program = pathlib.Path(sys.executable).with_name("secantusd-py")
     extra = ("--log-level", "WARNING")
 
@@ -211,6 +215,8 @@ class Secantus(Server):
             command += ["--auth"]
         if self.sync_on_commit:
             command += ["--sync-on-commit"]
+        if self.failpoints:
+            command += ["--enable-test-commands"]
         if self.tls:
             command += ["--tls-cert-file", self.certificate, "--tls-key-file", self.key]
         return command
@@ -218,6 +224,7 @@ class Secantus(Server):
 
 class SecantusRust(Secantus):
     kind = "secantus-rs"
+    has_failpoints = False
     program = "secantusd-rs"
     # Its log is allocated in full and its cache is 4G by default: small ones suffice here.
     extra = ("--log-level", "ERROR", "--cache-size", "1G", "--log-file-max", "128MB")
@@ -236,13 +243,13 @@ class FerretDB(Server):
 
 class Mongod(Server):
     kind = "mongod"
-    has_transactions = True
+    has_transactions = has_failpoints = True
 
     def command(self):
         if not shutil.which("mongod"):
             raise NotAvailable("mongod is not in PATH")
         return ["mongod", "--dbpath", self.data, "--port", self.port, "--bind_ip", "127.0.0.1",
-                "--replSet", "gridmount"]
+                "--replSet", "gridmount", *(["--setParameter", "enableTestCommands=1"] if self.failpoints else [])]
 
     def initiate(self):
         """Makes it the replica set of one node that it takes for transactions."""
@@ -262,10 +269,10 @@ class External(Server):
     kind = "external"
     is_ours = False
 
-    def __init__(self, directory, auth=False, tls=False, sync_on_commit=False, keep=False):
+    def __init__(self, directory, auth=False, tls=False, sync_on_commit=False, failpoints=False, keep=False):
         self.base = os.environ.get("GRIDMOUNT_TEST_URI", "")
-        if auth or tls or not self.base:
-            raise NotAvailable("GRIDMOUNT_TEST_URI is not set, or auth or TLS were asked for")
+        if auth or tls or failpoints or not self.base:
+            raise NotAvailable("GRIDMOUNT_TEST_URI is not set, or auth, TLS or failpoints were asked for")
         super().__init__(directory, keep=keep)
         hosts = pymongo.uri_parser.parse_uri(self.base)["nodelist"]
         self.port = hosts[0][1]
@@ -296,11 +303,11 @@ def choose(kind):
     return "mongod" if shutil.which("mongod") else "secantus"
 
 
-def start(kind, directory, auth=False, tls=False, sync_on_commit=False, keep=False):
+def start(kind, directory, auth=False, tls=False, sync_on_commit=False, failpoints=False, keep=False):
     """Starts a server of this kind with its data and log below `directory`.
 
     Returns when a ping was answered. Raises NotAvailable or ServerFailed.
     """
     made = {cls.kind: cls for cls in (Secantus, SecantusRust, FerretDB, Mongod, External)}
-    server = made[choose(kind)](directory, auth, tls, sync_on_commit, keep)
+    server = made[choose(kind)](directory, auth, tls, sync_on_commit, failpoints, keep)
     return server.first_start()
