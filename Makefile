@@ -205,7 +205,8 @@ KILLS = 500
 check-crash: bootstrap-check
 	@$(MAKE) --no-print-directory all
 	@GRIDMOUNT_TEST_KILLS=$(KILLS) $(MAKE) --no-print-directory check-mount PYTEST='--long -s' \
-		TESTS='tests/mount/test_kills.py tests/mount/test_crash.py tests/mount/test_journal.py tests/mount/test_storms.py'
+		TESTS='tests/mount/test_kills.py tests/mount/test_crash.py tests/mount/test_journal.py tests/mount/test_storms.py \
+		tests/mount/test_failpoints.py'
 
 # Mixed work of 8 processes for so long, with figures each minute.
 soak: SECONDS = 3600
