@@ -20,7 +20,10 @@ struct cargo {
  *     QUEUED -> RUNNING [claim: a worker, or a reader that will not wait for one] -> DONE [finish]
  *
  * One that is stuck is run a second time beside: who has the chunks first ends it. That is of use to a reader only while
- * another thread is the one that is stuck, so it hands its flight over where fetches are slow. */
+ * another thread is the one that is stuck, so it hands its flight over where fetches are slow.
+ *
+ * Which of the queued ones a worker takes: of the file with the fewest under way, and among those of the one that has waited
+ * longest, the oldest. So files that are read at once share the link, however far ahead each would be. */
 struct flight {
     struct chunks *chunks;
     uint32_t first, count;
@@ -30,6 +33,7 @@ struct flight {
     unsigned runners;
     enum { QUEUED, RUNNING, DONE } state;
     int64_t began_ms; /* or was queued */
+    uint64_t turn;    /* when one of this file was last begun: who waits longest is next */
     int error; /* of the fetch as a whole */
     struct condition done;
     struct flight *prev, *next;
@@ -46,6 +50,7 @@ struct chunks {
     struct flight *flights;
     struct flow flow;
     unsigned queued; /* flights that wait for a worker */
+    uint64_t turns;  /* flights begun so far */
     unsigned stuck;  /* flights that are run twice: these do not count in the width */
     unsigned handed; /* tasks of flights that readers handed over: likewise */
     size_t reserved; /* bytes that flights will bring in */

@@ -46,6 +46,41 @@ struct flight *flight_of(struct chunks *chunks, const struct chunk_file *file, u
     return NULL;
 }
 
+static bool goes_with(const struct flight *flight, const struct flight *other) {
+    return flight->heads == other->heads && (flight->heads || same_file(&flight->files[0], &other->files[0]));
+}
+
+/* What the others of a file's flights say of its share: how many are under way, and when one was last begun. */
+static unsigned share_of(const struct flight *flight, uint64_t *ret_turn) {
+    unsigned running = 0;
+    const struct flight *other;
+    *ret_turn = 0;
+    DL_FOREACH(flight->chunks->flights, other) {
+        if (goes_with(flight, other)) {
+            running += other->state == RUNNING;
+            *ret_turn = other->turn > *ret_turn ? other->turn : *ret_turn;
+        }
+    }
+    return running;
+}
+
+/* The queued one whose turn it is; NULL: none is. */
+static struct flight *next_flight(struct chunks *chunks) {
+    struct flight *flight, *next = NULL;
+    unsigned least = 0;
+    uint64_t first = 0;
+    DL_FOREACH(chunks->flights, flight) {
+        uint64_t turn = 0;
+        unsigned running = flight->state == QUEUED ? share_of(flight, &turn) : 0;
+        if (flight->state == QUEUED && (!next || running < least || (running == least && turn < first))) {
+            next = flight;
+            least = running;
+            first = turn;
+        }
+    }
+    return next;
+}
+
 static size_t size_of(const struct flight *flight) {
     size_t size = 0;
     for (uint32_t i = 0; i < flight->count; i++)
@@ -151,6 +186,12 @@ static bool ends(const struct flight *flight, int error) {
 }
 
 static void begin(struct flight *flight) {
+    struct flight *other;
+    flight->chunks->turns++;
+    DL_FOREACH(flight->chunks->flights, other) {
+        if (goes_with(flight, other))
+            other->turn = flight->chunks->turns;
+    }
     flight->state = RUNNING;
     flight->began_ms = clock_now_ms();
     flight->chunks->queued--;
@@ -180,15 +221,17 @@ static void run(struct flight *flight) {
     flight_unref(flight);
 }
 
+/* Each queued flight has a task; which of them runs it does not matter. */
 static void run_task(void *argument) {
-    struct flight *flight = argument;
+    struct flight *flight = argument, *next;
     struct chunks *chunks = flight->chunks;
     lock_acquire(&chunks->lock);
-    if (flight->state == QUEUED && chunks->stopping) {
-        finish(flight, -EAGAIN);
-    } else if (flight->state == QUEUED) {
-        stats_add(STAT_readahead_chunks, flight->count);
-        run(flight);
+    next = next_flight(chunks);
+    if (next && chunks->stopping) {
+        finish(next, -EAGAIN);
+    } else if (next) {
+        stats_add(STAT_readahead_chunks, next->count);
+        run(next);
     }
     flight_unref(flight);
     lock_release(&chunks->lock);

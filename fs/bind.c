@@ -28,7 +28,7 @@
 #include "fs/vfs/vfs.h"
 #include "fs/warming.h"
 
-enum { FETCHES_QUEUED = 32, LISTERS = 2, LISTS_QUEUED = 32, UPLOADERS = 4, UPLOADS_QUEUED = 16 };
+enum { FETCHES_QUEUED = 128, LISTERS = 2, LISTS_QUEUED = 32, UPLOADERS = 4, UPLOADS_QUEUED = 16 };
 enum { WAITING_FILES_MOST = 1000 };
 enum {
     LEAVE_SILENT_MS = 1500, /* signals and unmounts are answered within two seconds */

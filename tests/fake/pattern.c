@@ -33,7 +33,7 @@ static int fetch(void *context, void *handle, uint32_t first, uint32_t count, st
     struct pattern_file *file = handle;
     CHECK(count > 0 && count <= CHUNKS_FETCH_MOST);
     CHECK(atomic_load(&file->references) > 0);
-    atomic_fetch_add(&pattern->fetches, 1);
+    atomic_store(&file->last, atomic_fetch_add(&pattern->fetches, 1) + 1);
     bool fail = is_to_fail(pattern);
     gate_pass(&pattern->gate);
     struct timespec takes = {.tv_nsec = atomic_load(&pattern->takes_ms) * 1000000L};

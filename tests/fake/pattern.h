@@ -18,6 +18,7 @@ struct pattern_file {
     unsigned char salt;
     atomic_int references;
     atomic_uint fetched[PATTERN_CHUNKS]; /* how often each of the first chunks was fetched */
+    atomic_uint last;                    /* which of all fetches was its last, from 1 on */
     atomic_int damage[PATTERN_CHUNKS];   /* the -errno that a chunk answers with */
 };
 

@@ -76,6 +76,30 @@ def test_a_single_read_is_not_held_up_by_a_connection_that_stands_still(bucket, 
     link.cut()
 
 
+def test_files_that_are_read_at_once_share_the_link(bucket, link, through, mount):
+    readers, size = 4, 24 * MIB
+    for n in range(readers):
+        bucket.put(f"f{n}", random.Random(n).randbytes(MIB) * (size // MIB))
+    link.set(latency=0.005, bandwidth=40 * MIB)
+    mnt = mount(uri=through)
+    read, when_the_first_ended, lock = [0] * readers, [], threading.Lock()
+
+    def reader(n):
+        with open(mnt.path / f"f{n}", "rb", buffering=0) as file:
+            while piece := file.read(MIB // 4):
+                read[n] += len(piece)
+        with lock:
+            when_the_first_ended.append(list(read))
+
+    threads = [threading.Thread(target=reader, args=(n,)) for n in range(readers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert read == [size] * readers
+    assert min(when_the_first_ended[0]) >= size // 2
+
+
 @pytest.mark.parametrize("size, pause", [(48 * MIB, 1), pytest.param(1024 * MIB, 10, marks=pytest.mark.long)])
 @pytest.mark.timeout(600)
 def test_a_link_that_is_cut_again_and_again_delivers(bucket, link, through, mount, size, pause):

@@ -320,6 +320,35 @@ static void of_two_fetches_the_one_that_fails_is_not_believed(void **state) {
     bench_done(bench);
 }
 
+/* One who reads far ahead does not keep waiting one who came later. */
+static void files_that_are_read_at_once_share_the_workers(void **state) {
+    (void)state;
+    struct bench *bench = bench_new(64 << 20, 1, 32);
+    static const uint32_t ahead[] = {20, 4, 8}; /* chunks, two in a fetch */
+    struct pattern_file *files[3];
+    struct gate busy;
+    gate_init(&busy);
+    gate_shut(&busy);
+    assert_true(workers_submit(bench->workers, hold_worker, &busy));
+    gate_await(&busy, 1);
+    for (unsigned char i = 0; i < 3; i++) {
+        files[i] = pattern_file_new((int64_t)32 << 20, 1 << 20, i);
+        struct chunk_file file = pattern_chunk_file(files[i]);
+        assert_int_equal(chunks_prefetch(bench->chunks, &file, 0, ahead[i]), ahead[i]);
+    }
+    chunks_check(bench->chunks);
+    gate_open(&busy);
+    workers_free(bench->workers);
+    bench->workers = NULL;
+    assert_int_equal(atomic_load(&files[1]->last), 5); /* of 1 2 3 1 2 3 1 3 1 3 1 1 ... */
+    assert_int_equal(atomic_load(&files[2]->last), 10);
+    assert_int_equal(atomic_load(&files[0]->last), 16);
+    bench_done(bench);
+    gate_done(&busy);
+    for (int i = 0; i < 3; i++)
+        free(files[i]);
+}
+
 static void prefetch_says_where_the_queue_was_full(void **state) {
     (void)state;
     struct bench *bench = bench_new(64 << 20, 1, 2);
@@ -516,6 +545,7 @@ int main(void) {
         cmocka_unit_test(a_readers_own_fetch_that_is_stuck_is_made_once_more),
         cmocka_unit_test(a_reader_waits_for_no_worker_for_long),
         cmocka_unit_test(of_two_fetches_the_one_that_fails_is_not_believed),
+        cmocka_unit_test(files_that_are_read_at_once_share_the_workers),
         cmocka_unit_test(prefetch_says_where_the_queue_was_full),
         cmocka_unit_test(prefetch_keeps_the_budget),
         cmocka_unit_test(the_cache_stays_within_its_budget),
