@@ -1,9 +1,8 @@
-#include "fs/bind.h"
+#include "fs/bind_private.h"
 
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -18,8 +17,6 @@
 #include "fs/disk_tier.h"
 #include "fs/fuse/session.h"
 #include "fs/housekeeping.h"
-#include "fs/leaving.h"
-#include "fs/mountpoint.h"
 #include "fs/porter.h"
 #include "fs/staging_folder.h"
 #include "fs/status_text.h"
@@ -30,39 +27,6 @@
 
 enum { FETCHES_QUEUED = 128, LISTERS = 2, LISTS_QUEUED = 32, UPLOADERS = 4, UPLOADS_QUEUED = 16 };
 enum { WAITING_FILES_MOST = 1000 };
-enum {
-    LEAVE_SILENT_MS = 1500, /* signals and unmounts are answered within two seconds */
-    LEAVE_KEPT_MS = 4000,   /* who stops a container kills it after ten seconds */
-};
-
-struct mount {
-    const struct options *options;
-    struct porter *porter; /* NULL: mounts and unmounts by itself */
-    struct budget budget;
-    struct server *server;
-    struct workers *fetchers; /* of readahead */
-    struct workers *listers;  /* of directories, likewise */
-    struct workers *uploaders; /* of what closes have left; NULL: they leave nothing */
-    struct workers *chores;   /* one thread: what may take long and nobody waits for */
-    struct disk *disk;        /* NULL: no chunks are kept on disk */
-    struct chunks *chunks;
-    struct staging_folder folder;
-    struct staging *staging; /* NULL: read-only */
-    struct journal *journal; /* likewise */
-    struct vfs *vfs;
-    struct session *session;
-    struct leaving *leaving;
-    struct lock ending; /* guards what follows */
-    bool settled;       /* the vfs has nothing to be kept any more */
-    atomic_bool serving;
-    int result; /* of serving */
-    void (*ready)(void *context);
-    void *ready_context;
-    struct store *watched; /* NULL: none is */
-    struct housekeeping *housekeeping;
-    struct warming *warming; /* NULL: nothing is to be warmed */
-    int64_t started; /* seconds, of a clock that is never set */
-};
 
 /* ---- status ---- */
 
@@ -274,38 +238,6 @@ static void tell_ready(void *context) {
         warming_begin(mount->warming);
 }
 
-static void leave(void *context) {
-    leaving_begin(((struct mount *)context)->leaving);
-}
-
-/* Once session_run() has returned, whoever is mounted there now may be another. */
-static void leave_mountpoint(void *context) {
-    struct mount *mount = context;
-    if (!atomic_load(&mount->serving) || !session_is_mounted(mount->session))
-        return;
-    if (mount->porter)
-        porter_leave(mount->porter);
-    else
-        mountpoint_leave_behind(mount->options->mountpoint);
-}
-
-static bool keep(void *context) {
-    struct mount *mount = context;
-    lock_acquire(&mount->ending);
-    bool kept = mount->settled || vfs_keep_unstored(mount->vfs);
-    lock_release(&mount->ending);
-    return kept;
-}
-
-/* Publishes what is left, which may need to read. */
-static void settle(struct mount *mount) {
-    if (mount->vfs)
-        vfs_settle(mount->vfs);
-    lock_acquire(&mount->ending);
-    mount->settled = true;
-    lock_release(&mount->ending);
-}
-
 static int complain_of_porter(int result, char **ret_error) {
     if (asprintf(ret_error, "cannot mount: %s; start the container with --device /dev/fuse --cap-add SYS_ADMIN",
                  strerror(-result)) < 0)
@@ -338,7 +270,7 @@ static int open_session(struct mount *mount, char **ret_error) {
         .hard = options->hard,
         .flags = flags,
         .ready = tell_ready,
-        .told = leave,
+        .told = mount_leave,
         .context = mount,
     };
     return session_new(&config, mount->vfs, &mount->session, ret_error);
@@ -366,19 +298,6 @@ static int prepare_warming(struct mount *mount) {
                                           .room = mount->disk ? options->cache_disk : memory};
     mount->warming = options->warm ? warming_new(&config) : NULL;
     return mount->warming || !options->warm ? 0 : -ENOMEM;
-}
-
-static int watch_the_end(struct mount *mount) {
-    struct leaving_config config = {.silent_ms = LEAVE_SILENT_MS,
-                                    .kept_ms = LEAVE_KEPT_MS,
-                                    .stop_ms = mount->options->stop_ms,
-                                    .timeout_ms = mount->options->timeout_ms,
-                                    .unmount = leave_mountpoint,
-                                    .keep = keep,
-                                    .context = mount,
-                                    .kept_in = mount->folder.path};
-    mount->leaving = leaving_new(&config);
-    return mount->leaving ? 0 : -ENOMEM;
 }
 
 /* Staged files beyond the memory hold a descriptor each; a full disk is to be an error, not a signal. */
@@ -415,7 +334,7 @@ int mount_open(const struct options *options, struct porter *porter, void (*read
     if (result == 0)
         result = prepare_warming(mount);
     if (result == 0)
-        result = watch_the_end(mount);
+        result = mount_watch_the_end(mount);
     if (result) {
         mount_close(mount);
     } else {
@@ -433,44 +352,4 @@ int mount_serve(struct mount *mount) {
     vfs_check(mount->vfs);
     chunks_check(mount->chunks);
     return mount->result;
-}
-
-struct mount *mount_close(struct mount *mount) {
-    if (!mount)
-        return NULL;
-    if (mount->leaving)
-        leaving_begin(mount->leaving);
-    if (mount->watched)
-        mount->watched->ops->unwatch(mount->watched);
-    if (mount->porter && mount->session && session_is_mounted(mount->session))
-        porter_leave(mount->porter);
-    session_free(mount->session);
-    warming_free(mount->warming);
-    housekeeping_stop(mount->housekeeping);
-    if (mount->vfs)
-        vfs_stop_recovering(mount->vfs);
-    workers_free(mount->chores);
-    housekeeping_free(mount->housekeeping);
-    settle(mount);
-    workers_free(mount->uploaders);
-    vfs_free(mount->vfs);
-    if (mount->chunks)
-        chunks_stop(mount->chunks);
-    workers_free(mount->listers);
-    workers_free(mount->fetchers);
-    chunks_free(mount->chunks);
-    disk_free(mount->disk);
-    staging_free(mount->staging);
-    journal_free(mount->journal);
-    staging_folder_close(&mount->folder);
-    if (mount->server)
-        mount->server->ops->settle(mount->server);
-    if (mount->leaving)
-        leaving_last(mount->leaving, mount->result ? EXIT_FAILURE : EXIT_SUCCESS);
-    if (mount->server)
-        mount->server->ops->free(mount->server);
-    leaving_free(mount->leaving);
-    lock_done(&mount->ending);
-    free(mount);
-    return NULL;
 }
