@@ -77,12 +77,17 @@ static void keep_secrets(void) {
     prctl(PR_SET_DUMPABLE, 0);
 }
 
-static void block_signals(void) {
+static sigset_t ending_signals(void) {
     sigset_t ending;
     sigemptyset(&ending);
     sigaddset(&ending, SIGINT);
     sigaddset(&ending, SIGTERM);
     sigaddset(&ending, SIGHUP);
+    return ending;
+}
+
+static void block_signals(void) {
+    sigset_t ending = ending_signals();
     sigprocmask(SIG_BLOCK, &ending, NULL); /* for all threads to come; the session takes them */
     signal(SIGPIPE, SIG_IGN);
 }
@@ -183,17 +188,12 @@ static int wait_for(pid_t pid) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int run_command(char **command, const char *warming, pid_t server) {
+/* Called with the signals blocked. */
+static int run_command(char **command, const char *warming, const sigset_t *before) {
     struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO};
-    sigset_t passed, before;
-    sigemptyset(&passed);
-    sigaddset(&passed, SIGINT);
-    sigaddset(&passed, SIGTERM);
-    sigaddset(&passed, SIGHUP);
-    sigprocmask(SIG_BLOCK, &passed, &before);
     pid_t pid = fork();
     if (pid == 0) {
-        sigprocmask(SIG_SETMASK, &before, NULL);
+        sigprocmask(SIG_SETMASK, before, NULL);
         if (warming)
             tools_await_warm(warming);
         execvp(command[0], command);
@@ -204,9 +204,23 @@ static int run_command(char **command, const char *warming, pid_t server) {
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
-    sigprocmask(SIG_SETMASK, &before, NULL);
+    sigprocmask(SIG_SETMASK, before, NULL);
     int status = pid < 0 ? EXIT_FAILED : wait_for(pid);
     command_pid = 0;
+    return status;
+}
+
+/* A signal that comes while the mount starts ends it, and the command is not begun. */
+static int run(struct options *options, char **command) {
+    sigset_t ending = ending_signals(), before;
+    const struct timespec at_once = {0};
+    pid_t server;
+    sigprocmask(SIG_BLOCK, &ending, &before);
+    int status = daemon_start(serve, options, &server);
+    if (status)
+        return status;
+    int told = sigtimedwait(&ending, NULL, &at_once);
+    status = told > 0 ? 128 + told : run_command(command, options->await_warm ? options->mountpoint : NULL, &before);
     kill(server, SIGTERM);
     wait_for(server);
     return status;
@@ -279,16 +293,16 @@ static int parse(struct options *options, int count, char **arguments, char **re
     return take_positional(options, count - optind, arguments + optind, ret_error);
 }
 
-static int do_mount(int count, char **arguments, bool run) {
+static int do_mount(int count, char **arguments, bool runs) {
     struct options options;
-    char *error = NULL, **command = run ? split_command(&count, arguments) : NULL;
-    if (run && (!command || !command[0]))
+    char *error = NULL, **command = runs ? split_command(&count, arguments) : NULL;
+    if (runs && (!command || !command[0]))
         return fail(EXIT_USAGE, strdup("no command; write it behind --"));
     if (options_init(&options))
         return fail(EXIT_FAILED, NULL);
     keep_secrets();
     int status = parse(&options, count, arguments, &error);
-    if (status == 0 && options.await_warm && (!run || !options.warm)) {
+    if (status == 0 && options.await_warm && (!runs || !options.warm)) {
         error = strdup("--warm is for run, with -o warm=GLOB; see gridmount --help");
         status = EXIT_USAGE;
     }
@@ -296,14 +310,12 @@ static int do_mount(int count, char **arguments, bool run) {
         options_done(&options);
         return fail(status, error);
     }
-    if (options.foreground && !run)
+    if (options.foreground && !runs)
         return serve(&options, -1);
-    pid_t pid;
-    status = daemon_start(serve, &options, &pid);
+    pid_t server;
+    status = runs ? run(&options, command) : daemon_start(serve, &options, &server);
     if (status < 0)
         status = fail(EXIT_FAILED, strdup(strerror(-status)));
-    else if (status == 0 && run)
-        status = run_command(command, options.await_warm ? options.mountpoint : NULL, pid);
     options_done(&options);
     return status;
 }

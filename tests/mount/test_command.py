@@ -189,6 +189,20 @@ def test_run_passes_a_signal_to_its_command(uri, directory):
     assert mount_table(directory) == []
 
 
+def test_a_signal_while_its_mount_starts_ends_run(link, through, directory):
+    link.set(stalled=True)
+    process = subprocess.Popen([BINARY, "run", through, str(directory), "--", "echo", "ran"],
+                               env=environment(), stdout=subprocess.PIPE, text=True)
+    children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_for(lambda: children.read_text().split(), 20, "the daemon is started")
+    process.send_signal(signal.SIGTERM)
+    link.set(stalled=False)
+    assert process.wait(30) == 128 + signal.SIGTERM
+    assert process.stdout.read() == ""
+    process.stdout.close()
+    assert mount_table(directory) == []
+
+
 def test_run_whose_mount_fails_does_not_run_its_command(directory):
     nowhere = f"mongodb://127.0.0.1:{servers.free_port()}/db"
     result = gridmount("run", nowhere, directory, "-o", "timeout=2", "--", "echo", "ran")
