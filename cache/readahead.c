@@ -48,7 +48,7 @@ static struct readahead_stream *stream_of(struct readahead *readahead, int64_t o
     }
     if (!found) {
         int64_t chunk = offset / readahead->chunk_size;
-        *oldest = (struct readahead_stream){.next = offset, .planned = chunk, .passed = chunk,
+        *oldest = (struct readahead_stream){.start = offset, .next = offset, .planned = chunk, .passed = chunk,
                                              .from_start = offset == 0};
         found = oldest;
     }
@@ -71,9 +71,8 @@ static int64_t window_of(const struct readahead *readahead, const struct readahe
 static int64_t clear_until(const struct readahead *readahead, const struct readahead_stream *stream, int64_t until) {
     for (unsigned i = 0; i < READAHEAD_STREAMS; i++) {
         const struct readahead_stream *other = &readahead->streams[i];
-        int64_t start = other->next - other->run;
-        if (other->last_use && is_trusted(other) && start >= stream->next)
-            until = least(until, (start + readahead->chunk_size - 1) / readahead->chunk_size);
+        if (other->last_use && is_trusted(other) && other->start >= stream->next)
+            until = least(until, (other->start + readahead->chunk_size - 1) / readahead->chunk_size);
     }
     return until;
 }
@@ -88,10 +87,23 @@ static void pass(const struct readahead *readahead, struct readahead_stream *str
     }
 }
 
+/* Bytes of the whole chunks between where a stream is and where it goes on. */
+static int64_t left_out(const struct readahead *readahead, const struct readahead_stream *stream, int64_t offset) {
+    int64_t from = (stream->next + readahead->chunk_size - 1) / readahead->chunk_size;
+    return most(offset / readahead->chunk_size - from, 0) * readahead->chunk_size;
+}
+
+static void go_on(const struct readahead *readahead, struct readahead_stream *stream, int64_t offset, int64_t size) {
+    int64_t farther = most(least(offset + size - stream->next, size), 0); /* what it has not read before */
+    int64_t out = left_out(readahead, stream, offset), late = least(size - farther, stream->left);
+    stream->left = least(stream->left + out - late, BEHIND);
+    stream->run = least(most(stream->run + farther + late - out, 0), most(readahead->most, READAHEAD_CONFIRMED));
+    stream->next = most(stream->next, offset + size);
+}
+
 struct readahead_plan readahead_observe(struct readahead *readahead, int64_t offset, int64_t size) {
     struct readahead_stream *stream = stream_of(readahead, offset);
-    stream->run += most(least(offset + size - stream->next, size), 0); /* what it has not read before */
-    stream->next = most(stream->next, offset + size);
+    go_on(readahead, stream, offset, size);
     int64_t window = window_of(readahead, stream);
 
     int64_t from = most(stream->planned, (stream->next + readahead->chunk_size - 1) / readahead->chunk_size);
@@ -125,6 +137,7 @@ void readahead_check(const struct readahead *readahead) {
         CHECK(stream->last_use <= readahead->uses);
         CHECK(stream->planned <= chunks_of(readahead));
         CHECK(stream->passed <= chunks_of(readahead));
-        CHECK(stream->run >= 0 && stream->next <= readahead->length);
+        CHECK(stream->run >= 0 && stream->left >= 0);
+        CHECK(stream->start <= stream->next && stream->next <= readahead->length);
     }
 }

@@ -140,6 +140,49 @@ static void pieces_out_of_order_are_one_sequence(void **state) {
     assert_in_range(observed.planned, 60 * MIB / CHUNK, observed.chunks);
 }
 
+static void pieces_out_of_order_leave_no_small_chunks_out(void **state) {
+    (void)state;
+    static const int order[] = {1, 0, 3, 2};
+    struct observed observed = observed_new(64 * MIB, 16 * KIB);
+    for (int64_t at = 0; at < 64 * MIB; at += 512 * KIB)
+        for (int i = 0; i < 4; i++)
+            read_at(&observed, at + order[i] * 128 * KIB, 128 * KIB);
+    assert_in_range(observed.planned, 60 * MIB / (16 * KIB), observed.chunks);
+}
+
+/* As the kernel reads around each row of a mapped file, with this mean distance of rows. */
+static int64_t planned_for_rows(struct dice *dice, int64_t distance, int64_t limit) {
+    struct observed observed = observed_new((int64_t)2 << 30, CHUNK);
+    readahead_limit(&observed.policy, limit);
+    for (int64_t at = 0; at < observed.policy.length; at += (int64_t)dice_below(dice, (uint64_t)distance * 2))
+        read_at(&observed, at > 64 * KIB ? at - 64 * KIB : 0, 128 * KIB);
+    return observed.planned;
+}
+
+static void rows_here_and_there_in_rising_order_plan_less_than_they_read(void **state) {
+    (void)state;
+    struct dice dice = dice_new("readahead, rising rows");
+    for (int64_t distance = MIB; distance <= 16 * MIB; distance *= 2)
+        for (int64_t limit = READAHEAD_MOST; limit <= 8 * READAHEAD_MOST; limit *= 8)
+            assert_in_range(planned_for_rows(&dice, distance, limit), 0, ((int64_t)2 << 30) / distance);
+}
+
+static void rows_that_leave_few_chunks_out_are_fetched_ahead(void **state) {
+    (void)state;
+    struct dice dice = dice_new("readahead, near rows");
+    assert_true(planned_for_rows(&dice, 128 * KIB, READAHEAD_MOST) > ((int64_t)2 << 30) / CHUNK * 9 / 10);
+}
+
+static void a_stream_that_begins_to_leave_out_is_not_trusted_for_long(void **state) {
+    (void)state;
+    struct observed observed = observed_new((int64_t)2 << 30, CHUNK);
+    read_in_sequence(&observed, 0, 512 * MIB, 128 * KIB);
+    observed.planned = 0;
+    for (int64_t at = 512 * MIB; at < 1024 * MIB; at += 2 * MIB)
+        read_at(&observed, at, 128 * KIB);
+    assert_in_range(observed.planned, 0, 32 * MIB / CHUNK);
+}
+
 static void a_small_file_is_planned_to_its_end_and_no_further(void **state) {
     (void)state;
     struct observed observed = observed_new(700 * KIB, CHUNK);
@@ -237,7 +280,7 @@ static void random_reads_pass_nothing(void **state) {
 
 /* Whether a stream looks as if the read at `offset` had been its first. */
 static bool is_fresh(const struct readahead_stream *stream, int64_t offset) {
-    return stream->next - stream->run == offset;
+    return stream->start == offset;
 }
 
 /* Random reads of all sorts: every plan is in the file, and none overlaps an earlier one of the same stream unless
@@ -285,6 +328,10 @@ int main(void) {
         cmocka_unit_test(reading_backwards_plans_nothing),
         cmocka_unit_test(reading_one_place_again_and_again_plans_nothing),
         cmocka_unit_test(pieces_out_of_order_are_one_sequence),
+        cmocka_unit_test(pieces_out_of_order_leave_no_small_chunks_out),
+        cmocka_unit_test(rows_here_and_there_in_rising_order_plan_less_than_they_read),
+        cmocka_unit_test(rows_that_leave_few_chunks_out_are_fetched_ahead),
+        cmocka_unit_test(a_stream_that_begins_to_leave_out_is_not_trusted_for_long),
         cmocka_unit_test(a_small_file_is_planned_to_its_end_and_no_further),
         cmocka_unit_test(tiny_chunks_are_planned_like_large_ones),
         cmocka_unit_test(huge_chunks_are_planned_one_by_one),
