@@ -16,6 +16,9 @@ static void do_init(void *userdata, struct fuse_conn_info *connection) {
                                       FUSE_CAP_ATOMIC_O_TRUNC};
     /* An answer to readdir carries all that the lookups after it would ask one by one: always. */
     connection->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
+    /* An inode has one content, and where it has not, the kernel is told. By its mtime, which a put changes, it would
+     * drop the pages of what was written here. */
+    connection->want &= ~(unsigned)FUSE_CAP_AUTO_INVAL_DATA;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         connection->want |= connection->capable & wanted[i];
     static const unsigned locks = FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS; /* which the library asks for by itself */

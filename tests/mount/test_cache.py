@@ -126,6 +126,18 @@ def test_an_unchanged_file_is_read_again_from_the_page_cache(file_of, mount):
     assert spent.bytes_read < MIB, "the kernel asked again: its pages were not kept"
 
 
+def test_what_was_written_is_read_from_the_page_cache(mount):
+    mnt, data = mount(), random.Random(3).randbytes(4 * MIB)
+    (mnt.path / "f").write_bytes(data)
+    for change in (b"", b"x"):
+        with open(mnt.path / "f", "r+b") as file:
+            file.write(change)
+        data = change + data[len(change):]
+        with Watched(mnt) as spent:
+            assert (mnt.path / "f").read_bytes() == data
+        assert spent.bytes_read < MIB, "the kernel asked again: a put made it drop its pages"
+
+
 def test_a_read_past_the_page_cache_is_served_from_the_chunk_cache(file_of, mount):
     data = file_of(4 * MIB)
     mnt = mount()
