@@ -6,6 +6,10 @@
 #include "cache/base/stats.h"
 #include "cache/chunks_private.h"
 
+/* Of the budget: what is kept of chunks that were passed, at the most (as what is fetched ahead), and when there is use
+ * for their memory: parts of a read may come late. */
+enum { PASSED_SHARE = 4, LATE_SHARE = 16 };
+
 void chunks_keep_budget(struct chunks *chunks) {
     while (budget_exceeded(chunks->budget) && lru_count(chunks->lru) > 1) { /* the last stays: it is being read */
         lru_evict(chunks->lru);
@@ -67,6 +71,13 @@ static bool make_room(struct chunks *chunks, size_t bytes) {
         stats_add(STAT_cache_evictions, 1);
     }
     return true;
+}
+
+void chunks_reuse(struct chunks *chunks, uint32_t count) {
+    for (uint32_t i = 0; i < count && lru_passed(chunks->lru) > chunks->budget->limit / LATE_SHARE; i++) {
+        lru_evict(chunks->lru);
+        stats_add(STAT_cache_evictions, 1);
+    }
 }
 
 /* Room for what nobody waits for: nothing is dropped for what will not fit anyhow. */
@@ -173,7 +184,6 @@ uint32_t chunks_prefetch(struct chunks *chunks, const struct chunk_file *file, u
 }
 
 void chunks_pass(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count) {
-    enum { PASSED_SHARE = 16 }; /* of the budget */
     lock_acquire(&chunks->lock);
     for (uint32_t n = first; n < first + count; n++) {
         struct chunk_key key = chunk_key_of(file, n);

@@ -70,8 +70,9 @@ uint32_t chunks_prefetch(struct chunks *chunks, const struct chunk_file *file, u
 void chunks_prefetch_heads(struct chunks *chunks, const struct chunk_file *files, uint32_t count);
 /* How many bytes a reader in sequence should have fetched ahead, as wide as the link is. */
 int64_t chunks_window(struct chunks *chunks);
-/* A reader in sequence has left these chunks behind: the kernel has their bytes, so they are the first to go, and few
- * of them are kept. Memory that is used again soon costs no new pages. */
+/* A reader in sequence has left these chunks behind: the kernel has their bytes, so they are the first to go. Kept are no
+ * more than readers have fetched ahead at the most, and what is fetched next takes their memory: so a stream needs no new
+ * pages, though it goes by jerks. */
 void chunks_pass(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count);
 /* A reference to a file's handle, as the source keeps them, and its end. */
 void chunks_hold(struct chunks *chunks, const struct chunk_file *file);

@@ -67,6 +67,9 @@ static inline struct chunk_key chunk_key_of(const struct chunk_file *file, uint3
 /* ---- chunks.c ---- */
 
 void chunks_keep_budget(struct chunks *chunks);
+/* Chunks that are about to come take the memory of as many that were passed, unless few were: pages that are given back
+ * and got anew cost more than to copy into them. */
+void chunks_reuse(struct chunks *chunks, uint32_t count);
 
 /* ---- flights.c ---- */
 

@@ -206,6 +206,7 @@ static void run(struct flight *flight) {
         begin(flight);
     flight->references++;
     flight->runners++;
+    chunks_reuse(chunks, flight->count);
     lock_release(&chunks->lock);
     int error = fetch(flight, &cargo);
     lock_acquire(&chunks->lock);

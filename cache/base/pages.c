@@ -180,7 +180,13 @@ static void *grown(struct piece *piece, size_t size) {
     return memory;
 }
 
+/* A few pages less are not worth a call of the system. */
 static void *shrunk(struct piece *piece, size_t size) {
+    enum { KEPT = 64 };
+    if (piece->size - whole_pages(size) <= piece->size / KEPT) {
+        piece->wanted = size;
+        return piece + 1;
+    }
     struct range range = {(unsigned char *)piece, piece->size};
     return stretch(&range, whole_pages(size)) ? memory_of(range, size) : NULL;
 }

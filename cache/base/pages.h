@@ -7,7 +7,8 @@
  * What it is not: small pieces are malloc's, and may be freed by free().
  *
  * Threads: all functions from any thread; they block for no longer than the system takes.
- * Memory: beside what is in use at most PAGES_IDLE bytes, and less than a page for each large piece.
+ * Memory: beside what is in use at most PAGES_IDLE bytes, and for each large piece less than a page; for one that was made
+ *         smaller up to a 64th of it.
  * Errors: NULL when there is none. */
 #ifndef CACHE_BASE_PAGES_H
 #define CACHE_BASE_PAGES_H

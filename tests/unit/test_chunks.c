@@ -403,17 +403,37 @@ static void the_cache_stays_within_its_budget(void **state) {
 static void few_of_the_chunks_that_were_passed_are_kept(void **state) {
     (void)state;
     struct bench *bench = bench_new(64 * blob_cost(CHUNK), 1, 8);
-    for (uint32_t n = 0; n < 20; n++)
+    for (uint32_t n = 0; n < 40; n++)
         assert_int_equal(get(bench, n, 1), 0);
-    chunks_pass(bench->chunks, &bench->chunk_file, 0, 10);
+    chunks_pass(bench->chunks, &bench->chunk_file, 0, 30);
     chunks_check(bench->chunks);
-    assert_true(budget_used(&bench->budget) >= 11 * blob_cost(CHUNK));
-    assert_true(budget_used(&bench->budget) <= 16 * blob_cost(CHUNK));
-    assert_int_equal(get(bench, 9, 1), 0); /* the last of them still there, as are those not passed */
-    assert_int_equal(get(bench, 10, 1), 0);
+    assert_true(budget_used(&bench->budget) >= 25 * blob_cost(CHUNK));
+    assert_true(budget_used(&bench->budget) <= 31 * blob_cost(CHUNK));
+    assert_int_equal(get(bench, 29, 1), 0); /* the last of them still there, as are those not passed */
+    assert_int_equal(get(bench, 30, 1), 0);
     assert_int_equal(pattern_most_fetched(bench->file), 1);
     assert_int_equal(get(bench, 0, 1), 0);
     assert_int_equal(atomic_load(&bench->file->fetched[0]), 2);
+    bench_done(bench);
+}
+
+static void what_is_fetched_takes_the_memory_of_what_was_passed(void **state) {
+    (void)state;
+    struct bench *bench = bench_new(64 * blob_cost(CHUNK), 1, 8);
+    for (uint32_t n = 0; n < 20; n++)
+        assert_int_equal(get(bench, n, 1), 0);
+    chunks_pass(bench->chunks, &bench->chunk_file, 0, 10);
+    size_t used = budget_used(&bench->budget);
+    for (uint32_t n = 20; n < 25; n++) {
+        assert_int_equal(get(bench, n, 1), 0);
+        assert_int_equal(budget_used(&bench->budget), used);
+    }
+    for (uint32_t n = 6; n < 25; n++) /* what was not passed stays, and what was passed last */
+        assert_int_equal(get(bench, n, 1), 0);
+    assert_int_equal(pattern_most_fetched(bench->file), 1);
+    assert_int_equal(get(bench, 25, 1), 0);
+    assert_int_equal(get(bench, 26, 1), 0); /* little is left to take */
+    assert_true(budget_used(&bench->budget) > used);
     bench_done(bench);
 }
 
@@ -550,6 +570,7 @@ int main(void) {
         cmocka_unit_test(prefetch_keeps_the_budget),
         cmocka_unit_test(the_cache_stays_within_its_budget),
         cmocka_unit_test(few_of_the_chunks_that_were_passed_are_kept),
+        cmocka_unit_test(what_is_fetched_takes_the_memory_of_what_was_passed),
         cmocka_unit_test(what_a_reader_waits_for_is_fetched_even_without_room),
         cmocka_unit_test(a_damaged_chunk_fails_only_who_asks_for_it_and_is_not_cached),
         cmocka_unit_test(the_sources_own_error_comes_through),

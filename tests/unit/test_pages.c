@@ -60,6 +60,21 @@ static void pieces_keep_their_content_through_every_size(void **state) {
     pages_free(piece);
 }
 
+static void a_piece_that_gets_little_smaller_stays_as_it_is(void **state) {
+    (void)state;
+    skip_if_sanitized();
+    char *piece = pages_new(2 << 20);
+    size_t idle = pages_idle();
+    assert_ptr_equal(pages_resize(piece, (2 << 20) - 3 * 4096), piece);
+    pages_free(piece);
+    assert_true(pages_idle() >= idle + (2 << 20));
+    assert_ptr_equal(pages_new(2 << 20), piece);
+    piece = pages_resize(piece, 1 << 20);
+    idle = pages_idle();
+    pages_free(piece);
+    assert_true(pages_idle() < idle + (2 << 20)); /* half of it went back */
+}
+
 static void what_malloc_gave_can_be_freed_and_made_larger(void **state) {
     (void)state;
     char *piece = malloc(100);
@@ -124,6 +139,7 @@ int main(void) {
         cmocka_unit_test(what_is_freed_is_taken_up_again),
         cmocka_unit_test(a_smaller_piece_is_cut_from_it_and_a_larger_one_made_of_it),
         cmocka_unit_test(pieces_keep_their_content_through_every_size),
+        cmocka_unit_test(a_piece_that_gets_little_smaller_stays_as_it_is),
         cmocka_unit_test(what_malloc_gave_can_be_freed_and_made_larger),
         cmocka_unit_test(little_is_kept_whatever_is_freed),
         cmocka_unit_test(threads_share_what_is_kept),
