@@ -4,8 +4,9 @@
 
 #include "cache/base/check.h"
 
-/* The kernel sends the parts of one sequential read in parallel: they may arrive in any order. */
-enum { BEHIND = 256 << 10, AHEAD = 512 << 10 };
+/* The kernel sends the parts of one sequential read in parallel: they may arrive in any order. And who copies out of a
+ * mapped file does so by pieces, of which each may be read from its end: the C library's memcpy() does. */
+enum { REACH = 4 << 20 };
 
 static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -32,8 +33,8 @@ void readahead_limit(struct readahead *readahead, int64_t limit) {
 }
 
 static bool continues(const struct readahead *readahead, const struct readahead_stream *stream, int64_t offset) {
-    int64_t reach = most(stream->next + AHEAD, stream->planned * readahead->chunk_size);
-    return stream->last_use && offset >= stream->next - BEHIND && offset < reach;
+    int64_t reach = most(stream->next + REACH, stream->planned * readahead->chunk_size);
+    return stream->last_use && offset >= stream->next - REACH && offset < reach;
 }
 
 /* The stream this read continues, else a new one in the place of the least recently used. */
@@ -56,15 +57,20 @@ static struct readahead_stream *stream_of(struct readahead *readahead, int64_t o
     return found;
 }
 
+/* What speaks for a stream: what it has read, less what it has left out so far. */
+static int64_t evidence(const struct readahead_stream *stream) {
+    return stream->run - stream->left;
+}
+
 static bool is_trusted(const struct readahead_stream *stream) {
-    return stream->run >= (stream->from_start ? READAHEAD_CONFIRMED_START : READAHEAD_CONFIRMED);
+    return evidence(stream) >= (stream->from_start ? READAHEAD_CONFIRMED_START : READAHEAD_CONFIRMED);
 }
 
 static int64_t window_of(const struct readahead *readahead, const struct readahead_stream *stream) {
     if (!is_trusted(stream))
         return 0;
     int64_t growth = readahead->most > READAHEAD_MOST ? 4 : 2; /* on a wide link each round trip is worth more */
-    return least(most(growth * stream->run, READAHEAD_FIRST - stream->run), readahead->most);
+    return least(most(growth * evidence(stream), READAHEAD_FIRST - evidence(stream)), readahead->most);
 }
 
 /* The end of what to plan for a stream: not into what another one has read, which the kernel has. */
@@ -79,7 +85,7 @@ static int64_t clear_until(const struct readahead *readahead, const struct reada
 
 /* Chunks that no part of the stream's reads can reach back to. */
 static void pass(const struct readahead *readahead, struct readahead_stream *stream, struct readahead_plan *plan) {
-    int64_t until = (stream->next - BEHIND) / readahead->chunk_size;
+    int64_t until = (stream->next - REACH) / readahead->chunk_size;
     if (until > stream->passed) {
         plan->passed = (uint32_t)stream->passed;
         plan->passed_count = (uint32_t)(until - stream->passed);
@@ -93,11 +99,14 @@ static int64_t left_out(const struct readahead *readahead, const struct readahea
     return most(offset / readahead->chunk_size - from, 0) * readahead->chunk_size;
 }
 
+/* What was left out may come late. What is out of reach by now does not, and speaks against the stream for good. */
 static void go_on(const struct readahead *readahead, struct readahead_stream *stream, int64_t offset, int64_t size) {
-    int64_t farther = most(least(offset + size - stream->next, size), 0); /* what it has not read before */
-    int64_t out = left_out(readahead, stream, offset), late = least(size - farther, stream->left);
-    stream->left = least(stream->left + out - late, BEHIND);
-    stream->run = least(most(stream->run + farther + late - out, 0), most(readahead->most, READAHEAD_CONFIRMED));
+    int64_t out = left_out(readahead, stream, offset), moved = most(offset + size - stream->next, 0);
+    int64_t farther = least(moved, size), late = least(size - farther, stream->left);
+    int64_t missed = (stream->left - late) * least(moved, REACH) / REACH;
+    stream->left += out - late - missed;
+    stream->run = least(stream->run + farther + late, most(readahead->most, READAHEAD_CONFIRMED)) - missed;
+    stream->run = most(stream->run, 0);
     stream->next = most(stream->next, offset + size);
 }
 

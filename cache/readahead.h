@@ -2,9 +2,10 @@
  *
  * Several sequential readers of one file are told apart as streams; each has a window that grows with what it has read
  * in sequence. A read that continues no stream fetches nothing ahead, so random readers cost what they read; a reader
- * that began at the start of the file is trusted sooner, because most files are read from there. Chunks that a reader
- * leaves out speak against it as much as read ones speak for it: who picks rows in rising order out of a mapped file, of
- * which the kernel reads 128 KiB each, has no use for what lies between.
+ * that began at the start of the file is trusted sooner, because most files are read from there. The parts of a stream may
+ * come in any order within a few MiB. Chunks that a reader leaves out speak against it as much as read ones speak for it:
+ * who picks rows in rising order out of a mapped file, of which the kernel reads 128 KiB each, has no use for what lies
+ * between.
  * What it is not: it fetches nothing and knows no cache. It is pure but for its own state.
  *
  * Threads: none of its own; the caller holds one lock around all calls.
@@ -30,7 +31,7 @@ struct readahead_stream {
     int64_t start;     /* of its first read */
     int64_t next;      /* where the next read in sequence starts */
     int64_t run;       /* bytes read in sequence, less those of chunks left out; no more than a window needs */
-    int64_t left;      /* bytes left out that may only be late */
+    int64_t left;      /* bytes of chunks left out that may only be late */
     int64_t planned;   /* chunks below this one were read or planned */
     int64_t passed;    /* chunks below this one were passed */
     uint64_t last_use; /* 0: free */

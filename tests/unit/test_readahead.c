@@ -150,6 +150,19 @@ static void pieces_out_of_order_leave_no_small_chunks_out(void **state) {
     assert_in_range(observed.planned, 60 * MIB / (16 * KIB), observed.chunks);
 }
 
+/* As the C library's memcpy() may copy out of a mapped file. */
+static void pieces_that_are_read_from_their_ends_are_one_sequence(void **state) {
+    (void)state;
+    for (int64_t piece = 256 * KIB; piece <= 4 * MIB; piece *= 2)
+        for (int64_t start = 0; start <= 64 * MIB; start += 64 * MIB) {
+            struct observed observed = observed_new(128 * MIB, CHUNK);
+            for (int64_t at = start; at < 128 * MIB; at += piece)
+                for (int64_t within = piece - 64 * KIB; within >= 0; within -= 64 * KIB)
+                    read_at(&observed, at + within, 64 * KIB);
+            assert_in_range(observed.planned, (128 * MIB - start - 9 * MIB) / CHUNK, observed.chunks);
+        }
+}
+
 /* As the kernel reads around each row of a mapped file, with this mean distance of rows. */
 static int64_t planned_for_rows(struct dice *dice, int64_t distance, int64_t limit) {
     struct observed observed = observed_new((int64_t)2 << 30, CHUNK);
@@ -253,7 +266,7 @@ static void a_stream_passes_each_chunk_once_behind_what_it_reads(void **state) {
         passed += plan.passed_count;
         assert_true((int64_t)passed * CHUNK <= at);
     }
-    assert_true(passed + 3 >= observed.chunks);
+    assert_true(passed + 4 * MIB / CHUNK + 3 >= observed.chunks); /* parts of a read may come late */
 }
 
 static void a_stream_plans_nothing_that_another_one_has_read(void **state) {
@@ -329,6 +342,7 @@ int main(void) {
         cmocka_unit_test(reading_one_place_again_and_again_plans_nothing),
         cmocka_unit_test(pieces_out_of_order_are_one_sequence),
         cmocka_unit_test(pieces_out_of_order_leave_no_small_chunks_out),
+        cmocka_unit_test(pieces_that_are_read_from_their_ends_are_one_sequence),
         cmocka_unit_test(rows_here_and_there_in_rising_order_plan_less_than_they_read),
         cmocka_unit_test(rows_that_leave_few_chunks_out_are_fetched_ahead),
         cmocka_unit_test(a_stream_that_begins_to_leave_out_is_not_trusted_for_long),
