@@ -1,6 +1,7 @@
 /* Housekeeping against a real server: what goes, and what must stay. */
 #include <errno.h>
 
+#include "cache/base/stats.h"
 #include "fs/store/mongo/change.h"
 #include "fs/store/mongo/retire.h"
 #include "tests/store/sample.h"
@@ -127,6 +128,45 @@ static void a_record_of_what_is_there_only_loses_the_record(void **state) {
     real_store_close(&real);
 }
 
+/* A record as a put leaves it, with its chunk. */
+static void insert_due(struct real_store *real, const bson_oid_t *id) {
+    real_store_insert(real, "gridmount.trash",
+                      BCON_NEW("_id", BCON_OID(id), "document", "{", "length", BCON_INT64(10), "chunkSize",
+                               BCON_INT32(255 << 10), "}", "due", BCON_DATE_TIME(1)));
+    real_store_insert(real, "chunks", BCON_NEW("files_id", BCON_OID(id), "n", BCON_INT32(0), "data",
+                                               BCON_BIN(BSON_SUBTYPE_BINARY, (const uint8_t *)"0123456789", 10)));
+}
+
+/* A mount that writes much must not leave more behind than it cleans up: the time of a round is bounded. */
+static void many_go_in_few_questions_but_not_what_is_there(void **state) {
+    enum { MANY = 60, QUESTIONS = 25 };
+    (void)state;
+    struct real_store real = real_store_open("many");
+    struct revision *there = put_bytes(&real, "f", NULL, 10);
+    for (int i = 0; i < MANY; i++) {
+        bson_oid_t id;
+        bson_oid_init(&id, NULL);
+        insert_due(&real, &id);
+    }
+    bson_t *document = real_store_first(&real, "files", bson_new()), *record = bson_new();
+    bson_iter_t iter;
+    assert_true(bson_iter_init_find(&iter, document, "_id"));
+    bson_append_iter(record, "_id", -1, &iter);
+    BSON_APPEND_DOCUMENT(record, "document", document);
+    BSON_APPEND_DATE_TIME(record, "due", 1);
+    real_store_insert(&real, "gridmount.trash", record);
+    bson_destroy(document);
+    real_store_quiet(&real);
+    uint64_t before = stats_get(STAT_round_trips);
+    assert_int_equal(tidy(&real, NULL), 0);
+    assert_in_range(stats_get(STAT_round_trips) - before, 1, QUESTIONS);
+    assert_int_equal(count(&real, "gridmount.trash", "{}"), 0);
+    assert_int_equal(count(&real, "chunks", "{}"), 1);
+    assert_int_equal(count(&real, "files", "{}"), 1);
+    revision_unref(there);
+    real_store_close(&real);
+}
+
 static void beyond_its_bound_the_oldest_of_the_trash_goes_early(void **state) {
     (void)state;
     struct real_store real = real_store_open("bound");
@@ -210,6 +250,7 @@ int main(void) {
         cmocka_unit_test(what_is_open_stays),
         cmocka_unit_test(who_has_it_open_moves_the_time_on_and_never_back),
         cmocka_unit_test(a_record_of_what_is_there_only_loses_the_record),
+        cmocka_unit_test(many_go_in_few_questions_but_not_what_is_there),
         cmocka_unit_test(beyond_its_bound_the_oldest_of_the_trash_goes_early),
         cmocka_unit_test(chunks_of_a_dead_put_go),
         cmocka_unit_test(one_mount_is_the_janitor),

@@ -8,13 +8,18 @@
 #include "fs/store/mongo/janitor.h"
 #include "fs/store/mongo/retire.h"
 
-enum { AT_ONCE = 256 /* records */, CHUNKS_MOST = 1 << 22 /* 1 TiB, commonly */ };
+enum {
+    AT_ONCE = 256,         /* records */
+    CHUNKS_AT_ONCE = 512,  /* of all of them */
+    CHUNKS_MOST = 1 << 22, /* of one: 1 TiB, commonly */
+};
 
 static const int64_t BEYOND_ANY_MS = INT64_C(366) * 24 * 3600 * 1000; /* from now: no due is later */
 
 struct record {
     bson_t *id; /* {_id: value} */
-    int64_t bytes, chunks;
+    int64_t bytes, chunks; /* chunks: 0 when it is not known how many */
+    bool there;            /* the revision is, after all */
 };
 
 struct records {
@@ -65,7 +70,7 @@ static int take_record(void *context, const bson_t *document) {
     }
     int64_t bytes = number_in(document, "document.length"), size = number_in(document, "document.chunkSize");
     bool counted = size > 0 && bytes / size < CHUNKS_MOST; /* else of others, who may write any number: as many as there are */
-    records->list[records->count++] = (struct record){id, bytes, counted ? bytes / size + 1 : 0};
+    records->list[records->count++] = (struct record){.id = id, .bytes = bytes, .chunks = counted ? bytes / size + 1 : 0};
     return records->count == AT_ONCE;
 }
 
@@ -111,14 +116,85 @@ static int delete_record(struct bucket *bucket, const struct record *record) {
     return result;
 }
 
+/* ---- many small ones at once ---- */
+
+struct group {
+    struct record *first;
+    uint32_t count;
+};
+
+static int note_there(void *context, const bson_t *document) {
+    struct group *group = context;
+    for (uint32_t i = 0; i < group->count; i++)
+        if (bson_equal(group->first[i].id, document))
+            group->first[i].there = true;
+    return 0;
+}
+
+/* {field: {$in: [_ids]}}, of those that are not there only, or of all; NULL: of none. */
+static bson_t *match_group(const struct group *group, const char *field, bool all) {
+    bson_t ids = BSON_INITIALIZER, *filter = NULL;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < group->count; i++) {
+        char text[16];
+        const char *index;
+        bson_iter_t id;
+        if ((all || !group->first[i].there) && bson_iter_init_find(&id, group->first[i].id, "_id")) {
+            bson_uint32_to_string(count++, &index, text, sizeof text);
+            document_append(&ids, index, &id);
+        }
+    }
+    if (count)
+        filter = BCON_NEW(field, "{", "$in", BCON_ARRAY(&ids), "}");
+    bson_destroy(&ids);
+    return filter;
+}
+
+/* As one by one, in three questions. */
+static int delete_group(struct bucket *bucket, struct group group) {
+    bson_t *all = match_group(&group, "_id", true);
+    bson_t *options = BCON_NEW("projection", "{", "_id", BCON_INT32(1), "}");
+    int result = bucket_find(bucket, bucket->files, all, options, note_there, &group);
+    bson_t *gone = match_group(&group, "files_id", false);
+    if (result == 0 && gone)
+        result = bucket_delete(bucket, bucket->chunks, gone, true, NULL);
+    if (result == 0)
+        result = bucket_delete(bucket, bucket->trash, all, true, NULL);
+    bson_destroy(gone);
+    bson_destroy(options);
+    bson_destroy(all);
+    return result;
+}
+
+static bool is_small(const struct record *record) {
+    bson_iter_t id;
+    return record->chunks > 0 && record->chunks <= CHUNKS_AT_ONCE / 8 && bson_iter_init_find(&id, record->id, "_id") &&
+           BSON_ITER_HOLDS_OID(&id);
+}
+
+/* How many from the first on are small enough to go at once, and what `excess` bytes allow. */
+static uint32_t count_small(const struct record *first, uint32_t most, int64_t excess) {
+    uint32_t count = 0;
+    int64_t chunks = 0, bytes = 0;
+    while (count < most && bytes < excess && is_small(first + count) && chunks + first[count].chunks <= CHUNKS_AT_ONCE) {
+        chunks += first[count].chunks;
+        bytes += first[count++].bytes;
+    }
+    return count;
+}
+
 /* Deletes records until `excess` bytes are gone; the time of a round is bounded. */
-static int delete_records(const struct round *round, const struct records *records, int64_t *excess) {
+static int delete_records(const struct round *round, struct records *records, int64_t *excess) {
     int result = 0;
-    for (uint32_t i = 0; result == 0 && *excess > 0 && i < records->count; i++) {
+    for (uint32_t i = 0; result == 0 && *excess > 0 && i < records->count;) {
+        struct record *first = records->list + i;
+        uint32_t small = count_small(first, records->count - i, *excess), count = small > 1 ? small : 1;
         if (clock_now_ms() >= round->end_ms)
             return -ETIME;
-        result = delete_record(round->bucket, &records->list[i]);
-        *excess -= records->list[i].bytes;
+        result = small > 1 ? delete_group(round->bucket, (struct group){first, small})
+                           : delete_record(round->bucket, first);
+        for (; count > 0; count--, i++)
+            *excess -= records->list[i].bytes;
     }
     return result;
 }
