@@ -12,34 +12,40 @@ import sys
 
 from pymongo.errors import PyMongoError
 
+import cells
 import changing
 import content
+import cpu
 import far
 import limits
+import mapped
 import metadata
 import names
 import restart
 import stage
+import table
 import writing
 from results import print_table, write_json
 
 MIB = 1 << 20
-CASES = {"cold": content.cold, "link": content.link, "far": far.large, "far-small": far.small, "far-write": far.write, "far-git": far.git_status, "warm": content.warm,
-         "random": content.random_reads, "disk": restart.disk, "first": content.first, "list": names.listing,
+CASES = {"cold": content.cold, "link": content.link, "far": far.large, "far-small": far.small,
+         "far-write": far.write, "far-git": far.git_status, "warm": content.warm,
+         "random": content.random_reads, "mmap": mapped.mapped, "cpu": cpu.cpu, "disk": restart.disk, "first": content.first, "list": names.listing,
          "root": names.root, "walk": names.walk, "small": names.small,
          "memory": limits.memory, "start": limits.start,
          "write": writing.write, "write-small": writing.write_small,
          "write-memory": writing.write_memory, "metadata": metadata.metadata,
-         "change": changing.change, "append": changing.append_to_log}
+         "change": changing.change, "append": changing.append_to_log, "table": table.table}
 
 NORMAL = {"large": 256 * MIB, "huge": 2048 * MIB, "listed": 10_000, "names": 100_000,
           "small_files": 1_000, "streamed": 1024 * MIB, "changes": 1_000,
-          "changed": 256 * MIB, "log": 100 * MIB, "appends": 20}
+          "changed": 256 * MIB, "log": 100 * MIB, "appends": 20, "array": 1024,
+          "table_seconds": 0.7, "table_rounds": 1, "table_file": 256, "table_largest": 512}
 QUICK = NORMAL | {"large": 64 * MIB, "huge": 256 * MIB, "names": 10_000, "small_files": 200,
                   "streamed": 256 * MIB, "changes": 200, "changed": 64 * MIB, "log": 16 * MIB,
-                  "appends": 5}
+                  "appends": 5, "array": 128, "table_seconds": 0.05, "table_file": 32, "table_largest": 32}
 FULL = NORMAL | {"names": 1_000_000, "streamed": 4096 * MIB, "changed": 1024 * MIB,
-                 "appends": 100}
+                 "appends": 100, "array": 2048, "table_seconds": 5, "table_rounds": 3, "table_largest": 2048}
 
 
 def parse_arguments():
@@ -49,6 +55,11 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, default=None,
                         help="rounds of each comparison (5; 2 with --quick)")
     parser.add_argument("--names", type=int, help="names in the large buckets (100,000)")
+    parser.add_argument("--work", action="append", choices=cells.WORKS, default=[],
+                        help="of the table only this; may be repeated")
+    parser.add_argument("--link", action="append", choices=cells.LINKS, default=[],
+                        help="of the table only this; may be repeated")
+    parser.add_argument("--seconds", type=float, help="what one run in the table is to take, about")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="small sizes: does it all work?")
     size.add_argument("--full", action="store_true", help="1,000,000 names, 4 GiB written, all that takes long")
@@ -63,6 +74,8 @@ def chosen_sizes(arguments):
     sizes = dict(QUICK if arguments.quick else FULL if arguments.full else NORMAL)
     if arguments.names:
         sizes["names"] = arguments.names
+    if arguments.seconds:
+        sizes["table_seconds"] = arguments.seconds
     return sizes
 
 
@@ -85,12 +98,15 @@ def main():
         sys.exit(f"{stage.GRIDMOUNT} is missing: run make first")
     sizes = chosen_sizes(arguments)
     with stage.open_stage(arguments.rounds, sizes, arguments.keep) as play:
+        play.wanted = {"work": arguments.work, "link": arguments.link}
         machine = play.describe()
         if machine["load_before"] > machine["cores"] / 2:
             stage.say(f"this machine is busy (load {machine['load_before']}): "
                       "the counts are right, the times are not")
         rows = run_cases(play, arguments.only or CASES)
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
+    if not rows:
+        return
     print(f"{arguments.rounds} interleaved rounds; median (best)\n")
     print_table(rows)
     write_json(stage.BUILD / "results.json", rows, machine=machine, sizes=sizes,

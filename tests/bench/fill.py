@@ -4,9 +4,11 @@ Every kind of content has a database of its own, so that none slows another down
 documents are those that a GridFS driver writes. What is there already stays.
 """
 import datetime
+import io
 import os
 
 import bson
+import numpy
 
 import stage as stages
 
@@ -15,6 +17,7 @@ CHUNKS_PER_INSERT = 64      # 16 MiB: well inside a message of 48 MB
 NAMES_PER_INSERT = 10_000
 MIB = 1 << 20
 SMALL = 4096
+ROW_FLOATS = 16_384         # 64 KiB: a row of the arrays
 
 
 def files_document(filename, length):
@@ -39,10 +42,11 @@ def make_indexes(database):
     database.fs.chunks.create_index([("files_id", 1), ("n", 1)], unique=True)
 
 
-def insert_file(database, filename, length):
+def insert_file(database, filename, length, head=b""):
     """One large file. 64 random chunks repeat: they are cheap to make, and do not compress."""
     document = files_document(filename, length)
     blocks = [os.urandom(CHUNK) for _ in range(CHUNKS_PER_INSERT)]
+    blocks[0] = head + blocks[0][len(head):]
     count = -(-length // CHUNK)
     for first in range(0, count, CHUNKS_PER_INSERT):
         database.fs.chunks.insert_many(
@@ -62,6 +66,25 @@ def insert_names(database, names):
             batch = []
     if batch:
         database.fs.files.insert_many(batch, ordered=False)
+
+
+def array_head(size):
+    """What an .npy file of so many bytes of rows begins with."""
+    head = io.BytesIO()
+    numpy.lib.format.write_array_header_1_0(
+        head, {"descr": "<f4", "fortran_order": False, "shape": (size // (4 * ROW_FLOATS), ROW_FLOATS)})
+    return head.getvalue()
+
+
+def array(stage, mib):
+    """Arrays of some sizes, 16.npy and so on, each when it is first needed; returns its name."""
+    database, name = stage.database("arrays"), f"{mib}.npy"
+    head = array_head(mib * MIB)
+    if not database.fs.files.find_one({"filename": name}):
+        stages.say(f"filling {database.name}: {name}")
+        make_indexes(database)
+        insert_file(database, name, len(head) + mib * MIB, head)
+    return name
 
 
 def large(stage):
@@ -92,20 +115,28 @@ def small(stage):
     return database
 
 
-def listed(stage):
-    """One directory, many, of files that are only listed."""
-    database, count = stage.database("listed"), stage.sizes["listed"]
-    if not ready(database, count, SMALL, f"a directory of {count:,} names"):
-        insert_names(database, (f"many/file{n:06}.bin" for n in range(count)))
-    return database
-
-
 def nested(stage):
     """Ten directories at the root, 300 in each, all names below those."""
     database, count = stage.database("nested"), stage.sizes["names"]
     if not ready(database, count, SMALL, f"{count:,} names below 10 directories"):
         insert_names(database, (f"d{n % 10}/s{n // 10 % 300:03}/f{n:07}.bin"
                                 for n in range(count)))
+    return database
+
+
+def listed(stage, count):
+    """One directory, many, of so many files that are only listed."""
+    database = stage.database(f"listed{count}")
+    if not ready(database, count, SMALL, f"a directory of {count:,} names"):
+        insert_names(database, (f"many/file{n:06}.bin" for n in range(count)))
+    return database
+
+
+def shelves(stage, count):
+    """Directories of 1,000 files each at the root."""
+    database = stage.database(f"shelves{count}")
+    if not ready(database, count, SMALL, f"{count:,} names in directories of 1,000"):
+        insert_names(database, (f"d{n // 1000:03}/f{n:07}.bin" for n in range(count)))
     return database
 
 

@@ -23,17 +23,18 @@ def pymongo_find(database, directory):
 
 def listing(stage):
     """ls -l of one large directory on a fresh mount, against one find of its documents."""
-    database, count = fill.listed(stage), stage.sizes["listed"]
+    count = stage.sizes["listed"]
+    database, name = fill.listed(stage, count), f"listed{count}"
 
     def list_cold():
-        with stage.mounted("listed") as mount:
+        with stage.mounted(name) as mount:
             return timed(["ls", "-l", mount.path / "many"]) * 1000
 
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="gridmount-bench-") as local:
         for number in range(count):
             pathlib.Path(local, f"file{number:06}.bin").touch()
         contestants = {"gridmount": list_cold,
-                       "C find": lambda: raw_find(stage, "listed", "many"),
+                       "C find": lambda: raw_find(stage, name, "many"),
                        "pymongo find": lambda: pymongo_find(database, "many"),
                        "ls": lambda: timed(["ls", "-l", local]) * 1000}
         interleave(1, contestants)

@@ -5,8 +5,10 @@
  *     path_reader sequential FILE...         one thread per file, reads of 1 MiB
  *     path_reader mmap FILE                  maps the file and copies it out by 1 MiB
  *     path_reader random FILE COUNT          preads of 4 KiB at random multiples of 4 KiB
- *     path_reader directory DIR [READERS]    every file of DIR, in the directory's order, by so many
- *                                            threads, each taking the next (1)
+ *     path_reader stride FILE COUNT          preads of 4 KiB at each 64 KiB, from the beginning on
+ *     path_reader directory DIR [READERS [FILES]]
+ *                                            every file of DIR, or so many, in the directory's order, by
+ *                                            so many threads, each taking the next (1)
  */
 #include <dirent.h>
 #include <errno.h>
@@ -20,7 +22,7 @@
 
 #include "measure.h"
 
-enum { READ_SIZE = 1 << 20, PAGE = 4096, FILES_MAX = 16 };
+enum { READ_SIZE = 1 << 20, PAGE = 4096, STRIDE = 64 << 10, FILES_MAX = 16 };
 
 static void *buffer_new(void) {
     void *buffer = aligned_alloc(PAGE, READ_SIZE);
@@ -108,22 +110,33 @@ static void read_mapped(const char *path) {
     free(buffer);
 }
 
+typedef off_t place_of(int64_t number, off_t size);
+
 /* The same seed each time: every contestant reads the same places. */
-static void read_random(const char *path, int64_t count) {
+static off_t place_at_random(int64_t number, off_t size) {
+    static uint64_t seed = 88172645463325252u;
+
+    (void)number;
+    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+    return (off_t)(seed % (uint64_t)(size / PAGE)) * PAGE;
+}
+
+static off_t place_in_strides(int64_t number, off_t size) {
+    return number % (size / STRIDE) * STRIDE;
+}
+
+static void read_places(const char *path, int64_t count, place_of *place) {
     void *buffer = buffer_new();
     int fd = open_at(AT_FDCWD, path);
-    uint64_t seed = 88172645463325252u;
     struct stat status;
     double start;
     int64_t bytes = 0;
 
-    if (fstat(fd, &status) != 0 || status.st_size < PAGE)
-        measure_stop(path, "cannot be read at random");
+    if (fstat(fd, &status) != 0 || status.st_size < STRIDE)
+        measure_stop(path, "cannot be read in places");
     start = measure_now();
     for (int64_t i = 0; i < count; i++) {
-        seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-        off_t page = (off_t)(seed % (uint64_t)(status.st_size / PAGE));
-        ssize_t got = pread(fd, buffer, PAGE, page * PAGE);
+        ssize_t got = pread(fd, buffer, PAGE, place(i, status.st_size));
 
         if (got != PAGE)
             measure_stop(path, got < 0 ? strerror(errno) : "short read");
@@ -137,10 +150,10 @@ static void read_random(const char *path, int64_t count) {
 struct listing {
     DIR *directory;
     pthread_mutex_t lock;
-    int64_t bytes, files;
+    int64_t bytes, files, left;
 };
 
-/* The next name, or false at the end. */
+/* The next name, or false at the end, or when enough were had. */
 static bool next_name(struct listing *listing, char name[256]) {
     struct dirent *entry;
 
@@ -148,6 +161,8 @@ static bool next_name(struct listing *listing, char name[256]) {
     do
         entry = readdir(listing->directory);
     while (entry != NULL && entry->d_name[0] == '.');
+    if (entry != NULL && listing->left-- <= 0)
+        entry = NULL;
     if (entry != NULL)
         strcpy(name, entry->d_name);
     pthread_mutex_unlock(&listing->lock);
@@ -173,10 +188,10 @@ static void *read_listed(void *argument) {
     return NULL;
 }
 
-static void read_directory(const char *path, int readers) {
+static void read_directory(const char *path, int readers, int64_t files) {
     pthread_t threads[FILES_MAX];
     double start = measure_now();
-    struct listing listing = { .directory = opendir(path), .lock = PTHREAD_MUTEX_INITIALIZER };
+    struct listing listing = { .directory = opendir(path), .lock = PTHREAD_MUTEX_INITIALIZER, .left = files };
 
     if (listing.directory == NULL)
         measure_stop(path, strerror(errno));
@@ -200,11 +215,13 @@ int main(int argc, char **argv) {
     else if (strcmp(mode, "mmap") == 0 && argc == 3)
         read_mapped(argv[2]);
     else if (strcmp(mode, "random") == 0 && argc == 4)
-        read_random(argv[2], atoll(argv[3]));
-    else if (strcmp(mode, "directory") == 0 && (argc == 3 || argc == 4))
-        read_directory(argv[2], argc == 4 ? atoi(argv[3]) : 1);
+        read_places(argv[2], atoll(argv[3]), place_at_random);
+    else if (strcmp(mode, "stride") == 0 && argc == 4)
+        read_places(argv[2], atoll(argv[3]), place_in_strides);
+    else if (strcmp(mode, "directory") == 0 && argc <= 5)
+        read_directory(argv[2], argc >= 4 ? atoi(argv[3]) : 1, argc == 5 ? atoll(argv[4]) : INT64_MAX);
     else
         measure_stop("usage", "path_reader sequential FILE... | mmap FILE | "
-                              "random FILE COUNT | directory DIR [READERS]");
+                              "random FILE COUNT | stride FILE COUNT | directory DIR [READERS [FILES]]");
     return 0;
 }

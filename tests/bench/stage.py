@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "servers"))
 
 import proxy    # noqa: E402  (they live beside the mount tests, which use them too)
@@ -38,10 +39,11 @@ def wait_until(condition, what):
         time.sleep(0.01)
 
 
-def run_program(program, *arguments):
-    """Runs one of tests/bench/*.c; returns (bytes, items, seconds)."""
-    command = [str(BUILD / program), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
+def run_program(program, *arguments, lines=()):
+    """Runs one of tests/bench/*.c, or of *_reader.py; returns (bytes, items, seconds). It gets `lines` to read."""
+    start = [sys.executable, str(HERE / program)] if program.endswith(".py") else [str(BUILD / program)]
+    done = subprocess.run([*start, *map(str, arguments)], capture_output=True, text=True,
+                          input="".join(f"{line}\n" for line in lines))
     if done.returncode != 0:
         raise CannotRun(f"{program} failed: {done.stderr.strip()}")
     size, items, seconds = done.stdout.split()
@@ -59,9 +61,9 @@ def timed(command):
 class Mount:
     """One mount, fresh when made: nothing of it is in any cache of gridmount or the kernel."""
 
-    def __init__(self, uri, directory, options):
-        self.path = directory
-        command = [str(GRIDMOUNT), "mount", uri, str(directory),
+    def __init__(self, binary, uri, directory, options):
+        self.binary, self.path = str(binary), directory
+        command = [self.binary, "mount", uri, str(directory),
                    "-o", ",".join([f"log_file={BUILD / 'gridmount.log'}",
                                    f"staging_dir={BUILD / 'staging'}", *options])]
         start = time.perf_counter()
@@ -72,7 +74,7 @@ class Mount:
         try:
             self.pid = self.status()["pid"]
         except (OSError, ValueError) as error:
-            subprocess.run([str(GRIDMOUNT), "umount", str(directory)])
+            subprocess.run([self.binary, "umount", str(directory)])
             raise CannotRun(f"the mount has no readable .gridfs/status.json: {error}") from None
 
     def status(self):
@@ -90,6 +92,11 @@ class Mount:
             counters = newer
         return counters
 
+    def cpu_seconds(self):
+        """What the daemon has used of the processors, as a program and in the kernel."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def highest_memory(self):
         """The most that was ever resident, in MiB."""
         return self.memory("VmHWM")
@@ -102,7 +109,7 @@ class Mount:
         raise CannotRun(f"process {self.pid} does not say how much memory it takes")
 
     def unmount(self):
-        done = subprocess.run([str(GRIDMOUNT), "umount", str(self.path)],
+        done = subprocess.run([self.binary, "umount", str(self.path)],
                               capture_output=True, text=True)
         if done.returncode != 0:
             subprocess.run(["fusermount3", "-u", "-z", str(self.path)])
@@ -114,6 +121,8 @@ class Mount:
 class Stage:
     def __init__(self, server, rounds, sizes):
         self.server, self.rounds, self.sizes = server, rounds, sizes
+        self.binary = GRIDMOUNT
+        self.wanted = {"work": [], "link": []}      # of the table; all when none is named
         self.client = server.client()
 
     def uri(self, name):
@@ -128,10 +137,10 @@ class Stage:
         return self.database(name)
 
     @contextlib.contextmanager
-    def mounted(self, name, *options, uri=None):
-        directory = BUILD / "mnt"
+    def mounted(self, name, *options, uri=None, place="mnt"):
+        directory = BUILD / place
         directory.mkdir(exist_ok=True)
-        mount = Mount(uri or self.uri(name), directory, options)
+        mount = Mount(self.binary, uri or self.uri(name), directory, options)
         try:
             yield mount
         finally:
@@ -147,8 +156,10 @@ class Stage:
     def link(self, name, **settings):
         """Yields (URI, proxy): all that the URI leads to goes through the proxy, which counts."""
         with proxy.Proxy("127.0.0.1", self.server.port, **settings) as link:
-            yield servers.with_database(f"mongodb://127.0.0.1:{link.port}", PREFIX + name,
-                                        directConnection="true"), link
+            yield self.uri_through(link, name), link
+
+    def uri_through(self, link, name):
+        return servers.with_database(f"mongodb://127.0.0.1:{link.port}", PREFIX + name, directConnection="true")
 
     def round_trip(self):
         start = time.perf_counter()
@@ -168,7 +179,7 @@ class Stage:
                 "kernel": platform.release(), "server": self.server.kind,
                 "server_answers_as": version,
                 "server_durability": "defaults: no sync at each commit",
-                "version": subprocess.run([str(GRIDMOUNT), "--version"], text=True,
+                "version": subprocess.run([str(self.binary), "--version"], text=True,
                                           capture_output=True).stdout.strip()}
 
 

@@ -1,0 +1,72 @@
+"""What a GiB read costs the daemon in time of the processors, cold, from its memory, and from the kernel's pages."""
+import os
+import resource
+
+import fill
+from results import Row, interleave
+from stage import CannotRun, run_program
+
+GIB_IN_MIB = 1024
+STATUS_BYTES = 1 << 20      # what asking for the status may move
+
+
+def children_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def forget_pages(path):
+    """The kernel drops the pages of this file; what the daemon has stays."""
+    fd = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(fd)
+
+
+class Costs:
+    def __init__(self, stage):
+        self.stage, self.mib = stage, stage.sizes["array"]
+        self.name = fill.array(stage, self.mib)
+        self.uri = stage.uri("arrays")
+
+    def per_gib(self, seconds):
+        return seconds * GIB_IN_MIB / self.mib
+
+    def read(self, mount):
+        """(core-seconds of the daemon per GiB, bytes it gave to the kernel, bytes it fetched) of one read."""
+        before, used = mount.status()["counters"], mount.cpu_seconds()
+        run_program("path_reader", "sequential", mount.path / self.name)
+        used = mount.cpu_seconds() - used
+        after = mount.counters()
+        return (self.per_gib(used), *(after[what] - before[what] for what in ("bytes_read", "chunk_bytes_fetched")))
+
+    def gridmount(self):
+        """{kind: core-seconds per GiB}: the same file three times, each time from nearer."""
+        size = self.mib << 20
+        with self.stage.mounted("arrays", f"cache_size={2 * self.mib}M") as mount:
+            cold, given, fetched = self.read(mount)
+            if min(given, fetched) < size:
+                raise CannotRun(f"{fetched} of {size} bytes were fetched, {given} given to the kernel: not cold")
+            pages, given, _ = self.read(mount)
+            if given > STATUS_BYTES:
+                raise CannotRun(f"the kernel asked for {given} bytes that it had")
+            forget_pages(mount.path / self.name)
+            memory, given, fetched = self.read(mount)
+            if given < size or fetched:
+                raise CannotRun(f"{given} of {size} bytes were given to the kernel, {fetched} fetched: not from memory")
+        return {"cold": cold, "from the daemon's memory": memory, "from the kernel's pages": pages}
+
+    def plain(self, connections):
+        before = children_seconds()
+        run_program("ranged_reader", self.uri, "fs", self.name, connections)
+        return self.per_gib(children_seconds() - before)
+
+
+def cpu(stage):
+    """Core-seconds per GiB, user and system; beside it those of the plain reader, its start with it."""
+    costs = Costs(stage)
+    values = interleave(min(stage.rounds, 3), {"gridmount": costs.gridmount, "plain": lambda: costs.plain(2)})
+    aims = {"cold": 1.0, "from the daemon's memory": 0.1, "from the kernel's pages": 0.1}
+    for kind, aim in aims.items():
+        yield Row(f"the daemon's work for a GiB, {kind}", "core-seconds",
+                  [measured[kind] for measured in values["gridmount"]], at_most=aim)
+    yield Row("the plain reader's, 2 connections", "core-seconds", values["plain"])
