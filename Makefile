@@ -14,14 +14,14 @@ OUT = build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))$(if $(DEV
 
 CFLAGS = -O2 -g
 JOBS := $(shell nproc 2>/dev/null || echo 2)
-BASE = -std=gnu17 -D_GNU_SOURCE -I. -MMD -MP -pthread -fno-strict-aliasing -fstack-protector-strong -Wall -Wextra
+ALWAYS = -std=gnu17 -D_GNU_SOURCE -I. -MMD -MP -pthread -fno-strict-aliasing -fstack-protector-strong -Wall -Wextra
 ifdef DEVELOPER
-BASE += -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
+ALWAYS += -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
 	-Wwrite-strings -Wcast-qual -Wformat=2 -Wundef -Wvla-larger-than=8192 -Wimplicit-fallthrough -Wlogical-op \
 	-Wduplicated-cond -Wduplicated-branches -Wnull-dereference -Wno-cast-qual -Wno-unused-result
 endif
 ifdef SANITIZE
-BASE += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -DLOCK_DEBUG
+ALWAYS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -DLOCK_DEBUG
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 
@@ -57,7 +57,7 @@ $(OUT)/fs/fuse/%.o: EXTRA = $(FUSE_CFLAGS)
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  cc $<"
-	@$(CC) $(BASE) $(CFLAGS) $(EXTRA) -c -o $@ $<
+	@$(CC) $(ALWAYS) $(CFLAGS) $(EXTRA) -c -o $@ $<
 
 # ---- tests ----
 
@@ -99,7 +99,7 @@ layers:
 headers:
 	@for header in $$(find cache fs -name '*.h'); do \
 		case $$header in *_private.h) ;; esac; \
-		$(CC) $(BASE) $(MONGOC_CFLAGS) $(FUSE_CFLAGS) -MF /dev/null -fsyntax-only -x c $$header || exit 1; \
+		$(CC) $(ALWAYS) $(MONGOC_CFLAGS) $(FUSE_CFLAGS) -MF /dev/null -fsyntax-only -x c $$header || exit 1; \
 	done
 	@echo "headers: each compiles alone"
 
@@ -138,7 +138,7 @@ fuzz-%: build/fuzz/fuzz_%
 		-artifact_prefix=build/fuzz/$*- build/fuzz/corpus/$* tests/fuzz/corpus/$*
 	@echo "fuzz: $*, $(SECONDS) s, nothing found"
 
-# ---- benchmarks: ratios from one interleaved run; see tests/bench ----
+# ---- benchmarks: ratios from one interleaved run; see tests/bench/README.md ----
 
 BENCHES = $(patsubst tests/bench/%.c,build/bench/%,$(wildcard tests/bench/*.c))
 build/bench/%: tests/bench/%.c tests/bench/measure.h
@@ -149,6 +149,25 @@ build/bench/%: tests/bench/%.c tests/bench/measure.h
 bench: bootstrap-check
 	@$(MAKE) --no-print-directory all $(BENCHES)
 	@$(PYTHON) tests/bench/bench.py $(BENCH)
+	@[ ! -f build/bench/table.json ] || $(MAKE) --no-print-directory bench-plots
+
+bench-plots: build/venv/requirements-bench.txt
+	@$(PYTHON) tests/bench/plots.py
+
+build/venv/requirements-bench.txt: tests/bench/requirements.txt
+	@build/venv/bin/pip install --quiet --disable-pip-version-check -c tests/requirements.txt -r $<
+	@cp $< $@
+
+# What it computes without measuring.
+check-bench:
+	@mkdir -p build/reports
+	@$(PYTHON) -m pytest tests/bench -q -p no:cacheprovider --junitxml=build/reports/bench.xml
+
+# BASE=REVISION: this tree against that one, interleaved. BENCH="--only TOPIC --rounds N" chooses.
+bench-compare: bootstrap-check
+	@[ -n '$(BASE)' ] || { echo 'make bench-compare BASE=REVISION'; exit 2; }
+	@$(MAKE) --no-print-directory all $(BENCHES)
+	@$(PYTHON) tests/bench/compare.py '$(BASE)' $(BENCH)
 
 # What others write, and what many threads do, once more with a sanitized binary.
 SANITIZED_TESTS = $(addprefix tests/mount/,test_hostile.py test_hostile_records.py test_integrity.py test_ids.py test_cache.py test_write.py)
@@ -170,6 +189,7 @@ check: bootstrap-check
 	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=thread check-unit
 	@$(MAKE) --no-print-directory -j$(JOBS) $(FUZZED:%=build/fuzz/fuzz_%)
 	@$(MAKE) --no-print-directory -j$(words $(FUZZED)) fuzz
+	@$(MAKE) --no-print-directory check-bench
 	@$(MAKE) --no-print-directory -j$(JOBS) check-mount
 	@if [ -x build/ferretdb ]; then $(MAKE) --no-print-directory check-mount SERVER=ferretdb; fi
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-mount TESTS='$(SANITIZED_TESTS)'
@@ -219,7 +239,7 @@ help:
 	@grep -oE '^[a-z][a-z-]*:' Makefile | tr -d : | sort -u | xargs echo "targets:"
 
 clean:
-	rm -rf build/cache build/fs build/lib build/tests build/unit build/store build/fuzz build/bench build/gridmount build/sanitize-*
+	rm -rf build/cache build/fs build/lib build/tests build/unit build/store build/fuzz build/bench build/compare build/gridmount build/sanitize-*
 
-.PHONY: all check check-unit check-mount check-long check-crash check-valgrind run-valgrind check-pjdfstest soak layers headers demo bench fuzz clean help bootstrap
+.PHONY: all check check-unit check-mount check-bench check-long check-crash check-valgrind run-valgrind check-pjdfstest soak layers headers demo bench bench-plots bench-compare fuzz clean help bootstrap
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
