@@ -30,7 +30,8 @@ from results import print_table, write_json
 MIB = 1 << 20
 CASES = {"cold": content.cold, "link": content.link, "far": far.large, "far-small": far.small,
          "far-write": far.write, "far-git": far.git_status, "warm": content.warm,
-         "random": content.random_reads, "mmap": mapped.mapped, "cpu": cpu.cpu, "disk": restart.disk, "first": content.first, "list": names.listing,
+         "random": content.random_reads, "mmap": mapped.mapped, "cpu": cpu.cpu,
+         "disk": restart.disk, "first": content.first, "list": names.listing,
          "root": names.root, "walk": names.walk, "small": names.small,
          "memory": limits.memory, "start": limits.start,
          "write": writing.write, "write-small": writing.write_small,

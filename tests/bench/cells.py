@@ -14,6 +14,9 @@ ROUND_TRIPS_MS = (0, 5, 20, 50)
 MEGABYTES = (0, 100, 10)        # a second; 0: unlimited
 TIERS = ("cold", "disk", "page")
 RUNG_LEAST = 16                 # MiB; a shorter file is all beginning
+# What other mounts get, of which some are very slow: a few works over links without a limit.
+OF_OTHERS = {"sequential": RUNG_LEAST, "random": 20, "small": 20, "ls": 200}
+LINKS_OF_OTHERS = ("0ms-unlimited", "20ms-unlimited")
 NO_NAMES_ON_DISK = {"disk": "cache_dir keeps content, not names: as cold"}
 
 
@@ -120,11 +123,14 @@ class Cell:
     count: int
 
 
-def cells(work, link, seconds, nominal=None):
+def cells(work, link, seconds, nominal=None, others=()):
     """The cells of one interleaved run. Whoever fetches a file or a tree over the link gets the same one."""
-    return [Cell(work, link, side, work.count("cold" if work.in_rungs and side not in TIERS else side,
+    ours = [Cell(work, link, side, work.count("cold" if work.in_rungs and side not in TIERS else side,
                                               link, seconds, nominal))
             for side in work.costs]
+    if work.name not in OF_OTHERS or link.name not in LINKS_OF_OTHERS:
+        return ours
+    return ours + [Cell(work, link, side, OF_OTHERS[work.name]) for side in others]
 
 
 def chosen(names, known, what):

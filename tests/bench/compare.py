@@ -53,38 +53,36 @@ def build(revision):
 
 
 class Figures:
-    """{(what, unit): {"base": [...], "new": [...]}}, and which way each is better."""
+    """{(what, unit): {round: {"base": value, "new": value}}}, and which way each is better."""
 
     def __init__(self):
         self.values, self.more_is_better = {}, {}
 
-    def add(self, side, row):
-        self.put(side, (row.name, row.unit), row.gridmount, row.more_is_better)
+    def add(self, number, side, row):
+        self.put(number, side, (row.name, row.unit), row.gridmount, row.more_is_better)
         if row.reference:
-            self.put(side, (f"({row.name}: {row.reference_name})", row.unit), row.reference, row.more_is_better)
+            self.put(number, side, (f"({row.name}: {row.reference_name})", row.unit), row.reference, row.more_is_better)
 
-    def put(self, side, key, values, more_is_better):
-        of = self.values.setdefault(key, {"base": [], "new": []})
-        of[side].append(statistics.median(values))
+    def put(self, number, side, key, values, more_is_better):
+        self.values.setdefault(key, {}).setdefault(number, {})[side] = statistics.median(values)
         self.more_is_better[key] = more_is_better
 
     def changes(self):
-        """(key, base, new, change, word) of all that both builds have as often."""
-        for key, of in self.values.items():
-            if len(of["base"]) == len(of["new"]):
-                change = moved.change(of["base"], of["new"])
-                yield key, of["base"], of["new"], change, change.word(self.more_is_better[key])
+        """(key, base, new, change, word) of what both builds could in the same rounds."""
+        for key, rounds in self.values.items():
+            pairs = [(of["base"], of["new"]) for of in rounds.values() if len(of) == 2]
+            if pairs:
+                base, new = (list(values) for values in zip(*pairs))
+                change = moved.change(base, new)
+                yield key, base, new, change, change.word(self.more_is_better[key])
 
 
-def run_round(play, topics, binaries, figures):
+def run_round(play, number, topics, binaries, figures):
     for topic in topics:
         for side, binary in binaries:
             play.binary = binary
-            seen = set()
             for row in bench.run_cases(play, [topic]):
-                if (row.name, row.unit) not in seen:    # one figure may stand beside several references
-                    figures.add(side, row)
-                seen.add((row.name, row.unit))
+                figures.add(number, side, row)
 
 
 def print_changes(changes):
@@ -106,7 +104,7 @@ def main():
         machine = play.describe()
         for number in range(arguments.rounds):
             stage.say(f"round {number + 1} of {arguments.rounds}")
-            run_round(play, topics, binaries[::-1] if number % 2 else binaries, figures)
+            run_round(play, number, topics, binaries[::-1] if number % 2 else binaries, figures)
     changes = list(figures.changes())
     print_changes(changes)
     path = stage.BUILD / "compare.json"

@@ -47,6 +47,6 @@ def mapped(stage):
     yield Row(f"{what}, all", "MiB/s", values["mmap"], "read() of it", values["read"], at_least=0.8,
               more_is_better=True)
     for row_bytes in ROW_BYTES:
-        yield Row(f"{what}, 1 % of its rows of {row_bytes >> 10} KiB at random", "bytes fetched per byte of their chunks",
-                  values[row_bytes], at_most=3)
-        yield Row(f"{what}, 1 % of its rows of {row_bytes >> 10} KiB at random", "s", times[row_bytes])
+        rows = f"{what}, 1 % of its rows of {row_bytes >> 10} KiB at random"
+        yield Row(rows, "bytes fetched per byte of their chunks", values[row_bytes], at_most=3)
+        yield Row(rows, "s", times[row_bytes])

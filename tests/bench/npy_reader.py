@@ -3,7 +3,8 @@
     npy_reader.py whole FILE                     copies all of it in order, a megabyte at a time
     npy_reader.py rows FILE ROW_BYTES COUNT      copies so many different rows of so many bytes, at random
 
-It prints "BYTES ITEMS SECONDS", as the programs in C do; the time begins before the file is opened, numpy is loaded then.
+It prints "BYTES ITEMS SECONDS", as the programs in C do; the time begins before the file is opened, when numpy is
+loaded.
 """
 import random
 import sys

@@ -14,6 +14,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 import cells
+import others
 import restart
 import works
 from results import figure
@@ -28,12 +29,13 @@ ON_DISK = (f"cache_dir={restart.PLACE}", "cache_free=64M")
 class Table:
     """One proxy for all links, so that the server has one name for cache_dir; one mount whose pages are warm."""
 
-    def __init__(self, stage, proxy, work):
-        self.stage, self.proxy, self.work = stage, proxy, work
+    def __init__(self, stage, proxy, others, work):
+        self.stage, self.proxy, self.others, self.work = stage, proxy, others, work
         self.act = works.MAKE[work.name](stage)
         self.links = cells.chosen(stage.wanted["link"], cells.LINKS, "link")
         nominal = min(work.nominal, stage.sizes.get(NOMINAL.get(work.name), work.nominal))
-        self.todo = {link: cells.cells(work, link, stage.sizes["table_seconds"], nominal) for link in self.links}
+        self.todo = {link: cells.cells(work, link, stage.sizes["table_seconds"], nominal, others)
+                     for link in self.links}
 
     def far_uri(self, count):
         return self.stage.uri_through(self.proxy, self.act.database(count))
@@ -78,6 +80,9 @@ class Table:
             return act.in_c(uri, count, cell.link)
         if cell.side.startswith("pymongo"):
             return act.by_pymongo(database(cell), count, 4 if "threads" in cell.side else 1)
+        if cell.side in self.others:
+            with self.others[cell.side].mounted(cell.link) as root:
+                return act.by_path(root, count)
         with self.mounted(count, uri=uri) as mount:
             return act.by_path(mount.path, count)
 
@@ -110,7 +115,7 @@ class Table:
                           for cell, measured in values.items() if measured}}
 
     def play(self):
-        self.act.fill(sorted({cell.count for of in self.todo.values() for cell in of}))
+        self.act.fill(sorted({cell.count for of in self.todo.values() for cell in of if cell.side not in self.others}))
         try:
             if self.most("disk"):
                 self.fill_disk()
@@ -139,9 +144,9 @@ def print_groups(groups):
 def table(stage):
     """It yields no rows: it has a table and a file of its own."""
     groups, path = [], BUILD / "table.json"
-    with stage.link("arrays") as (_, proxy):
+    with stage.link("arrays") as (_, proxy), others.installed(stage) as mounts:
         for work in cells.chosen(stage.wanted["work"], cells.WORKS, "work"):
-            groups += Table(stage, proxy, work).play()
+            groups += Table(stage, proxy, mounts, work).play()
             path.write_text(json.dumps({"machine": stage.describe(), "sizes": stage.sizes, "groups": groups},
                                        indent=1) + "\n")
     print_groups(groups)

@@ -58,6 +58,12 @@ def test_the_full_sizes_reach_the_nominal_ones_where_the_link_allows():
     assert counts("stat", DIRECT, FULL["table_seconds"])["cold"] == 10_000
 
 
+def test_other_mounts_get_a_few_cells():
+    of = {(work.name, link.name) for work in cells.WORKS.values() for link in cells.LINKS.values()
+          for cell in cells.cells(work, link, 1.0, others=["another"]) if cell.side == "another"}
+    assert of == {(work, link) for work in cells.OF_OTHERS for link in cells.LINKS_OF_OTHERS}
+
+
 def test_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match="no link '7ms-3'"):
         cells.chosen(["7ms-3"], cells.LINKS, "link")
@@ -98,16 +104,21 @@ def test_more_pairs_make_a_narrower_interval():
 
 def test_compare_pairs_figures_and_keeps_the_references_apart():
     figures = compare.Figures()
-    for side, rate in (("base", 100), ("new", 150)) * 3:
-        figures.add(side, Row("read", "MiB/s", [rate], "pymongo", [50], more_is_better=True))
+    for number in range(3):
+        for side, rate in (("base", 100), ("new", 150)):
+            figures.add(number, side, Row("read", "MiB/s", [rate], "pymongo", [50], more_is_better=True))
     seen = {what: (base, new, word) for (what, _), base, new, _, word in figures.changes()}
     assert seen == {"read": ([100] * 3, [150] * 3, "better"), "(read: pymongo)": ([50] * 3, [50] * 3, "no")}
 
 
-def test_compare_leaves_out_what_one_build_cannot():
+def test_compare_leaves_out_what_one_build_could_not():
     figures = compare.Figures()
-    figures.add("new", Row("new topic", "ms", [1]))
+    figures.add(0, "new", Row("new topic", "ms", [1]))
     assert list(figures.changes()) == []
+    figures.add(1, "base", Row("new topic", "ms", [2]))
+    figures.add(2, "base", Row("new topic", "ms", [4]))
+    figures.add(2, "new", Row("new topic", "ms", [3]))
+    assert [(base, new) for _, base, new, _, _ in figures.changes()] == [([4], [3])]
 
 
 def test_rows_know_which_chunks_they_need():
