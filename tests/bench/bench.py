@@ -41,12 +41,15 @@ CASES = {"cold": content.cold, "link": content.link, "far": far.large, "far-smal
 NORMAL = {"large": 256 * MIB, "huge": 2048 * MIB, "listed": 10_000, "names": 100_000,
           "small_files": 1_000, "streamed": 1024 * MIB, "changes": 1_000,
           "changed": 256 * MIB, "log": 100 * MIB, "appends": 20, "array": 1024,
-          "table_seconds": 0.7, "table_rounds": 1, "table_file": 256, "table_largest": 512}
+          "table_seconds": 0.7, "table_rounds": 1, "table_file": 256, "table_largest": 512,
+          "table_strides": 4_096}
 QUICK = NORMAL | {"large": 64 * MIB, "huge": 256 * MIB, "names": 10_000, "small_files": 200,
                   "streamed": 256 * MIB, "changes": 200, "changed": 64 * MIB, "log": 16 * MIB,
-                  "appends": 5, "array": 128, "table_seconds": 0.05, "table_file": 32, "table_largest": 32}
+                  "appends": 5, "array": 128, "table_seconds": 0.05, "table_file": 32,
+                  "table_strides": 512, "table_largest": 32}
 FULL = NORMAL | {"names": 1_000_000, "streamed": 4096 * MIB, "changed": 1024 * MIB,
-                 "appends": 100, "array": 2048, "table_seconds": 5, "table_rounds": 3, "table_largest": 2048}
+                 "appends": 100, "array": 2048, "table_seconds": 5, "table_rounds": 3, "table_file": 1024,
+                 "table_strides": 16_384, "table_largest": 2048}
 
 
 def parse_arguments():
@@ -54,7 +57,7 @@ def parse_arguments():
     parser.add_argument("--only", action="append", choices=CASES, default=[],
                         help="measure only this; may be repeated")
     parser.add_argument("--rounds", type=int, default=None,
-                        help="rounds of each comparison (5; 2 with --quick)")
+                        help="rounds of each comparison (5; 2 with --quick; in the table 1, with --full 3)")
     parser.add_argument("--names", type=int, help="names in the large buckets (100,000)")
     parser.add_argument("--work", action="append", choices=cells.WORKS, default=[],
                         help="of the table only this; may be repeated")
@@ -67,6 +70,7 @@ def parse_arguments():
     parser.add_argument("--keep", action="store_true",
                         help="keep what was stored; the next run with --keep finds it")
     arguments = parser.parse_args()
+    arguments.table_rounds = arguments.rounds
     arguments.rounds = arguments.rounds or (2 if arguments.quick else 5)
     return arguments
 
@@ -75,6 +79,8 @@ def chosen_sizes(arguments):
     sizes = dict(QUICK if arguments.quick else FULL if arguments.full else NORMAL)
     if arguments.names:
         sizes["names"] = arguments.names
+    if arguments.table_rounds:
+        sizes["table_rounds"] = arguments.table_rounds
     if arguments.seconds:
         sizes["table_seconds"] = arguments.seconds
     return sizes

@@ -46,7 +46,9 @@ def chunks(database, name, numbers, threads):
 
 def files(database, names, threads):
     """get().read() of each, by the _ids, which are known."""
-    ids = [file_named(database, name)["_id"] for name in names]
+    found = database.fs.files.find({"filename": {"$in": names}}, {"filename": 1})
+    by_name = {file["filename"]: file["_id"] for file in found}
+    ids = [by_name[name] for name in names]
     bucket = gridfs.GridFS(database)
     return shared(threads, lambda file_id: bucket.get(file_id).read(), ids)
 

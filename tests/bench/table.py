@@ -21,8 +21,8 @@ from results import figure
 from stage import BUILD, CannotRun, say, wait_until
 
 CANNOT = (CannotRun, OSError, subprocess.SubprocessError, PyMongoError)
-NOMINAL = {"sequential": "table_largest", "mmap": "table_largest", "small": "small_files", "stat": "listed",
-           "ls": "listed", "names": "names"}
+NOMINAL = {"sequential": "table_largest", "mmap": "table_largest", "stride": "table_strides", "small": "small_files",
+           "stat": "listed", "ls": "listed", "names": "names"}      # what the sizes of the run have instead
 ON_DISK = (f"cache_dir={restart.PLACE}", "cache_free=64M")
 
 
@@ -32,6 +32,7 @@ class Table:
     def __init__(self, stage, proxy, others, work):
         self.stage, self.proxy, self.others, self.work = stage, proxy, others, work
         self.act = works.MAKE[work.name](stage)
+        self.left_out = dict(work.left_out)
         self.links = cells.chosen(stage.wanted["link"], cells.LINKS, "link")
         nominal = min(work.nominal, stage.sizes.get(NOMINAL.get(work.name), work.nominal))
         self.todo = {link: cells.cells(work, link, stage.sizes["table_seconds"], nominal, others)
@@ -56,9 +57,14 @@ class Table:
         for count in {cell.count for of in self.todo.values() for cell in of if cell.side == "disk"}:
             with self.mounted(count, *ON_DISK) as mount:
                 self.act.prime(mount.path, count)
-                counters = mount.counters()
-                wait_until(lambda mount=mount: mount.status()["counters"]["disk_bytes_stored"]
-                           >= counters["chunk_bytes_fetched"], f"what was read is in {restart.PLACE}")
+                size = mount.counters()["chunk_bytes_fetched"]
+                wait_until(lambda mount=mount, size=size: mount.status()["counters"]["disk_bytes_stored"] >= size,
+                           f"what was read is in {restart.PLACE}")
+
+    def leave_out(self, side, reason):
+        say(f"{self.work.name}, {side} is left out: {reason}")
+        self.left_out[side] = str(reason)
+        self.todo = {link: [cell for cell in of if cell.side != side] for link, of in self.todo.items()}
 
     @contextlib.contextmanager
     def page_mount(self):
@@ -88,7 +94,7 @@ class Table:
 
     def play_link(self, link, warm):
         """The values of all sides over one link."""
-        todo, values, left_out = list(self.todo[link]), {}, dict(self.work.left_out)
+        todo, values, left_out = list(self.todo[link]), {}, dict(self.left_out)
         self.proxy.set(**link.settings)
         with contextlib.ExitStack() as clients:
             def database(cell):
@@ -97,7 +103,7 @@ class Table:
                 client.admin.command("ping")
                 return client.get_default_database()
 
-            for _ in range(min(self.stage.rounds, self.stage.sizes["table_rounds"])):
+            for _ in range(self.stage.sizes["table_rounds"]):
                 for cell in list(todo):
                     try:
                         values.setdefault(cell, []).append(self.run(cell, warm, database))
@@ -118,7 +124,10 @@ class Table:
         self.act.fill(sorted({cell.count for of in self.todo.values() for cell in of if cell.side not in self.others}))
         try:
             if self.most("disk"):
-                self.fill_disk()
+                try:
+                    self.fill_disk()
+                except CANNOT as reason:
+                    self.leave_out("disk", reason)
             with self.page_mount() as warm:
                 for link in self.links:
                     start = time.monotonic()
@@ -126,6 +135,15 @@ class Table:
                     say(f"  {self.work.name}, {link.name}: {time.monotonic() - start:.1f} s")
         finally:
             shutil.rmtree(restart.PLACE, ignore_errors=True)
+
+
+def played(of):
+    """The groups of one work, as far as it got."""
+    try:
+        for group in of.play():
+            yield group
+    except CANNOT as reason:
+        say(f"{of.work.name} ended early: {reason}")
 
 
 def print_groups(groups):
@@ -142,11 +160,11 @@ def print_groups(groups):
 
 
 def table(stage):
-    """It yields no rows: it has a table and a file of its own."""
+    """It has no rows, but a table and a file of its own."""
     groups, path = [], BUILD / "table.json"
     with stage.link("arrays") as (_, proxy), others.installed(stage) as mounts:
         for work in cells.chosen(stage.wanted["work"], cells.WORKS, "work"):
-            groups += Table(stage, proxy, mounts, work).play()
+            groups += played(Table(stage, proxy, mounts, work))
             path.write_text(json.dumps({"machine": stage.describe(), "sizes": stage.sizes, "groups": groups},
                                        indent=1) + "\n")
     print_groups(groups)
