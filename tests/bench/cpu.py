@@ -10,7 +10,7 @@ import shutil
 import fill
 import restart
 from results import Row, interleave
-from stage import CannotRun, run_program, wait_until
+from stage import CannotRun, run_program
 
 GIB_IN_MIB = 1024
 PIECE = 64 << 10
@@ -83,9 +83,7 @@ class Costs:
         shutil.rmtree(restart.PLACE, ignore_errors=True)
         try:
             with self.stage.mounted("arrays", *options) as mount:
-                self.read(mount)
-                wait_until(lambda: mount.status()["counters"]["disk_bytes_stored"] >= self.mib << 20,
-                           f"{self.name} is in {restart.PLACE}")
+                mount.warm(mount.path / self.name)
             with self.stage.mounted("arrays", *options) as mount:
                 return self.near(mount)
         finally:

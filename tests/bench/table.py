@@ -18,7 +18,7 @@ import others
 import restart
 import works
 from results import figure
-from stage import BUILD, CannotRun, say, wait_until
+from stage import BUILD, CannotRun, say
 
 CANNOT = (CannotRun, OSError, subprocess.SubprocessError, PyMongoError)
 NOMINAL = {"sequential": "table_largest", "mmap": "table_largest", "stride": "table_strides", "small": "small_files",
@@ -56,10 +56,7 @@ class Table:
         shutil.rmtree(restart.PLACE, ignore_errors=True)
         for count in {cell.count for of in self.todo.values() for cell in of if cell.side == "disk"}:
             with self.mounted(count, *ON_DISK) as mount:
-                self.act.prime(mount.path, count)
-                size = mount.counters()["chunk_bytes_fetched"]
-                wait_until(lambda mount=mount, size=size: mount.status()["counters"]["disk_bytes_stored"] >= size,
-                           f"what was read is in {restart.PLACE}")
+                mount.warm(self.act.content(mount.path, count))
 
     def leave_out(self, side, reason):
         say(f"{self.work.name}, {side} is left out: {reason}")

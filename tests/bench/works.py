@@ -26,11 +26,14 @@ class Whole:
         for count in counts:
             fill.array(self.stage, count)
 
+    def content(self, root, count):
+        return root / f"{count}.npy"
+
     def prime(self, root, count):
-        run_program("path_reader", "sequential", root / f"{count}.npy")
+        run_program("path_reader", "sequential", self.content(root, count))
 
     def by_path(self, root, count):
-        path = root / f"{count}.npy"
+        path = self.content(root, count)
         size, _, seconds = run_program("npy_reader.py", "whole", path) if self.mapped else \
             run_program("path_reader", "sequential", path)
         if size < count * MIB:
@@ -59,11 +62,14 @@ class Places:
     def fill(self, _):
         fill.array(self.stage, self.mib)
 
-    def prime(self, root, _):
-        run_program("path_reader", "sequential", root / self.name)
+    def content(self, root, _):
+        return root / self.name
+
+    def prime(self, root, count):
+        run_program("path_reader", "sequential", self.content(root, count))
 
     def by_path(self, root, count):
-        return count / run_program("path_reader", self.mode, root / self.name, count)[2]
+        return count / run_program("path_reader", self.mode, self.content(root, count), count)[2]
 
     def chunks(self, count):
         """The chunks to ask for; each once while it is read in order."""
@@ -90,6 +96,9 @@ class Small:
 
     def fill(self, _):
         fill.small(self.stage)
+
+    def content(self, root, _):
+        return root / "small"
 
     def prime(self, root, count):
         self.by_path(root, count)
