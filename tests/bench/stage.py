@@ -97,7 +97,11 @@ class Mount:
         size = sum(file.stat().st_size for file in (path.iterdir() if path.is_dir() else [path]))
         subprocess.run([self.binary, "warm", str(path)], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
-        wait_until(lambda: self.status()["counters"]["disk_bytes_stored"] >= size, f"{path} is in cache_dir")
+        try:
+            wait_until(lambda: self.status()["counters"]["disk_bytes_stored"] >= size, f"{path} is in cache_dir")
+        except CannotRun as reason:
+            counters = {name: value for name, value in self.status()["counters"].items() if name.startswith("disk_")}
+            raise CannotRun(f"{reason}: {size} bytes, {counters}") from None
 
     def cpu_seconds(self):
         """What the daemon has used of the processors, as a program and in the kernel."""

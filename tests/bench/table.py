@@ -54,7 +54,8 @@ class Table:
 
     def fill_disk(self):
         shutil.rmtree(restart.PLACE, ignore_errors=True)
-        for count in {cell.count for of in self.todo.values() for cell in of if cell.side == "disk"}:
+        counts = {cell.count for of in self.todo.values() for cell in of if cell.side == "disk"}
+        for count in counts if self.work.in_rungs else {max(counts)}:
             with self.mounted(count, *ON_DISK) as mount:
                 mount.warm(self.act.content(mount.path, count))
 
