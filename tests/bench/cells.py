@@ -97,11 +97,11 @@ WORKS = {work.name: work for work in (
     Work("small", "files/s", 1_000, {
         "cold": Cost(1, 5000, 3e-4), "disk": Cost(1, 0, 3e-4), "page": Cost(1, 0, 2e-4),
         "pymongo": Cost(2, 5000, 5e-4), "pymongo, 4 threads": Cost(0.5, 5000, 5e-4),
-        "plain C": Cost(2, 5000, 3e-4)}, least=8),
+        "plain C": Cost(2, 5000, 3e-4)}, least=20),
     Work("stat", "names/s", 10_000, {
         "cold": Cost(1, 400, 2e-4), "page": Cost(0, 0, 5e-6),
         "pymongo": Cost(1, 400, 4e-4), "pymongo, 4 threads": Cost(0.25, 400, 4e-4),
-        "plain C": Cost(1, 400, 2e-4)}, least=8, left_out=NO_NAMES_ON_DISK),
+        "plain C": Cost(1, 400, 2e-4)}, least=20, left_out=NO_NAMES_ON_DISK),
     Work("ls", "names/s", 10_000, {
         "cold": Cost(0, 200, 1e-5), "page": Cost(0, 0, 5e-6),
         "pymongo": Cost(0, 200, 5e-6), "plain C": Cost(0, 200, 2e-6)},

@@ -42,7 +42,7 @@ def test_a_nominal_amount_below_the_least_is_kept_to():
     assert set(counts("sequential", DIRECT, nominal=32).values()) <= {16, 32}
 
 
-@pytest.mark.parametrize("sizes, minutes", [(QUICK, 5), (NORMAL, 10)])
+@pytest.mark.parametrize("sizes, minutes", [(QUICK, 6), (NORMAL, 12)])
 def test_the_table_ends_within_minutes(sizes, minutes):
     """By the model, twice: what is slower than it, and what starts and ends beside."""
     spent = 0
