@@ -14,7 +14,7 @@ from stage import CannotRun, run_program
 
 GIB_IN_MIB = 1024
 PIECE = 64 << 10
-STATUS_BYTES = 1 << 20      # what asking for the status may move
+STATUS_BYTES = 16 << 20     # what asking for the status may move
 
 
 def children_seconds():
