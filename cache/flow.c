@@ -7,7 +7,7 @@ static const double worth = 0.3;
 /* A narrower width stays if it carries as much but for this. */
 static const double as_much = 0.97;
 /* A fetch is stuck when it takes so many times what it does as a rule, and so long. */
-enum { STUCK_TIMES = 6, STUCK_MS = 500, STUCK_UNKNOWN_MS = 3000, STUCK_MOST_MS = 10000 };
+enum { STUCK_TIMES = 6, STUCK_MS = 1000, STUCK_UNKNOWN_MS = 3000, STUCK_MOST_MS = 10000 };
 enum { SAMPLE = 4, SLOW_MS = 1, FAR_MS = 5, NS_PER_MS = 1000000 };
 
 void flow_init(struct flow *flow, unsigned most) {

@@ -189,9 +189,10 @@ def test_what_was_reached_is_kept_and_it_is_run_again(cached, bucket, link, thro
     mnt = cached(uri=through)
     assert warmed(mnt.path)[0]["files"] == len(files)
     counters = mnt.counters()
+    again = counters["hedged_fetches"] * chunks_in(MIB)     # where a server takes long, some are asked for once more
     assert counters["disk_hits"] >= last["files"] * chunks_in(MIB)
-    assert counters["chunks_fetched"] <= (len(files) - last["files"]) * chunks_in(MIB)
-    assert counters["chunks_fetched"] + counters["disk_hits"] == chunks_of(files)
+    assert counters["chunks_fetched"] <= (len(files) - last["files"]) * chunks_in(MIB) + again
+    assert 0 <= counters["chunks_fetched"] + counters["disk_hits"] - chunks_of(files) <= again
 
 
 def test_it_ends_at_once_when_the_server_is_silent(mount, bucket, link, through):
