@@ -50,6 +50,7 @@ struct chunks {
     struct flight *flights;
     struct flow flow;
     unsigned queued; /* flights that wait for a worker */
+    unsigned tasks;  /* that are to run one: no fewer */
     uint64_t turns;  /* flights begun so far */
     unsigned stuck;  /* flights that are run twice: these do not count in the width */
     unsigned handed; /* tasks of flights that readers handed over: likewise */

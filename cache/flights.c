@@ -222,18 +222,23 @@ static void run(struct flight *flight) {
     flight_unref(flight);
 }
 
-/* Each queued flight has a task; which of them runs it does not matter. */
-static void run_task(void *argument) {
-    struct flight *flight = argument, *next;
-    struct chunks *chunks = flight->chunks;
-    lock_acquire(&chunks->lock);
-    next = next_flight(chunks);
+/* There are at least as many tasks as queued flights; which of them runs which does not matter. */
+static void run_next(struct chunks *chunks) {
+    struct flight *next = next_flight(chunks);
     if (next && chunks->stopping) {
         finish(next, -EAGAIN);
     } else if (next) {
         stats_add(STAT_readahead_chunks, next->count);
         run(next);
     }
+}
+
+static void run_task(void *argument) {
+    struct flight *flight = argument;
+    struct chunks *chunks = flight->chunks;
+    lock_acquire(&chunks->lock);
+    chunks->tasks--;
+    run_next(chunks);
     flight_unref(flight);
     lock_release(&chunks->lock);
 }
@@ -242,8 +247,10 @@ bool flight_send(struct chunks *chunks, struct flight *flight) {
     if (!flight)
         return false;
     flight->references++; /* the task's */
+    chunks->tasks++;
     if (workers_submit(chunks->workers, run_task, flight))
         return true;
+    chunks->tasks--;
     flight->references--; /* nobody can have joined it yet */
     finish(flight, -EAGAIN);
     return false;
@@ -255,8 +262,11 @@ static void run_handed_task(void *argument) {
     struct flight *flight = argument;
     struct chunks *chunks = flight->chunks;
     lock_acquire(&chunks->lock);
+    chunks->tasks--;
     if (flight->state == QUEUED)
         run(flight);
+    else /* another task ran it, and left its own to this one */
+        run_next(chunks);
     chunks->handed--;
     flights_set_width(chunks);
     flight_unref(flight);
@@ -273,6 +283,7 @@ static bool hand_over(struct flight *flight) {
         flight->references--;
         return false;
     }
+    chunks->tasks++;
     chunks->handed++;
     flights_set_width(chunks);
     return true;
@@ -352,5 +363,5 @@ void flights_check(struct chunks *chunks) {
         for (uint32_t i = 0; i < flight->count; i++)
             CHECK(flight_of(chunks, file_at(flight, i), number_at(flight, i)) == flight);
     }
-    CHECK(queued == chunks->queued);
+    CHECK(queued == chunks->queued && queued <= chunks->tasks);
 }
