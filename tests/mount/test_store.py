@@ -7,9 +7,23 @@ import time
 import pytest
 
 import proxy
+import servers
 
 PROGRAMS = pathlib.Path(os.environ.get("GRIDMOUNT_BINARY", "build/gridmount")).parent / "store"
 NAMES = sorted(path.stem for path in (pathlib.Path(__file__).parents[1] / "store").glob("test_*.c"))
+
+
+@pytest.fixture(scope="module")
+def server(request, tmp_path_factory):
+    """A server of their own: one that has had all the other tests answers these ten times slower."""
+    with servers.start(request.config.getoption("--server"), tmp_path_factory.mktemp("store")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with server.client(tz_aware=True) as opened:
+        yield opened
 
 
 def start(name, uri):
