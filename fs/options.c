@@ -125,36 +125,17 @@ static bool mode(const char *text, struct options *options) {
     return true;
 }
 
-/* Which of `count` words it is. */
-static bool word(const char *text, const char *const *words, unsigned count, unsigned *ret_which) {
-    for (unsigned i = 0; i < count; i++)
-        if (strcmp(words[i], text) == 0)
-            return *ret_which = i, true;
-    return false;
-}
-
-static bool level(const char *text, enum log_level *ret_level) {
-    static const char *const words[] = {"error", "warning", "info", "debug"};
-    unsigned which;
-    return word(text, words, 4, &which) && (*ret_level = (enum log_level)which, true);
-}
-
-static bool revisions(const char *text, enum options_revisions *ret_revisions) {
-    static const char *const words[] = {"own", "replace", "keep"};
-    unsigned which;
-    return word(text, words, 3, &which) && (*ret_revisions = (enum options_revisions)which, true);
-}
-
-static bool locks(const char *text, enum options_locks *ret_locks) {
-    static const char *const words[] = {"local", "cluster"};
-    unsigned which;
-    return word(text, words, 2, &which) && (*ret_locks = (enum options_locks)which, true);
-}
-
-static bool is_on(const char *text, bool *ret_on) {
-    static const char *const words[] = {"off", "on"};
-    unsigned which;
-    return word(text, words, 2, &which) && (*ret_on = which, true);
+/* Which of the words it is; `words` has | between them. */
+static bool word(const char *text, const char *words, unsigned *ret_which) {
+    size_t size = strlen(text), length;
+    unsigned which = 0;
+    for (; (length = strcspn(words, "|")) != size || memcmp(words, text, size) != 0; which++) {
+        if (!words[length])
+            return false;
+        words += length + 1;
+    }
+    *ret_which = which;
+    return true;
 }
 
 /* Without what stands for the root of the mount, and without "/" at the end. */
@@ -184,6 +165,7 @@ static bool add_glob(const char *text, char ***list) {
 
 static bool set(struct options *options, const struct option_row *row, const char *value) {
     void *field = (char *)options + row->offset;
+    unsigned which;
     switch (row->kind) {
     case TEXT: {
         char *copy = *value ? strdup(value) : NULL;
@@ -205,13 +187,14 @@ static bool set(struct options *options, const struct option_row *row, const cha
     case MODE:
         return mode(value, options);
     case LEVEL:
-        return level(value, field);
+        return word(value, row->argument, &which) && (*(enum log_level *)field = (enum log_level)which, true);
     case REVISIONS:
-        return revisions(value, field);
+        return word(value, row->argument, &which) &&
+               (*(enum options_revisions *)field = (enum options_revisions)which, true);
     case SWITCH:
-        return is_on(value, field);
+        return word(value, row->argument, &which) && (*(bool *)field = which == 0, true);
     case LOCKS:
-        return locks(value, field);
+        return word(value, row->argument, &which) && (*(enum options_locks *)field = (enum options_locks)which, true);
     case GLOBS:
         return add_glob(value, field);
     }
@@ -351,10 +334,13 @@ int options_complete(struct options *options, char **ret_error) {
     return 0;
 }
 
+/* The manual and the completions are made from these lines. */
 void options_help(FILE *out) {
+    enum { COLUMN = 26 };
     for (const struct option_row *row = table; row < table + ROWS; row++) {
-        char left[64];
-        snprintf(left, sizeof left, "%s%s%s", row->name, row->kind == FLAG ? "" : "=", row->argument);
-        fprintf(out, "  %-24s %s\n", left, row->help);
+        int width = fprintf(out, "  %s%s%s", row->name, row->kind == FLAG ? "" : "=", row->argument);
+        if (width > COLUMN)
+            fputc('\n', out);
+        fprintf(out, "%*s %s\n", width > COLUMN ? COLUMN : COLUMN - width, "", row->help);
     }
 }

@@ -267,6 +267,27 @@ static void what_is_to_be_warmed_is_a_list(void **state) {
     assert_null(options.warm[3]);
 }
 
+/* What the argument of a row lists is taken, in the order of the enum; no part of it is. */
+static void words_are_those_of_the_table(void **state) {
+    (void)state;
+    accept("locks=cluster,revisions=keep,log_level=error,checksum=on,push=off");
+    assert_int_equal(options.locks, LOCKS_CLUSTER);
+    assert_int_equal(options.revisions, REVISIONS_KEEP);
+    assert_int_equal(options.log_level, LOG_LEVEL_ERROR);
+    assert_true(options.checksum);
+    assert_false(options.push);
+    accept("locks=local,revisions=own,log_level=debug,checksum=off,push=on");
+    assert_int_equal(options.locks, LOCKS_LOCAL);
+    assert_int_equal(options.revisions, REVISIONS_OWN);
+    assert_int_equal(options.log_level, LOG_LEVEL_DEBUG);
+    assert_false(options.checksum);
+    assert_true(options.push);
+    static const char *const wrong[] = {"locks=", "locks=loca", "locks=local|", "locks=local|cluster", "locks=|",
+                                        "revisions=ownx", "revisions=own|replace", "push=o", "push=onoff"};
+    for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        refuse(wrong[i], "not a valid");
+}
+
 /* Every row of the table: a fitting value is taken, and the help shows it. */
 static void the_table_is_complete(void **state) {
     (void)state;
@@ -296,7 +317,7 @@ static void the_table_is_complete(void **state) {
         char text[64], left[64];
         snprintf(text, sizeof text, "%s%s", rows[i].name, value);
         accept(text);
-        snprintf(left, sizeof left, "  %s%s%s ", rows[i].name, *rows[i].argument ? "=" : "", rows[i].argument);
+        snprintf(left, sizeof left, "  %s%s%s", rows[i].name, *rows[i].argument ? "=" : "", rows[i].argument);
         assert_non_null(strstr(help, left));
         assert_non_null(strstr(help, rows[i].help));
     }
@@ -448,6 +469,7 @@ int main(void) {
         TEST(locks_are_of_the_mount_or_of_all),
         TEST(a_switch_is_on_or_off),
         TEST(what_is_to_be_warmed_is_a_list),
+        TEST(words_are_those_of_the_table),
         TEST(the_table_is_complete),
         TEST(without_a_connection_string_it_is_incomplete),
         TEST(locks_of_all_mounts_are_written),
