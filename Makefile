@@ -14,7 +14,8 @@ OUT = build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))$(if $(DEV
 
 CFLAGS = -O2 -g
 JOBS := $(shell nproc 2>/dev/null || echo 2)
-ALWAYS = -std=gnu17 -D_GNU_SOURCE -I. -MMD -MP -pthread -fno-strict-aliasing -fstack-protector-strong -Wall -Wextra
+# No folder of this machine gets into the binary.
+ALWAYS = -ffile-prefix-map=$(CURDIR)=. -std=gnu17 -D_GNU_SOURCE -I. -MMD -MP -pthread -fno-strict-aliasing -fstack-protector-strong -Wall -Wextra
 ifdef DEVELOPER
 ALWAYS += -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
 	-Wwrite-strings -Wcast-qual -Wformat=2 -Wundef -Wvla-larger-than=8192 -Wimplicit-fallthrough -Wlogical-op \
@@ -58,6 +59,63 @@ $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  cc $<"
 	@$(CC) $(ALWAYS) $(CFLAGS) $(EXTRA) -c -o $@ $<
+
+# ---- installing; the manual and the completions are made from what the binary says of itself ----
+
+PREFIX = /usr/local
+BINDIR = $(PREFIX)/bin
+SBINDIR = $(PREFIX)/sbin
+MANDIR = $(PREFIX)/share/man
+UNITDIR = $(PREFIX)/lib/systemd/system
+BASHDIR = $(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(PREFIX)/share/zsh/site-functions
+INSTALL = install
+
+VERSION := $(shell sed -n 's/.*GRIDMOUNT_VERSION "\(.*\)"/\1/p' fs/version.h)
+# Of the last commit, or of the release that a tarball is.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y fs/version.h)
+MADE = $(patsubst packaging/%.in,$(OUT)/share/%,$(wildcard packaging/man/*.in packaging/completion/*.in))
+
+docs: $(MADE)
+
+$(OUT)/share/%: packaging/%.in packaging/from-help.awk fs/store/check.def $(OUT)/gridmount
+	@mkdir -p $(@D)
+	@$(OUT)/gridmount --help >$(OUT)/share/help
+	@awk -v version=$(VERSION) -v date=$$(date -u -d @$(SOURCE_DATE_EPOCH) +%Y-%m-%d) -f packaging/from-help.awk \
+		$(OUT)/share/help fs/store/check.def $< >$@
+
+install: all docs
+	$(INSTALL) -D -m 755 $(OUT)/gridmount $(DESTDIR)$(BINDIR)/gridmount
+	$(INSTALL) -d $(DESTDIR)$(SBINDIR)
+	ln -sf $(shell realpath -m -s --relative-to=$(SBINDIR) $(BINDIR)/gridmount) $(DESTDIR)$(SBINDIR)/mount.gridfs
+	$(INSTALL) -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 $(OUT)/share/man/gridmount.1
+	$(INSTALL) -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 $(OUT)/share/man/gridmount-fsck.8 $(OUT)/share/man/mount.gridfs.8
+	$(INSTALL) -D -m 644 $(OUT)/share/completion/gridmount.bash $(DESTDIR)$(BASHDIR)/gridmount
+	$(INSTALL) -D -m 644 $(OUT)/share/completion/gridmount.zsh $(DESTDIR)$(ZSHDIR)/_gridmount
+	$(if $(UNITS_OF_SYSTEMD),$(INSTALL) -D -m 644 -t $(DESTDIR)$(UNITDIR) $(UNITS_OF_SYSTEMD))
+
+UNITS_OF_SYSTEMD = $(wildcard packaging/systemd/*.service)
+
+# The last commit, as a tarball and as a package. Both are the same bytes wherever they are made.
+DIST = build/gridmount-$(VERSION).tar.xz
+dist:
+	@mkdir -p build
+	@git -c tar.umask=0022 archive --prefix=gridmount-$(VERSION)/ HEAD | xz -9 -T1 >$(DIST).part
+	@mv $(DIST).part $(DIST)
+	@echo "$(DIST)"
+
+DEB_TREE = build/deb/gridmount-$(VERSION)
+deb: dist
+	@rm -rf build/deb
+	@mkdir -p build/deb
+	@tar -C build/deb -xf $(DIST)
+	@cp -r $(DEB_TREE)/packaging/deb $(DEB_TREE)/debian
+	@sed -e 's/@VERSION@/$(VERSION)/' -e "s/@DATE@/$$(date -u -R -d @$(SOURCE_DATE_EPOCH))/" packaging/deb/changelog.in >$(DEB_TREE)/debian/changelog
+	@rm $(DEB_TREE)/debian/changelog.in
+	@cd $(DEB_TREE) && env -u MAKEFLAGS -u MAKELEVEL -u DESTDIR -u PREFIX SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) \
+		dpkg-buildpackage -us -uc -b >../build.log 2>&1 || { tail -40 ../build.log; exit 1; }
+	@lintian --fail-on error,warning --tag-display-limit 0 build/deb/*.changes
+	@ls build/deb/*.deb
 
 # ---- tests ----
 
@@ -194,6 +252,12 @@ check: bootstrap-check
 	@if [ -x build/ferretdb ]; then $(MAKE) --no-print-directory check-mount SERVER=ferretdb; fi
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-mount TESTS='$(SANITIZED_TESTS)'
 
+# The package in a Debian of its own; LONG=1: in the next release too.
+check-packaging: bootstrap-packaging
+	@$(MAKE) --no-print-directory all deb
+	@mkdir -p build/reports
+	@$(PYTHON) -m pytest tests/packaging -q $(if $(LONG),--long) --junitxml=build/reports/packaging.xml $(PYTEST)
+
 # PJDFSTEST=path of a checkout of github.com/pjd/pjdfstest: its 8,798 assertions on a mount.
 check-pjdfstest: bootstrap-long
 	@$(MAKE) --no-print-directory all
@@ -239,7 +303,7 @@ help:
 	@grep -oE '^[a-z][a-z-]*:' Makefile | tr -d : | sort -u | xargs echo "targets:"
 
 clean:
-	rm -rf build/cache build/fs build/lib build/tests build/unit build/store build/fuzz build/bench build/compare build/gridmount build/sanitize-*
+	rm -rf build/cache build/fs build/lib build/tests build/unit build/store build/fuzz build/bench build/compare build/share build/deb build/gridmount build/sanitize-*
 
-.PHONY: all check check-unit check-mount check-bench check-long check-crash check-valgrind run-valgrind check-pjdfstest soak layers headers demo bench bench-plots bench-compare fuzz clean help bootstrap
+.PHONY: all docs install dist deb check-packaging check check-unit check-mount check-bench check-long check-crash check-valgrind run-valgrind check-pjdfstest soak layers headers demo bench bench-plots bench-compare fuzz clean help bootstrap
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
