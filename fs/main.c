@@ -14,6 +14,7 @@
 #include "fs/confine.h"
 #include "fs/daemon.h"
 #include "fs/fsck.h"
+#include "fs/mount_helper.h"
 #include "fs/mountpoint.h"
 #include "fs/options.h"
 #include "fs/porter.h"
@@ -320,6 +321,43 @@ static int do_mount(int count, char **arguments, bool runs) {
     return status;
 }
 
+/* ---- mount.gridfs ---- */
+
+/* `gridmount mount` in other words, and with other exit statuses. */
+static int mount_for(const struct mount_helper_request *request) {
+    char mount[] = "mount", letter[] = "-o", *words[6];
+    int count = 0;
+    words[count++] = mount;
+    if (request->spec)
+        words[count++] = request->spec;
+    words[count++] = request->directory;
+    words[count++] = letter;
+    words[count++] = request->options;
+    words[count] = NULL;
+    int status = do_mount(count, words, false);
+    if (status == EXIT_DONE && request->verbose)
+        printf("gridmount: mounted on %s\n", request->directory);
+    return status == EXIT_DONE ? EXIT_DONE : status == EXIT_USAGE ? MOUNT_HELPER_USAGE : MOUNT_HELPER_FAILED;
+}
+
+static int help_mount(int count, char **arguments) {
+    struct mount_helper_request request;
+    char *error = NULL;
+    if (mount_helper_parse(count, arguments, &request, &error))
+        return fail(MOUNT_HELPER_USAGE, error);
+    int status = EXIT_DONE;
+    if (request.fake)
+        status = mount_helper_pretend(&request, &error) ? fail(MOUNT_HELPER_USAGE, error) : EXIT_DONE;
+    else if (mount_helper_enter(&request, &error))
+        status = fail(MOUNT_HELPER_FAILED, error);
+    else
+        status = mount_for(&request);
+    mount_helper_done(&request);
+    return status;
+}
+
+/* ---- the other commands ---- */
+
 static int do_status(int count, char **arguments) {
     bool json = false;
     const char *path = NULL;
@@ -355,6 +393,8 @@ static int help(FILE *out) {
 
 int main(int count, char **arguments) {
     server_leave_no_file();
+    if (mount_helper_is(arguments[0]))
+        return help_mount(count, arguments);
     const char *command = count > 1 ? arguments[1] : "--help";
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0)
         return help(stdout);

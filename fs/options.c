@@ -201,6 +201,14 @@ static bool set(struct options *options, const struct option_row *row, const cha
     return false;
 }
 
+bool options_know(const char *option) {
+    size_t size = strcspn(option, "=");
+    for (const struct option_row *row = table; row < table + ROWS; row++)
+        if (strlen(row->name) == size && memcmp(row->name, option, size) == 0)
+            return true;
+    return false;
+}
+
 static int parse_one(struct options *options, char *text, char **ret_error) {
     static const char *const ignored[] = {"dev", "suid"}; /* what would loosen what is always on */
     char *equals = strchr(text, '=');

@@ -46,6 +46,8 @@ struct options {
 /* The defaults. */
 int options_init(struct options *options);
 void options_done(struct options *options);
+/* Whether "name" or "name=value" is one of them, whatever the value. */
+bool options_know(const char *option);
 /* "name=value,name": what stands behind -o. */
 int options_parse(struct options *options, const char *text, char **ret_error);
 /* Fills in what is still missing from the credentials file, the environment and the system's users, and checks that

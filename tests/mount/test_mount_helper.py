@@ -1,0 +1,105 @@
+"""mount.gridfs as mount(8) and fstab call it: in a namespace whose /sbin is a folder with nothing else in it."""
+import os
+import shlex
+import subprocess
+
+import pytest
+
+import servers
+from mounting import BINARY, environment
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mount(8) mounts for root only")
+
+
+@pytest.fixture
+def within(tmp_path):
+    """Runs lines of a shell where mount(8) finds the helper; what they start ends with them."""
+    sbin, directory = tmp_path / "sbin", tmp_path / "a folder"
+    sbin.mkdir()
+    directory.mkdir()
+    (sbin / "mount.gridfs").symlink_to(BINARY)
+
+    def run(*lines, **settings):
+        script = "\n".join([f"mount --bind {shlex.quote(str(sbin))} {os.path.realpath('/sbin')}", *lines])
+        return subprocess.run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script],
+                              cwd=tmp_path, env=environment(**settings), stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=60)
+
+    return run
+
+
+@pytest.fixture
+def credentials(tmp_path):
+    def write(**settings):
+        path = tmp_path / "credentials"
+        path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        path.chmod(0o600)
+        return path
+    return write
+
+
+def test_mount_mounts_and_umount_ends_it(within, uri, bucket):
+    bucket.put("a.txt", b"content")
+    result = within(f"mount -t gridfs '{uri}' 'a folder' -o ro,noatime || exit", "cat 'a folder/a.txt'", "echo",
+                    "touch 'a folder/b' 2>&1", "grep gridfs /proc/mounts", "umount 'a folder'", "ls 'a folder'")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "content", result.stderr
+    assert "Read-only file system" in lines[1]
+    assert " fuse.gridfs ro," in lines[2] or " fuse.gridmount ro," in lines[2]
+    assert len(lines) == 3 and result.returncode == 0
+
+
+def test_a_line_of_fstab_is_mounted(within, tmp_path, uri, bucket, credentials, stored):
+    """What is mount(8)'s and systemd's own is taken out; a space in a path is \\040; the URI is kept from who reads fstab."""
+    bucket.put("a.txt", b"content")
+    path = credentials(MONGODB_URL=uri)
+    (tmp_path / "fstab").write_text(
+        f"gridfs {tmp_path}/a\\040folder gridfs _netdev,nofail,x-systemd.automount,credentials={path},rw 0 0\n")
+    result = within("mount -a -T fstab || exit", "cat 'a folder/a.txt'", "echo", "echo new >'a folder/new.txt'",
+                    "grep -c -F mongodb /proc/mounts", "umount 'a folder'")
+    assert result.stdout.splitlines() == ["content", "0"], result.stderr
+    assert stored("new.txt") == b"new\n"
+
+
+def test_a_password_is_not_in_the_table_of_mounts(within, guarded):
+    uri = guarded.uri("shop", directConnection="true")
+    result = within(f"mount -t gridfs '{uri}' 'a folder' || exit", "grep 'a.040folder' /proc/mounts", "umount 'a folder'")
+    assert len(result.stdout.splitlines()) == 1, result.stderr
+    assert servers.PASSWORD not in result.stdout
+
+
+@pytest.mark.parametrize("options, words", [
+    ("no_such_option", ["no_such_option"]), ("remount,ro", ["remount", "umount it"]), ("cache_size=abc", ["cache_size"])])
+def test_bad_options_end_with_the_status_of_mount(within, uri, options, words):
+    result = within(f"mount.gridfs '{uri}' 'a folder' -o {options}", "echo status $?", "grep -c gridfs /proc/mounts")
+    assert result.stdout.splitlines() == ["status 1", "0"]
+    for word in words:
+        assert word in result.stderr
+
+
+def test_a_server_that_is_away_is_a_mount_that_failed(within):
+    result = within("mount -t gridfs mongodb://127.0.0.1:1/shop 'a folder' -o timeout=1", "echo status $?")
+    assert result.stdout == "status 32\n"
+    assert "cannot use 127.0.0.1:1: " in result.stderr
+
+
+def test_sloppy_leaves_unknown_options_out(within, uri, bucket):
+    result = within(f"mount -s -t gridfs '{uri}' 'a folder' -o no_such_option,ro || exit", "umount 'a folder'", "echo done")
+    assert result.stdout == "done\n", result.stderr
+
+
+def test_a_pretended_mount_looks_at_the_options_only(within):
+    result = within("mount -f -t gridfs mongodb://127.0.0.1:1/shop 'a folder' -o ro", "echo status $?",
+                    "mount.gridfs mongodb://127.0.0.1:1/shop 'a folder' -f -o no_such_option", "echo status $?",
+                    "grep -c gridfs /proc/mounts")
+    assert result.stdout.splitlines()[0] == "status 0"
+    assert result.stdout.splitlines()[1:] == ["status 1", "0"]
+
+
+@pytest.mark.parametrize("words, cure", [
+    (["a.example", "x"], "is no connection string"), (["mongodb://h/d"], "SPEC and DIR"),
+    (["mongodb://h/d", "x", "-t", "ext4"], "say -t gridfs"), (["-q"], "usage:")])
+def test_wrong_words_are_said(within, words, cure):
+    result = within("mount.gridfs " + " ".join(words), "echo status $?")
+    assert result.stdout == "status 1\n"
+    assert cure in result.stderr
