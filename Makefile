@@ -247,16 +247,20 @@ check: bootstrap-check
 	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=thread check-unit
 	@$(MAKE) --no-print-directory -j$(JOBS) $(FUZZED:%=build/fuzz/fuzz_%)
 	@$(MAKE) --no-print-directory -j$(words $(FUZZED)) fuzz
-	@$(MAKE) --no-print-directory check-bench
+	@$(MAKE) --no-print-directory check-bench check-install
 	@$(MAKE) --no-print-directory -j$(JOBS) check-mount
 	@if [ -x build/ferretdb ]; then $(MAKE) --no-print-directory check-mount SERVER=ferretdb; fi
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-mount TESTS='$(SANITIZED_TESTS)'
 
-# The package in a Debian of its own; LONG=1: in the next release too.
-check-packaging: bootstrap-packaging
-	@$(MAKE) --no-print-directory all deb
+# What is installed; with the Debian package where `make deb` made one.
+check-install: $(OUT)/gridmount
 	@mkdir -p build/reports
-	@$(PYTHON) -m pytest tests/packaging -q $(if $(LONG),--long) --junitxml=build/reports/packaging.xml $(PYTEST)
+	@$(PYTHON) -m pytest tests/packaging -q -p no:cacheprovider --junitxml=build/reports/packaging.xml
+
+check-packaging: bootstrap-packaging
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) --no-print-directory deb
+	@$(MAKE) --no-print-directory check-install
 
 # PJDFSTEST=path of a checkout of github.com/pjd/pjdfstest: its 8,798 assertions on a mount.
 check-pjdfstest: bootstrap-long
@@ -305,5 +309,5 @@ help:
 clean:
 	rm -rf build/cache build/fs build/lib build/tests build/unit build/store build/fuzz build/bench build/compare build/share build/deb build/gridmount build/sanitize-*
 
-.PHONY: all docs install dist deb check-packaging check check-unit check-mount check-bench check-long check-crash check-valgrind run-valgrind check-pjdfstest soak layers headers demo bench bench-plots bench-compare fuzz clean help bootstrap
+.PHONY: all docs install dist deb check-packaging check-install check check-unit check-mount check-bench check-long check-crash check-valgrind run-valgrind check-pjdfstest soak layers headers demo bench bench-plots bench-compare fuzz clean help bootstrap
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
