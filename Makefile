@@ -78,11 +78,14 @@ MADE = $(patsubst packaging/%.in,$(OUT)/share/%,$(wildcard packaging/man/*.in pa
 
 docs: $(MADE)
 
-$(OUT)/share/%: packaging/%.in packaging/from-help.awk fs/store/check.def $(OUT)/gridmount
+$(OUT)/share/help: $(OUT)/gridmount
 	@mkdir -p $(@D)
-	@$(OUT)/gridmount --help >$(OUT)/share/help
+	@$< --help >$@.part && mv $@.part $@
+
+$(OUT)/share/%: packaging/%.in $(OUT)/share/help packaging/from-help.awk fs/store/check.def
+	@mkdir -p $(@D)
 	@awk -v version=$(VERSION) -v date=$$(date -u -d @$(SOURCE_DATE_EPOCH) +%Y-%m-%d) -f packaging/from-help.awk \
-		$(OUT)/share/help fs/store/check.def $< >$@
+		$(OUT)/share/help fs/store/check.def $< >$@.part && mv $@.part $@
 
 install: all docs
 	$(INSTALL) -D -m 755 $(OUT)/gridmount $(DESTDIR)$(BINDIR)/gridmount
