@@ -23,21 +23,37 @@ def read_message(connection):
     return head + read_exactly(connection, HEADER.unpack(head)[0] - HEADER.size)
 
 
-def sections(message):
-    """The documents of an OP_MSG: those of its command, and of the sequences beside it."""
+def parts(message):
+    """The documents of an OP_MSG: (None, its command), and those of the sequences beside it with their names."""
     at = HEADER.size + 4
     while at < len(message):
         kind, at = message[at], at + 1
         size = struct.unpack_from("<i", message, at)[0]
         if kind == 0:
-            yield bson.decode(message[at:at + size])
+            yield None, bson.decode(message[at:at + size])
         else:
             inner = message.index(b"\0", at + 4) + 1
+            name = message[at + 4:inner - 1].decode()
             while inner < at + size:
                 length = struct.unpack_from("<i", message, inner)[0]
-                yield bson.decode(message[inner:inner + length])
+                yield name, bson.decode(message[inner:inner + length])
                 inner += length
         at += size
+
+
+def sections(message):
+    return (document for _, document in parts(message))
+
+
+def command_of(message):
+    """The command, with what stands beside it in its place."""
+    command, beside = {}, {}
+    for name, document in parts(message):
+        if name is None:
+            command = document
+        else:
+            beside.setdefault(name, []).append(document)
+    return command | beside
 
 
 def body_of(document):

@@ -63,6 +63,7 @@ struct changing {
     mongoc_client_t *client;
     mongoc_collection_t *handle;
     bson_t *options, reply;
+    uint64_t unanswered; /* before it */
 };
 
 static int begin(struct bucket *bucket, const char *collection, bool makes, struct changing *ret_changing) {
@@ -77,6 +78,7 @@ static int begin(struct bucket *bucket, const char *collection, bool makes, stru
     ret_changing->client = client;
     ret_changing->handle = bucket_collection(bucket, client, collection);
     ret_changing->options = bson_new();
+    ret_changing->unanswered = connection_unanswered();
     return 0;
 }
 
@@ -90,6 +92,18 @@ static int64_t reply_number(const bson_t *reply, const char *field) {
     return bson_iter_init_find(&iter, reply, field) ? bson_iter_as_int64(&iter) : 0;
 }
 
+static bool was_repeated(const struct changing *changing) {
+    return connection_unanswered() != changing->unanswered;
+}
+
+/* How many documents a change found. */
+static int take_count(const struct changing *changing, int64_t count, int64_t *ret_count) {
+    if (count == 0 && was_repeated(changing))
+        return -ETIMEDOUT;
+    *ret_count = count;
+    return 0;
+}
+
 static int end(struct bucket *bucket, const char *collection, struct changing *changing, bool done,
                const bson_error_t *error) {
     int result = done ? 0 : bucket_change_errno(bucket, error, &changing->reply, collection);
@@ -97,7 +111,7 @@ static int end(struct bucket *bucket, const char *collection, struct changing *c
     bson_destroy(changing->options);
     mongoc_collection_destroy(changing->handle);
     connection_push(bucket->connection, changing->client);
-    return result;
+    return result == -EEXIST && was_repeated(changing) ? -ETIMEDOUT : result;
 }
 
 int bucket_insert(struct bucket *bucket, const char *collection, const bson_t *document) {
@@ -124,9 +138,7 @@ int bucket_update(struct bucket *bucket, const char *collection, const bson_t *f
         changing.handle, filter, update, changing.options, &changing.reply, &error);
     int64_t matched = reply_number(&changing.reply, "matchedCount");
     result = end(bucket, collection, &changing, done, &error);
-    if (result == 0 && ret_matched)
-        *ret_matched = matched;
-    return result;
+    return result == 0 && ret_matched ? take_count(&changing, matched, ret_matched) : result;
 }
 
 int bucket_delete(struct bucket *bucket, const char *collection, const bson_t *filter, bool many,
@@ -140,9 +152,7 @@ int bucket_delete(struct bucket *bucket, const char *collection, const bson_t *f
         changing.handle, filter, changing.options, &changing.reply, &error);
     int64_t deleted = reply_number(&changing.reply, "deletedCount");
     result = end(bucket, collection, &changing, done, &error);
-    if (result == 0 && ret_deleted)
-        *ret_deleted = deleted;
-    return result;
+    return result == 0 && ret_deleted ? take_count(&changing, deleted, ret_deleted) : result;
 }
 
 /* ---- the server's clock ---- */

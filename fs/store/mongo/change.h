@@ -5,7 +5,9 @@
  * of this program before the first write outside the GridFS collections.
  *
  * Threads: any. Blocking is bounded by the connection's timeout. The driver repeats single changes once where the
- * server has sessions; changes of many documents are never repeated.
+ * server has sessions; changes of many documents are never repeated. A server that was started in between may have
+ * forgotten that it made the change (SecantusDB has), and make it anew: then it finds nothing to change or delete, or what
+ * it is to insert, and that is -ETIMEDOUT, for a repeated change only.
  * Errors: those of store.h. -EEXIST: the _id, or another unique key, is there. -ETIMEDOUT: it may have been made. */
 #ifndef FS_STORE_MONGO_CHANGE_H
 #define FS_STORE_MONGO_CHANGE_H

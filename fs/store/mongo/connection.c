@@ -51,6 +51,12 @@ static void note_answer(const mongoc_apm_command_succeeded_t *event) {
         atomic_store(&connection->round_trip_us, took);
 }
 
+static _Thread_local uint64_t unanswered;
+
+uint64_t connection_unanswered(void) {
+    return unanswered;
+}
+
 /* A refusal is an answer too; only a broken connection is none. */
 static void note_failure(const mongoc_apm_command_failed_t *event) {
     struct connection *connection = mongoc_apm_command_failed_get_context(event);
@@ -58,6 +64,7 @@ static void note_failure(const mongoc_apm_command_failed_t *event) {
     mongoc_apm_command_failed_get_error(event, &error);
     bool away = error.domain == MONGOC_ERROR_STREAM || error.domain == MONGOC_ERROR_SERVER_SELECTION;
     stats_add(STAT_answers, !away);
+    unanswered += away; /* the driver asks, and tells of it, in the thread that called it */
     if (away)
         note_health(connection, false);
 }

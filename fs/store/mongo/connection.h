@@ -59,6 +59,8 @@ int connection_find_whole(struct connection *connection, const char *collection,
 /* Does pieces of work that each ask a question, and returns when all are done: side by side (workers_share()), unless
  * the server is so near that waiting costs less than changing threads, and it would only work for longer. */
 void connection_share(struct connection *connection, unsigned count, workers_piece *piece, void *context);
+/* How many questions of this thread were left without an answer so far. */
+uint64_t connection_unanswered(void);
 /* A command on the database, asked of the primary. *ret_reply is initialised in any case. */
 int connection_command(struct connection *connection, const bson_t *command, bson_t *ret_reply, bson_error_t *ret_error);
 

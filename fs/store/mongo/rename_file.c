@@ -24,7 +24,6 @@ struct renaming {
     bool bare; /* nothing is hidden at `from` */
     const struct store_object *target;
     const struct revision *ahead; /* it has the new name already, or may have it; or NULL */
-    struct revision *tried;       /* a reference, while it is that */
     struct revisions *found;      /* of both names */
     const struct found_revision *own, *replaced;
 };
@@ -315,14 +314,6 @@ static int tell_apart(const struct renaming *renaming, const struct store_object
     return bucket_set_attributes(&renaming->bucket->store, own, &identity, &identified);
 }
 
-/* It was not there any more as it was seen; or this very move took it: a server that was started anew may make a change
- * whose answer was lost once more, and then find nothing. */
-static void note_tried(struct renaming *renaming) {
-    struct revision *before = renaming->tried;
-    renaming->ahead = renaming->tried = revision_ref(renaming->own->revision);
-    revision_unref(before);
-}
-
 /* 1: done; 0: not any more as it was seen. */
 static int try(struct renaming *renaming) {
     int result = look(renaming);
@@ -343,8 +334,6 @@ static int try(struct renaming *renaming) {
         result = tell_apart(renaming, &own);
     if (result >= 0)
         result = move_newest(renaming);
-    if (result == 0)
-        note_tried(renaming);
     if (result > 0)
         result = follow(renaming) == 0;
     return result;
@@ -366,7 +355,6 @@ int rename_file(struct bucket *bucket, const struct store_object *from, const ch
     for (int i = 0; result == 0 && i < TRIES; i++)
         result = try(&renaming);
     revisions_free(renaming.found);
-    revision_unref(renaming.tried);
     if (result == -ENOENT && moved) /* and was taken away by others since */
         return 0;
     if (result == 0)
