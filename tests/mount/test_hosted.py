@@ -158,7 +158,7 @@ def test_both_forms_of_scram_let_in(guarded, mount, mechanism):
         known = client.admin.command("hello", saslSupportedMechs=f"admin.{servers.USER}").get("saslSupportedMechs", [])
     if mechanism not in known:
         pytest.skip(f"{guarded.kind} has no {mechanism}, only {known}")
-    uri = guarded.uri("app", directConnection="true", authMechanism=mechanism)
+    uri = guarded.uri("scram", directConnection="true", authMechanism=mechanism)
     assert names_in(mount(uri=uri, options="ro").path) == []
 
 

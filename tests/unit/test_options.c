@@ -267,21 +267,22 @@ static void what_is_to_be_warmed_is_a_list(void **state) {
     assert_null(options.warm[3]);
 }
 
+static void accept_words(const char *text, int locks, int revisions, int level, bool switched) {
+    accept(text);
+    assert_int_equal(options.locks, locks);
+    assert_int_equal(options.revisions, revisions);
+    assert_int_equal(options.log_level, level);
+    assert_int_equal(options.checksum, switched);
+    assert_int_equal(options.push, switched);
+}
+
 /* What the argument of a row lists is taken, in the order of the enum; no part of it is. */
 static void words_are_those_of_the_table(void **state) {
     (void)state;
-    accept("locks=cluster,revisions=keep,log_level=error,checksum=on,push=off");
-    assert_int_equal(options.locks, LOCKS_CLUSTER);
-    assert_int_equal(options.revisions, REVISIONS_KEEP);
-    assert_int_equal(options.log_level, LOG_LEVEL_ERROR);
-    assert_true(options.checksum);
-    assert_false(options.push);
-    accept("locks=local,revisions=own,log_level=debug,checksum=off,push=on");
-    assert_int_equal(options.locks, LOCKS_LOCAL);
-    assert_int_equal(options.revisions, REVISIONS_OWN);
-    assert_int_equal(options.log_level, LOG_LEVEL_DEBUG);
-    assert_false(options.checksum);
-    assert_true(options.push);
+    accept_words("locks=cluster,revisions=keep,log_level=error,checksum=on,push=on", LOCKS_CLUSTER, REVISIONS_KEEP,
+                 LOG_LEVEL_ERROR, true);
+    accept_words("locks=local,revisions=own,log_level=debug,checksum=off,push=off", LOCKS_LOCAL, REVISIONS_OWN,
+                 LOG_LEVEL_DEBUG, false);
     static const char *const wrong[] = {"locks=", "locks=loca", "locks=local|", "locks=local|cluster", "locks=|",
                                         "revisions=ownx", "revisions=own|replace", "push=o", "push=onoff"};
     for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++)
