@@ -4,22 +4,13 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cache/base/cleanup.h"
+#include "fs/complain.h"
 #include "fs/options.h"
-
-static int __attribute__((format(printf, 2, 3))) complain(char **ret_error, const char *format, ...) {
-    va_list values;
-    va_start(values, format);
-    if (vasprintf(ret_error, format, values) < 0)
-        *ret_error = NULL;
-    va_end(values);
-    return -EINVAL;
-}
 
 static bool is_one_of(const char *word, const char *const *words) {
     for (; *words; words++)
@@ -53,7 +44,7 @@ static int add_options(FILE *out, const char *list, bool sloppy, char **ret_erro
         return -ENOMEM;
     while ((option = strsep(&rest, ","))) {
         if (strcmp(option, "remount") == 0)
-            return complain(ret_error, "a gridmount cannot be remounted; umount it and mount it again");
+            return complain(ret_error, -EINVAL, "a gridmount cannot be remounted; umount it and mount it again");
         if (*option && !is_for_others(option) && (!sloppy || options_know(option)))
             fprintf(out, "%s,", option);
     }
@@ -62,7 +53,7 @@ static int add_options(FILE *out, const char *list, bool sloppy, char **ret_erro
 
 static int check_type(const char *type, char **ret_error) {
     static const char *const types[] = {"gridfs", "fuse.gridfs", NULL};
-    return is_one_of(type, types) ? 0 : complain(ret_error, "cannot mount the type %s; say -t gridfs", type);
+    return is_one_of(type, types) ? 0 : complain(ret_error, -EINVAL, "cannot mount the type %s; say -t gridfs", type);
 }
 
 static int parse_words(int count, char **arguments, const char **lists, struct mount_helper_request *request,
@@ -84,7 +75,8 @@ static int parse_words(int count, char **arguments, const char **lists, struct m
         else if (option == 't')
             result = check_type(optarg, ret_error);
         else if (option != 'n') /* there is no table that it could be written to */
-            result = complain(ret_error, "usage: %s SPEC DIR [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]", arguments[0]);
+            result = complain(ret_error, -EINVAL,
+                              "usage: %s SPEC DIR [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]", arguments[0]);
     }
     *lists = NULL;
     return result;
@@ -93,11 +85,12 @@ static int parse_words(int count, char **arguments, const char **lists, struct m
 static int take_positional(int count, char **arguments, struct mount_helper_request *request, char **ret_error) {
     static const char *const nobody[] = {"none", "gridfs", "gridmount", NULL};
     if (count != 2)
-        return complain(ret_error, "SPEC and DIR are needed; see mount(8)");
+        return complain(ret_error, -EINVAL, "SPEC and DIR are needed; see mount(8)");
     request->spec = is_one_of(arguments[0], nobody) ? NULL : arguments[0];
     request->directory = arguments[1];
     if (request->spec && !strstr(request->spec, "://"))
-        return complain(ret_error, "%s is no connection string; say mongodb://host/database, or gridfs and credentials=FILE",
+        return complain(ret_error, -EINVAL,
+                        "%s is no connection string; say mongodb://host/database, or gridfs and credentials=FILE",
                         request->spec);
     return 0;
 }
@@ -145,5 +138,6 @@ int mount_helper_enter(const struct mount_helper_request *request, char **ret_er
     cleanup_fd int there = request->namespace ? open(request->namespace, O_RDONLY | O_CLOEXEC) : -1;
     if (!request->namespace || (there >= 0 && setns(there, CLONE_NEWNS) == 0))
         return 0;
-    return complain(ret_error, "cannot enter the mount namespace %s; name one as in /proc/PID/ns/mnt", request->namespace);
+    return complain(ret_error, -EINVAL,
+                    "cannot enter the mount namespace %s; name one as in /proc/PID/ns/mnt", request->namespace);
 }

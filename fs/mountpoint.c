@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <mntent.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,18 +19,9 @@
 #include <unistd.h>
 
 #include "cache/base/cleanup.h"
+#include "fs/complain.h"
 
 enum { LEAVE_MS = 300 };
-
-static int complain(char **ret_error, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static int complain(char **ret_error, int error, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    if (vasprintf(ret_error, format, arguments) < 0)
-        *ret_error = NULL;
-    va_end(arguments);
-    return error;
-}
 
 /* Resolves the parent only: the last component may be a dead mount. */
 char *mountpoint_absolute(const char *path) {

@@ -3,13 +3,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cache/base/cleanup.h"
+#include "fs/complain.h"
 #include "fs/memory_limit.h"
 
 enum kind { TEXT, FLAG, SIZE, SECONDS, NUMBER, OCTAL, MODE, LEVEL, REVISIONS, SWITCH, LOCKS, GLOBS };
@@ -26,16 +26,6 @@ static const struct option_row {
 };
 
 enum { ROWS = sizeof table / sizeof *table };
-
-static int complain(char **ret_error, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int complain(char **ret_error, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    if (vasprintf(ret_error, format, arguments) < 0)
-        *ret_error = NULL;
-    va_end(arguments);
-    return -EINVAL;
-}
 
 int options_init(struct options *options) {
     int64_t quarter = memory_limit() / 4, most = INT64_C(256) << 20;
@@ -201,12 +191,15 @@ static bool set(struct options *options, const struct option_row *row, const cha
     return false;
 }
 
-bool options_know(const char *option) {
-    size_t size = strcspn(option, "=");
+static const struct option_row *find_row(const char *name, size_t size) {
     for (const struct option_row *row = table; row < table + ROWS; row++)
-        if (strlen(row->name) == size && memcmp(row->name, option, size) == 0)
-            return true;
-    return false;
+        if (strlen(row->name) == size && memcmp(row->name, name, size) == 0)
+            return row;
+    return NULL;
+}
+
+bool options_know(const char *option) {
+    return find_row(option, strcspn(option, "="));
 }
 
 static int parse_one(struct options *options, char *text, char **ret_error) {
@@ -217,22 +210,22 @@ static int parse_one(struct options *options, char *text, char **ret_error) {
         *equals = '\0';
     for (unsigned i = 0; i < sizeof ignored / sizeof *ignored; i++)
         if (strcmp(ignored[i], text) == 0)
-            return complain(ret_error, "option %s: who writes in the database could become root; leave it out", text);
+            return complain(ret_error, -EINVAL,
+                            "option %s: who writes in the database could become root; leave it out", text);
     if (strcmp(text, "rw") == 0) { /* mount(8) says it */
         options->read_only = false;
         return 0;
     }
-    for (const struct option_row *row = table; row < table + ROWS; row++) {
-        if (strcmp(row->name, text) != 0)
-            continue;
-        if ((row->kind == FLAG) != (value == NULL))
-            return complain(ret_error, "option %s %s; see gridmount --help", text,
-                            value ? "takes no value" : "needs a value");
-        if (!set(options, row, value))
-            return complain(ret_error, "option %s=%s: not a valid %s; see gridmount --help", text, value, row->argument);
-        return 0;
-    }
-    return complain(ret_error, "unknown option '%s'; see gridmount --help", text);
+    const struct option_row *row = find_row(text, strlen(text));
+    if (!row)
+        return complain(ret_error, -EINVAL, "unknown option '%s'; see gridmount --help", text);
+    if ((row->kind == FLAG) != (value == NULL))
+        return complain(ret_error, -EINVAL, "option %s %s; see gridmount --help", text,
+                        value ? "takes no value" : "needs a value");
+    if (!set(options, row, value))
+        return complain(ret_error, -EINVAL, "option %s=%s: not a valid %s; see gridmount --help", text, value,
+                        row->argument);
+    return 0;
 }
 
 int options_parse(struct options *options, const char *text, char **ret_error) {
@@ -284,12 +277,12 @@ static int read_credentials(const char *path, struct setting *settings, size_t c
     FILE *file = fopen(path, "re");
     struct stat status;
     if (!file)
-        return complain(ret_error, "credentials file %s: %s; check the path", path, strerror(errno));
+        return complain(ret_error, -EINVAL, "credentials file %s: %s; check the path", path, strerror(errno));
     int result = 0;
     if (fstat(fileno(file), &status) || !S_ISREG(status.st_mode))
-        result = complain(ret_error, "credentials file %s is no regular file; check the path", path);
+        result = complain(ret_error, -EINVAL, "credentials file %s is no regular file; check the path", path);
     else if (status.st_mode & 077)
-        result = complain(ret_error, "credentials file %s can be read by others; chmod 600 it", path);
+        result = complain(ret_error, -EINVAL, "credentials file %s can be read by others; chmod 600 it", path);
     else
         read_lines(file, settings, count);
     fclose(file);
@@ -302,9 +295,10 @@ static int complete_user(struct options *options, char **ret_error) {
     cleanup_free char *why = NULL;
     *user = (struct user){.uid = getuid(), .gid = getgid()};
     if (options->user && geteuid() != 0)
-        return complain(ret_error, "option user=%s: only root can become another user; leave it out", options->user);
+        return complain(ret_error, -EINVAL,
+                        "option user=%s: only root can become another user; leave it out", options->user);
     if (options->user && user_find(options->user, user, &why))
-        return complain(ret_error, "option user=%s: %s", options->user, why ? why : "no memory; try again");
+        return complain(ret_error, -EINVAL, "option user=%s: %s", options->user, why ? why : "no memory; try again");
     if (options->user && !options->staging_dir && !options->read_only &&
         asprintf(&options->staging_dir, "/var/lib/gridmount-%u", user->uid) < 0)
         return -ENOMEM;
@@ -331,14 +325,17 @@ int options_complete(struct options *options, char **ret_error) {
                 *settings[i].field = strdup(value);
         }
     if (options->read_only && options->locks == LOCKS_CLUSTER)
-        return complain(ret_error, "locks=cluster writes to the database; leave it out, or mount without ro");
+        return complain(ret_error, -EINVAL,
+                        "locks=cluster writes to the database; leave it out, or mount without ro");
     if (options->writeback && options->locks == LOCKS_CLUSTER)
-        return complain(ret_error, "locks=cluster stores what was written before it unlocks; leave out writeback or that");
+        return complain(ret_error, -EINVAL,
+                        "locks=cluster stores what was written before it unlocks; leave out writeback or that");
     int result = complete_user(options, ret_error);
     if (result)
         return result;
     if (!options->uri)
-        return complain(ret_error, "no connection string; give mongodb://host:port/database or set MONGODB_URL");
+        return complain(ret_error, -EINVAL,
+                        "no connection string; give mongodb://host:port/database or set MONGODB_URL");
     return 0;
 }
 
