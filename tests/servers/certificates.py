@@ -21,25 +21,25 @@ def date(days):
 
 
 class Certificates:
-    def __init__(self, folder, name="authority"):
+    def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.authority, self.key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 30, "-subj", f"/CN={name}",
+        self.authority, self.key = self.folder / "authority.pem", self.folder / "authority.key"
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 30, "-subj", "/CN=authority",
                 "-keyout", self.key, "-out", self.authority)
         # `openssl ca` is the one command of OpenSSL 3.0 that takes both dates.
         (self.folder / "index").write_text("")
         (self.folder / "index.attr").write_text("unique_subject = no\n")
         self.count = 0
 
-    def signed(self, name, days=30, alternative="DNS"):
+    def signed(self, name, days=30):
         """For that name, until so many days from now."""
         self.count += 1
         base = self.folder / f"signed{self.count}"
         settings, request, key, both = (base.with_suffix(end) for end in (".cnf", ".csr", ".key", ".pem"))
         settings.write_text(f"[ca]\ndefault_ca=own\n[own]\ndatabase={self.folder}/index\nnew_certs_dir={self.folder}\n"
                             f"rand_serial=yes\ndefault_md=sha256\npolicy=any\nx509_extensions=alternative\n"
-                            f"[any]\ncommonName=supplied\n[alternative]\nsubjectAltName={alternative}:{name}\n")
+                            f"[any]\ncommonName=supplied\n[alternative]\nsubjectAltName=DNS:{name}\n")
         openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
         openssl("ca", "-batch", "-notext", "-config", settings, "-cert", self.authority, "-keyfile", self.key,
                 "-startdate", date(-30), "-enddate", date(days), "-in", request, "-out", both)

@@ -18,8 +18,8 @@ from relay import HEADER, OP_MSG, Relay, sections
 class Front(Relay):
     """`clients`: the authority that signed the clients' certificates; without one none is asked for."""
 
-    def __init__(self, host, port, certificate, clients=None, port_here=0):
-        super().__init__(host, port, port_here)
+    def __init__(self, host, port, certificate, clients=None):
+        super().__init__(host, port)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate)
         if clients:

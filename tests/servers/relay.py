@@ -68,9 +68,9 @@ def framed(body, answers):
 class Relay:
     """Listens from open() to close(); answers() says what becomes of a message."""
 
-    def __init__(self, host, port, port_here=0):
+    def __init__(self, host, port):
         self.far = host, port
-        self.listener = socket.create_server(("127.0.0.1", port_here))
+        self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
 
     def open(self):
