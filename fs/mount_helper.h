@@ -6,7 +6,8 @@
  * (nosuid, exec, async). A SPEC of "none", "gridfs" or "gridmount" stands for the connection string of credentials=.
  *
  * Memory: a request points into its arguments, but for `options`, which mount_helper_done() frees.
- * Errors: 0, or -EINVAL with *ret_error, one line for the user, to be freed. */
+ * Errors: 0, or -errno with *ret_error, one line for the user (complain.h).
+ * Threads: the only one, since it may go to another mount namespace. */
 #ifndef FS_MOUNT_HELPER_H
 #define FS_MOUNT_HELPER_H
 
@@ -28,7 +29,7 @@ int mount_helper_parse(int count, char **arguments, struct mount_helper_request 
 void mount_helper_done(struct mount_helper_request *request);
 /* -f: looks at all but the mountpoint and the server. */
 int mount_helper_pretend(const struct mount_helper_request *request, char **ret_error);
-/* Goes to where it is to be mounted. */
+/* Goes to where it is to be mounted; relative paths then begin at its root. */
 int mount_helper_enter(const struct mount_helper_request *request, char **ret_error);
 
 #endif

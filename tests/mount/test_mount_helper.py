@@ -97,6 +97,16 @@ def test_a_pretended_mount_looks_at_the_options_only(within):
     assert result.stdout.splitlines() == ["status 0", "status 1"]
 
 
+def test_it_mounts_in_another_namespace(within, uri, bucket):
+    bucket.put("a.txt", b"content")
+    result = within("mkfifo ready; unshare --mount sh -c 'echo >ready; exec sleep 60' & read line <ready",
+                    f"mount.gridfs '{uri}' \"$PWD/a folder\" -N /proc/$!/ns/mnt || exit", "ls 'a folder'",
+                    "nsenter --mount=/proc/$!/ns/mnt cat \"$PWD/a folder/a.txt\"", "echo",
+                    f"mount.gridfs '{uri}' 'a folder' -N /nowhere", "echo status $?")
+    assert result.stdout.splitlines() == ["content", "status 32"], result.stderr
+    assert "/nowhere" in result.stderr
+
+
 @pytest.mark.parametrize("words, cure", [
     (["a.example", "x"], "is no connection string"), (["mongodb://h/d"], "SPEC and DIR"),
     (["mongodb://h/d", "x", "-t", "ext4"], "say -t gridfs"), (["-q"], "usage:")])
