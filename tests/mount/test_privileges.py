@@ -224,11 +224,12 @@ def test_a_staging_dir_of_another_is_refused(uri, public, directory):
 
 
 def test_without_a_staging_dir_it_has_one_of_its_own(uri, directory):
-    made = pathlib.Path(f"/var/lib/gridmount-{NUMBER}")
+    number = NUMBER + os.getpid()      # beside the one of another run
+    made = pathlib.Path(f"/var/lib/gridmount-{number}")
     was_there = made.exists()
     try:
-        assert gridmount("mount", uri, directory, "-o", f"user={NUMBER}").returncode == 0
-        assert (made.stat().st_uid, made.stat().st_mode & 0o777) == (NUMBER, 0o700)
+        assert gridmount("mount", uri, directory, "-o", f"user={number}").returncode == 0
+        assert (made.stat().st_uid, made.stat().st_mode & 0o777) == (number, 0o700)
         assert gridmount("umount", directory).returncode == 0
     finally:
         if not was_there:

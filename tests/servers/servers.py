@@ -17,6 +17,7 @@ program that started it unless it was started with keep=True.
 import atexit
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -33,6 +34,8 @@ FERRETDB = ROOT / "build" / "ferretdb"
 USER, PASSWORD = "mounter", "pass:word/@%"
 READY_SECONDS = 30
 STOP_SECONDS = 10
+PORTS = range(16384, 32768)
+RESERVED = []
 KINDS = ("default", "external", "mongod", "secantus", "secantus-rs", "ferretdb")
 
 
@@ -45,10 +48,22 @@ class ServerFailed(Exception):
 
 
 def free_port():
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of 127.0.0.1 that nobody listens on, and that no other call gets, of any program, while this one runs.
+
+    None of those that the kernel deals out: they go to somebody else while our server is down.
+    """
+    for port in random.sample(PORTS, len(PORTS)):
+        taken = socket.socket(socket.AF_UNIX)
+        try:
+            taken.bind(f"\0gridmount-test-port-{port}")     # has no file, and ends with us
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            taken.close()
+            continue
+        RESERVED.append(taken)
+        return port
+    raise ServerFailed(f"none of the ports {PORTS[0]} to {PORTS[-1]} is free")
 
 
 def with_database(uri, database, **options):
