@@ -119,13 +119,19 @@ AGAIN = {replace: FileNotFoundError, rename: FileNotFoundError, unlink: FileNotF
          make_directory: FileExistsError, symlink: FileExistsError}
 
 
-def seen_by_pymongo(database):
-    bucket, found = gridfs.GridFS(database), {}
-    for name in NAMES:
+def content_of(database, name):
+    """Looks again when the revision went between two questions: the mount itself puts what it could not store."""
+    while True:
         newest = database["fs.files"].find_one({"filename": name}, sort=[("uploadDate", -1), ("_id", -1)])
-        if newest and not stat.S_ISLNK((newest.get("metadata") or {}).get("mode", 0)):
-            found[name] = bucket.get(newest["_id"]).read()
-    return found
+        if not newest or stat.S_ISLNK((newest.get("metadata") or {}).get("mode", 0)):
+            return None
+        with contextlib.suppress(gridfs.NoFile):
+            return gridfs.GridFS(database).get(newest["_id"]).read()
+
+
+def seen_by_pymongo(database):
+    found = {name: content_of(database, name) for name in NAMES}
+    return {name: data for name, data in found.items() if data is not None}
 
 
 def seen(change, database, other):
