@@ -144,14 +144,17 @@ $(OUT)/store/%: $(OUT)/tests/store/%.o $(STORE_SHARED) $(PARTS) $(ARCHIVES)
 
 .SECONDARY:
 
-check-unit: $(UNITS)
-	@mkdir -p build/reports
-	@rm -f build/reports/unit-*.xml
-	@for unit in $(UNITS); do \
-		CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE=build/reports/unit-$$(basename $$unit)$(subst /,-,$(OUT:build%=%)).xml $$unit \
-		|| { echo "$$unit failed:"; $$unit; exit 1; }; \
-	done
+# With -j several at a time: some of them do little else than wait.
+RUN_UNITS = $(UNITS:%=run-%)
+UNIT_REPORT = build/reports/unit-$(@F)$(subst /,-,$(OUT:build%=%)).xml
+
+check-unit: $(RUN_UNITS)
 	@echo "units: $(words $(UNITS)) programs passed$(if $(SANITIZE), under $(SANITIZE))"
+
+$(RUN_UNITS): run-%: %
+	@mkdir -p build/reports
+	@rm -f $(UNIT_REPORT)
+	@CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE=$(UNIT_REPORT) $< || { echo "$< failed:"; $<; exit 1; }
 
 layers:
 	python3 tests/layers.py $(LAYERS)
@@ -312,5 +315,5 @@ help:
 clean:
 	rm -rf build/cache build/fs build/lib build/tests build/unit build/store build/fuzz build/bench build/compare build/share build/deb build/gridmount build/sanitize-*
 
-.PHONY: all docs install dist deb check-packaging check-install check check-unit check-mount check-bench check-long check-crash check-valgrind run-valgrind check-pjdfstest soak layers headers demo bench bench-plots bench-compare fuzz clean help bootstrap
+.PHONY: all docs install dist deb check-packaging check-install check check-unit $(RUN_UNITS) check-mount check-bench check-long check-crash check-valgrind run-valgrind check-pjdfstest soak layers headers demo bench bench-plots bench-compare fuzz clean help bootstrap
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
