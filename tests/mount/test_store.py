@@ -13,14 +13,15 @@ PROGRAMS = pathlib.Path(os.environ.get("GRIDMOUNT_BINARY", "build/gridmount")).p
 NAMES = sorted(path.stem for path in (pathlib.Path(__file__).parents[1] / "store").glob("test_*.c"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server(request, tmp_path_factory):
-    """A server of their own: one that has had all the other tests answers these ten times slower."""
+    """A server of its own for each: one that has had others answers these ten times slower."""
     with servers.start(request.config.getoption("--server"), tmp_path_factory.mktemp("store")) as started:
         yield started
+        started.kill()      # an orderly stop may take seconds, and nobody reads its data again
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client(server):
     with server.client(tz_aware=True) as opened:
         yield opened
