@@ -19,10 +19,11 @@ static struct store_upload *send_ahead(struct real_store *real, struct content *
     return upload;
 }
 
-/* The last seed that was acknowledged; those behind it may be there too, if the answer got lost. */
+/* The last seed that was acknowledged; those behind it may be there too, if the answer got lost. A slow machine may get
+ * none through while its connections break: it goes on until they no longer do. */
 static unsigned put_for_some_time(struct real_store *real, unsigned *ret_next) {
     unsigned acknowledged = 0, seed = 1;
-    for (int64_t end = clock_now_ms() + SECONDS * 1000; clock_now_ms() < end; seed++) {
+    for (int64_t end = clock_now_ms() + SECONDS * 1000; !acknowledged || clock_now_ms() < end; seed++) {
         struct attributes attributes = {0};
         struct content content;
         struct revision *revision = NULL;
