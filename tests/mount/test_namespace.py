@@ -390,6 +390,7 @@ def test_the_mime_type_is_the_content_type(bucket, mnt):
     assert bucket.files.find_one({"filename": "f"})["metadata"]["contentType"] == "application/json"
 
 
+@pytest.mark.timeout(180)    # 2 s on a quiet machine; the document of 16 MiB is read and written again and again
 def test_an_xattr_that_the_document_has_no_room_for_is_refused(some):
     refused = 0
     for number in range(400):
