@@ -231,7 +231,7 @@ def test_an_unread_handle_of_a_replaced_file_reads_its_own_revision(bucket, moun
 
 def test_an_open_after_a_put_never_sees_the_old_content(bucket, mount):
     path = mount().path / "f"
-    for number in range(100):
+    for number in range(30):
         data = b"%d" % number * (number % 7 + 1)
         bucket.put("f", data)
         assert path.read_bytes() == data
