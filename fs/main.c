@@ -2,23 +2,19 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cache/base/cleanup.h"
-#include "fs/bind.h"
-#include "fs/confine.h"
 #include "fs/daemon.h"
 #include "fs/fsck.h"
 #include "fs/mount_helper.h"
 #include "fs/mountpoint.h"
 #include "fs/options.h"
-#include "fs/porter.h"
-#include "fs/staging_folder.h"
+#include "fs/serving.h"
 #include "fs/store/mongo/server.h"
 #include "fs/tools/tools.h"
 #include "fs/tools/warm.h"
@@ -65,112 +61,6 @@ static int fail(int status, char *error) {
     return status;
 }
 
-/* ---- serving ---- */
-
-struct serving {
-    struct options *options;
-    int ready_fd;
-};
-
-/* The password is in memory: no core dump, and what /proc tells of this process is root's. For good, until a user is
- * changed. */
-static void keep_secrets(void) {
-    prctl(PR_SET_DUMPABLE, 0);
-}
-
-static sigset_t ending_signals(void) {
-    sigset_t ending;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGINT);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGHUP);
-    return ending;
-}
-
-static void block_signals(void) {
-    sigset_t ending = ending_signals();
-    sigprocmask(SIG_BLOCK, &ending, NULL); /* for all threads to come; the session takes them */
-    signal(SIGPIPE, SIG_IGN);
-}
-
-static void tell_ready(void *context) {
-    struct serving *serving = context;
-    const struct options *options = serving->options;
-    if (serving->ready_fd >= 0 && !options->log_file)
-        log_open(LOG_TO_SYSLOG, options->log_level);
-    log_info("mounted on %s", options->mountpoint);
-    daemon_ready(serving->ready_fd);
-    serving->ready_fd = -1;
-}
-
-static int make_folders(const struct user *user, const char *const *folders, char **ret_error) {
-    for (int result; *folders; folders++) {
-        result = user_make_folder(user, *folders);
-        if (result && asprintf(ret_error, "%s cannot be made: %s", *folders, strerror(-result)) < 0)
-            *ret_error = NULL;
-        if (result)
-            return result;
-    }
-    return 0;
-}
-
-/* From root to the user that was asked for; what only root can do from there on, the porter does. */
-static int step_down(const struct options *options, struct porter **ret_porter, char **ret_error) {
-    const struct user *user = &options->serves_as;
-    const struct porter_config door = {.mountpoint = options->mountpoint,
-                                       .uid = user->uid,
-                                       .gid = user->gid,
-                                       .allow_other = options->allow_other,
-                                       .read_only = options->read_only,
-                                       .noexec = options->noexec,
-                                       .noatime = options->noatime};
-    const char *folders[] = {options->read_only ? options->cache_dir : options->staging_dir,
-                             options->read_only ? NULL : options->cache_dir, NULL};
-    int result = make_folders(user, folders, ret_error);
-    if (result)
-        return result;
-    result = porter_new(&door, ret_porter);
-    if (result == 0)
-        result = user_become(user);
-    if (result && asprintf(ret_error, "cannot become user %s: %s; the container needs the capabilities SETUID and SETGID",
-                           options->user, strerror(-result)) < 0)
-        *ret_error = NULL;
-    if (result)
-        return result;
-    keep_secrets();
-    confine(folders);
-    return 0;
-}
-
-static int serve_mount(struct options *options, int ready_fd) {
-    struct serving serving = {.options = options, .ready_fd = ready_fd};
-    struct mount *mount;
-    struct porter *porter = NULL;
-    char *error = NULL;
-    block_signals();
-    log_open(LOG_TO_STDERR, options->log_level);
-    if (options->log_file && log_open_file(options->log_file, options->log_level))
-        return fail(EXIT_FAILED, strdup("the log file cannot be opened; check log_file="));
-    int result = options->user ? step_down(options, &porter, &error) : 0;
-    if (result == 0)
-        result = mount_open(options, porter, tell_ready, &serving, &mount, &error);
-    if (result) {
-        porter_free(porter);
-        return fail(result == -EINVAL ? EXIT_USAGE : EXIT_FAILED, error);
-    }
-    result = mount_serve(mount);
-    log_info("unmounted from %s", options->mountpoint);
-    mount_close(mount);
-    porter_free(porter);
-    return result ? EXIT_FAILED : EXIT_DONE;
-}
-
-static int serve(void *context, int ready_fd) {
-    int status = serve_mount(context, ready_fd);
-    options_done(context);
-    return status;
-}
-
 /* ---- run: COMMAND with the mount around it ---- */
 
 static volatile sig_atomic_t command_pid;
@@ -213,11 +103,11 @@ static int run_command(char **command, const char *warming, const sigset_t *befo
 
 /* A signal that comes while the mount starts ends it, and the command is not begun. */
 static int run(struct options *options, char **command) {
-    sigset_t ending = ending_signals(), before;
+    sigset_t ending = serving_ending_signals(), before;
     const struct timespec at_once = {0};
     pid_t server;
     sigprocmask(SIG_BLOCK, &ending, &before);
-    int status = daemon_start(serve, options, &server);
+    int status = daemon_start(serving_run, options, &server);
     if (status)
         return status;
     int told = sigtimedwait(&ending, NULL, &at_once);
@@ -301,7 +191,7 @@ static int do_mount(int count, char **arguments, bool runs) {
         return fail(EXIT_USAGE, strdup("no command; write it behind --"));
     if (options_init(&options))
         return fail(EXIT_FAILED, NULL);
-    keep_secrets();
+    serving_keep_secrets();
     int status = parse(&options, count, arguments, &error);
     if (status == 0 && options.await_warm && (!runs || !options.warm)) {
         error = strdup("--warm is for run, with -o warm=GLOB; see gridmount --help");
@@ -312,9 +202,9 @@ static int do_mount(int count, char **arguments, bool runs) {
         return fail(status, error);
     }
     if (options.foreground && !runs)
-        return serve(&options, -1);
+        return serving_run(&options, -1);
     pid_t server;
-    status = runs ? run(&options, command) : daemon_start(serve, &options, &server);
+    status = runs ? run(&options, command) : daemon_start(serving_run, &options, &server);
     if (status < 0)
         status = fail(EXIT_FAILED, strdup(strerror(-status)));
     options_done(&options);
