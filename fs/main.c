@@ -1,4 +1,5 @@
 /* gridmount: the command line. */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -20,6 +21,8 @@
 #include "fs/tools/warm.h"
 #include "fs/version.h"
 
+enum { WAIT_SECONDS = 60 };
+
 static const char usage[] =
     "gridmount " GRIDMOUNT_VERSION ": mounts MongoDB GridFS as a directory\n"
     "\n"
@@ -29,7 +32,9 @@ static const char usage[] =
     "                                                    mount, wait until ready, run COMMAND, unmount; --warm: wait\n"
     "                                                    until -o warm= is done too\n"
     "  gridmount umount DIR\n"
-    "  gridmount status DIR [--json]                     exit status 0 healthy, 1 degraded, 2 not mounted\n"
+    "  gridmount status DIR [--json] [--wait[=SECONDS]]\n"
+    "                                                    exit status 0 healthy, 1 degraded, 2 not mounted; --wait: so\n"
+    "                                                    long until it is healthy, 60 s unless said\n"
     "  gridmount warm PATH... [--jobs N] [--verify] [--json]\n"
     "                                                    read what is there and below through its mount, so that the\n"
     "                                                    caches have it; --verify: compare the SHA-256 where one is\n"
@@ -248,18 +253,38 @@ static int help_mount(int count, char **arguments) {
 
 /* ---- the other commands ---- */
 
+/* "--wait" or "--wait=SECONDS". */
+static bool takes_wait(const char *argument, double *ret_seconds) {
+    static const char wait[] = "--wait";
+    size_t size = strlen(wait);
+    if (strcmp(argument, wait) == 0)
+        return *ret_seconds = WAIT_SECONDS, true;
+    if (strncmp(argument, wait, size) != 0 || argument[size] != '=' || !isdigit((unsigned char)argument[size + 1]))
+        return false;
+    char *end;
+    double seconds = strtod(argument + size + 1, &end);
+    if (*end || seconds > 1e6)
+        return false;
+    *ret_seconds = seconds;
+    return true;
+}
+
 static int do_status(int count, char **arguments) {
     bool json = false;
+    double wait_seconds = 0;
     const char *path = NULL;
     for (int i = 1; i < count; i++) {
         if (strcmp(arguments[i], "--json") == 0)
             json = true;
+        else if (takes_wait(arguments[i], &wait_seconds))
+            continue;
         else if (path || arguments[i][0] == '-')
-            return fail(EXIT_USAGE, strdup("status takes a directory and --json; see gridmount --help"));
+            return fail(EXIT_USAGE, strdup("status takes a directory, --json and --wait=SECONDS; see gridmount --help"));
         else
             path = arguments[i];
     }
-    return path ? tools_status(path, json) : fail(EXIT_USAGE, strdup("no directory named; see gridmount --help"));
+    return path ? tools_status(path, json, wait_seconds)
+                : fail(EXIT_USAGE, strdup("no directory named; see gridmount --help"));
 }
 
 static int do_umount(int count, char **arguments) {

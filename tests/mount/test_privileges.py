@@ -145,6 +145,29 @@ def test_however_it_ends_it_leaves_no_mount_and_no_process(bucket, served, end):
     assert gone(directory, pid, porter)
 
 
+def test_a_wait_for_what_hangs_ends_and_who_looked_ends_with_that(served):
+    directory = served()
+    pid = pid_of(directory)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        result = gridmount("status", "--wait=0.2", directory)
+        assert (result.returncode, result.stdout) == (1, "") and "does not answer" in result.stderr
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: not [other for other in commands() if b"status" in other and os.fsencode(directory) in other], 10,
+             "the end of who looked")
+
+
+def commands():
+    """Of all processes."""
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit():
+                yield (entry / "cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+
+
 def test_a_dead_mount_of_a_user_is_healed_by_the_next(bucket, served):
     bucket.put("f", b"x")
     directory = served()
