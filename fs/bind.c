@@ -248,7 +248,7 @@ static int complain_of_porter(int result, char **ret_error) {
 static int open_session(struct mount *mount, char **ret_error) {
     const struct options *options = mount->options;
     cleanup_free char *shown = NULL;
-    int device = -1;
+    int device = options->device;
     if (asprintf(&shown, "%s/%s.%s", mount->server->address, mount->server->database, options->bucket) < 0)
         return -ENOMEM;
     int result = mount->porter ? porter_mount(mount->porter, shown, &device) : 0;
@@ -343,6 +343,11 @@ int mount_open(const struct options *options, struct porter *porter, void (*read
         *ret_mount = mount;
     }
     return result;
+}
+
+bool mount_is_healthy(const struct mount *mount, time_t *ret_away_since) {
+    *ret_away_since = housekeeping_away_since(mount->housekeeping);
+    return mount->server->ops->healthy(mount->server);
 }
 
 int mount_serve(struct mount *mount) {

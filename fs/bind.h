@@ -6,6 +6,9 @@
 #ifndef FS_BIND_H
 #define FS_BIND_H
 
+#include <stdbool.h>
+#include <time.h>
+
 #include "fs/options.h"
 
 struct mount;
@@ -17,6 +20,8 @@ int mount_open(const struct options *options, struct porter *porter, void (*read
                char **ret_error);
 /* Serves until unmounted or told to stop. 0 or -errno. */
 int mount_serve(struct mount *mount);
+/* Whether the server answers; if not, since when, or 0. From any thread, from `ready` on until mount_close(). */
+bool mount_is_healthy(const struct mount *mount, time_t *ret_away_since);
 /* Takes NULL, returns NULL. */
 struct mount *mount_close(struct mount *mount);
 

@@ -12,6 +12,7 @@
 #include "fs/daemon.h"
 #include "fs/options.h"
 #include "fs/porter.h"
+#include "fs/service.h"
 #include "fs/tools/tools.h"
 
 static int give_up(int status, char *error) {
@@ -22,8 +23,14 @@ static int give_up(int status, char *error) {
 
 struct serving {
     struct options *options;
+    struct mount *mount;
+    struct service *service; /* NULL: nobody is told */
     int ready_fd;
 };
+
+static bool look(void *context, time_t *ret_away_since) {
+    return mount_is_healthy(context, ret_away_since);
+}
 
 void serving_keep_secrets(void) {
     prctl(PR_SET_DUMPABLE, 0);
@@ -52,6 +59,7 @@ static void tell_ready(void *context) {
     log_info("mounted on %s", options->mountpoint);
     daemon_ready(serving->ready_fd);
     serving->ready_fd = -1;
+    service_ready(serving->service, look, serving->mount);
 }
 
 static int make_folders(const struct user *user, const char *const *folders, char **ret_error) {
@@ -93,9 +101,18 @@ static int step_down(const struct options *options, struct porter **ret_porter, 
     return 0;
 }
 
+/* Whoever starts it in the background is told by daemon_ready(). */
+static int open_mount(struct serving *serving, struct porter *porter, char **ret_error) {
+    const struct options *options = serving->options;
+    serving->service = serving->ready_fd < 0 ? service_new(options->mountpoint) : NULL;
+    int result = mount_open(options, porter, tell_ready, serving, &serving->mount, ret_error);
+    if (result)
+        service_failed(serving->service, *ret_error ? *ret_error : "no memory");
+    return result;
+}
+
 static int serve_mount(struct options *options, int ready_fd) {
     struct serving serving = {.options = options, .ready_fd = ready_fd};
-    struct mount *mount;
     struct porter *porter = NULL;
     char *error = NULL;
     block_signals();
@@ -104,14 +121,17 @@ static int serve_mount(struct options *options, int ready_fd) {
         return give_up(EXIT_FAILED, strdup("the log file cannot be opened; check log_file="));
     int result = options->user ? step_down(options, &porter, &error) : 0;
     if (result == 0)
-        result = mount_open(options, porter, tell_ready, &serving, &mount, &error);
+        result = open_mount(&serving, porter, &error);
     if (result) {
+        service_free(serving.service);
         porter_free(porter);
         return give_up(result == -EINVAL ? EXIT_USAGE : EXIT_FAILED, error);
     }
-    result = mount_serve(mount);
+    result = mount_serve(serving.mount);
     log_info("unmounted from %s", options->mountpoint);
-    mount_close(mount);
+    service_stopping(serving.service);
+    mount_close(serving.mount);
+    service_free(serving.service);
     porter_free(porter);
     return result ? EXIT_FAILED : EXIT_DONE;
 }

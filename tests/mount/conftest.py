@@ -27,8 +27,9 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    wanted = config.getoption("--long")
-    chosen = [item for item in items if bool(item.get_closest_marker("long")) == wanted]
+    wanted, second = config.getoption("--long"), config.getoption("--server") == "ferretdb"
+    chosen = [item for item in items if bool(item.get_closest_marker("long")) == wanted
+              and not (second and item.get_closest_marker("once"))]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
 
