@@ -9,6 +9,7 @@
 void daemon_ready(int ready_fd) {
     if (ready_fd < 0)
         return;
+    setsid(); /* only now: an automount lets the process group of its manager pass, and has all others wait for the mount */
     int moved = chdir("/"); /* only now: a URI may name files by relative paths */
     (void)moved;            /* the parent must be told in any case: it waits */
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -42,7 +43,6 @@ int daemon_start(daemon_serve *serve, void *context, pid_t *ret_pid) {
     }
     if (pid == 0) {
         close(ends[0]);
-        setsid();
         exit(serve(context, ends[1]));
     }
     close(ends[1]);

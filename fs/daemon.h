@@ -10,10 +10,10 @@
 /* Runs in the child; calls daemon_ready() when the mount is usable. Its result is the child's exit status. */
 typedef int daemon_serve(void *context, int ready_fd);
 
-/* Forks a child in a session of its own. Returns when it is ready, or ended before. 0 and *ret_pid, or the child's exit
+/* Forks a child. Returns when it is ready, or ended before. 0 and *ret_pid, or the child's exit
  * status (> 0), or -errno. */
 int daemon_start(daemon_serve *serve, void *context, pid_t *ret_pid);
-/* In the child: tells the parent, and lets go of the terminal and the working directory. */
+/* In the child: tells the parent, and lets go of the terminal, its session and the working directory. */
 void daemon_ready(int ready_fd);
 
 #endif

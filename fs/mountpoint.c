@@ -73,6 +73,11 @@ static bool is_ours(const struct mounted *mounted) {
     return strcmp(mounted->type, MOUNTPOINT_TYPE) == 0;
 }
 
+/* There to be mounted on: whoever else looks at it waits until that is done. */
+static bool is_on_demand(const struct mounted *mounted) {
+    return strcmp(mounted->type, "autofs") == 0;
+}
+
 bool mountpoint_is_ours(const char *absolute) {
     struct mounted mounted = mounted_at(absolute);
     return is_ours(&mounted);
@@ -238,7 +243,7 @@ static int check(const char *absolute, char **ret_error) {
     if (result)
         return result;
     struct mounted mounted = mounted_at(absolute);
-    if (*mounted.type) /* before it is looked at, which may not be allowed */
+    if (*mounted.type && !is_on_demand(&mounted)) /* before it is looked at, which may not be allowed */
         return complain(ret_error, -EBUSY, "%s is already mounted (%s); gridmount umount it first, or choose another",
                         absolute, mounted.type);
     if (stat(absolute, &status))

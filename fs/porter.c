@@ -47,6 +47,7 @@ static int mount_there(struct post *post, const char *source, int device) {
     if (mount(source, directory, MOUNTPOINT_TYPE, flags, options))
         return -errno;
     post->mounted = true;
+    setsid(); /* see daemon_ready(); what the terminal's keys end is not the porter */
     return 0;
 }
 

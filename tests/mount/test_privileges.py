@@ -168,6 +168,12 @@ def commands():
             continue
 
 
+def test_the_keys_of_the_terminal_are_for_neither_of_them(served):
+    pid = pid_of(served())
+    for member in (pid, porter_of(pid)):
+        assert os.getsid(member) == member
+
+
 def test_a_dead_mount_of_a_user_is_healed_by_the_next(bucket, served):
     bucket.put("f", b"x")
     directory = served()
