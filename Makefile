@@ -271,12 +271,13 @@ $(MOUNT_RUNS): mount-run-%:
 # What is installed; with the Debian package where `make deb` made one.
 check-install: $(OUT)/gridmount
 	@mkdir -p build/reports
-	@$(PYTHON) -m pytest tests/packaging -q -p no:cacheprovider --junitxml=build/reports/packaging.xml
+	@$(PYTHON) -m pytest tests/packaging -q -p no:cacheprovider --junitxml=build/reports/packaging$(if $(PYTEST),-long).xml $(PYTEST)
 
 check-packaging: bootstrap-packaging
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@$(MAKE) --no-print-directory deb
 	@$(MAKE) --no-print-directory check-install
+	@$(MAKE) --no-print-directory check-install PYTEST=--long
 
 # PJDFSTEST=path of a checkout of github.com/pjd/pjdfstest: its 8,798 assertions on a mount.
 check-pjdfstest: bootstrap-long

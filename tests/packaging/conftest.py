@@ -1,0 +1,57 @@
+"""What the packaging tests share: a server and mounts' tools as the mount tests have them; --long chooses what boots machines or
+needs an engine and images of its own: minutes."""
+import pathlib
+import sys
+import uuid
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LONG = "long: boots a machine, or builds images and starts containers; run with --long"
+
+sys.path[:0] = [str(ROOT / "tests/servers"), str(ROOT / "tests/mount")]
+
+import proxy        # noqa: E402
+import servers      # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="run the long forms, and only those")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", LONG)
+
+
+def pytest_collection_modifyitems(config, items):
+    wanted = config.getoption("--long")
+    chosen = [item for item in items if bool(item.get_closest_marker("long")) == wanted]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with servers.start("default", tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@pytest.fixture
+def database(server):
+    """A database of this test's own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with server.client() as client:
+        yield client[name]
+        client.drop_database(name)
+
+
+@pytest.fixture
+def uri(server, database):
+    return server.uri(database.name, directConnection="true")
+
+
+@pytest.fixture
+def link(server):
+    """A proxy in front of the server, that can do what networks do."""
+    with proxy.Proxy("127.0.0.1", server.port) as opened:
+        yield opened
