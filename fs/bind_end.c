@@ -28,6 +28,8 @@ void mount_leave(void *context) {
 /* Once session_run() has returned, whoever is mounted there now may be another. */
 static void leave_mountpoint(void *context) {
     struct mount *mount = context;
+    if (mount->options->device >= 0) /* unmade by who made it */
+        return;
     if (!atomic_load(&mount->serving) || !session_is_mounted(mount->session))
         return;
     if (mount->porter)

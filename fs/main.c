@@ -12,6 +12,7 @@
 #include "cache/base/cleanup.h"
 #include "fs/daemon.h"
 #include "fs/fsck.h"
+#include "fs/handed_over.h"
 #include "fs/mount_helper.h"
 #include "fs/mountpoint.h"
 #include "fs/options.h"
@@ -44,6 +45,8 @@ static const char usage[] =
     "                                                    left behind, asking first unless --yes; exit status as\n"
     "                                                    fsck(8): 0 clean, 1 corrected, 4 left, 8 failed, 16 usage\n"
     "  gridmount --help | --version\n"
+    "\n"
+    "DIR may be /dev/fd/N: a /dev/fuse that who starts gridmount has opened, mounted (mount(2) with fd=N) and left open.\n"
     "\n"
     "URI is mongodb://host:port/database or whatever else libmongoc takes. Without it MONGODB_URL or MONGODB_URI\n"
     "is used, and DB_NAME or DBNAME when it names no database.\n"
@@ -113,6 +116,8 @@ static int run(struct options *options, char **command) {
     pid_t server;
     sigprocmask(SIG_BLOCK, &ending, &before);
     int status = daemon_start(serving_run, options, &server);
+    if (options->device >= 0)
+        close(options->device); /* the mount is dead when the server is */
     if (status)
         return status;
     int told = sigtimedwait(&ending, NULL, &at_once);
@@ -131,6 +136,20 @@ static char *take_secret(char *argument) {
     return copy;
 }
 
+/* A mount that is made has its options. */
+static int take_over(struct options *options, const char *name, char **ret_error) {
+    const char *late = options->user          ? "user="
+                       : options->allow_other ? "allow_other"
+                       : options->noexec      ? "noexec"
+                       : options->noatime     ? "noatime"
+                                              : NULL;
+    if (late && asprintf(ret_error, "option %s: who mounted %s has decided that; leave it out", late, name) < 0)
+        *ret_error = NULL;
+    if (late)
+        return EXIT_USAGE;
+    return handed_over_take(name, &options->device, &options->mountpoint, ret_error) ? EXIT_FAILED : EXIT_DONE;
+}
+
 static int take_positional(struct options *options, int count, char **arguments, char **ret_error) {
     bool no_directory = count >= 1 && strstr(arguments[count - 1], "://");
     for (int i = 0; i < count; i++) /* in the wrong place, a password is as secret */
@@ -145,7 +164,10 @@ static int take_positional(struct options *options, int count, char **arguments,
         options->uri = take_secret(arguments[0]);
     if (options_complete(options, ret_error))
         return EXIT_USAGE;
-    return mountpoint_prepare(arguments[count - 1], &options->mountpoint, ret_error) ? EXIT_FAILED : EXIT_DONE;
+    const char *directory = arguments[count - 1];
+    if (handed_over_is(directory))
+        return take_over(options, directory, ret_error);
+    return mountpoint_prepare(directory, &options->mountpoint, ret_error) ? EXIT_FAILED : EXIT_DONE;
 }
 
 static void make_absolute(char **path) {

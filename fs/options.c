@@ -31,6 +31,7 @@ int options_init(struct options *options) {
     int64_t quarter = memory_limit() / 4, most = INT64_C(256) << 20;
     *options = (struct options){
         .bucket = strdup("fs"),
+        .device = -1,
         .cache_size = quarter < most ? quarter : most,
         .consistency = {.mode = CONSISTENCY_OPEN, .trust_ms = 1000},
         .push = true,

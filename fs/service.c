@@ -14,6 +14,7 @@
 #include "cache/base/cleanup.h"
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
+#include "fs/handed_over.h"
 #include "fs/mountpoint.h"
 #include "fs/ticker.h"
 
@@ -30,6 +31,7 @@ struct service {
     int prober;             /* a socket; -1: no watchdog */
     unsigned period, since; /* ticks between two questions; since the last */
     bool asked;             /* and not answered yet */
+    bool blind;             /* nobody tells where it is mounted, so there is nowhere to ask */
 };
 
 /* A manager that stands still is not waited for: the mount is to go on, and to end. */
@@ -77,7 +79,8 @@ static unsigned choose_period(void) {
 static void start_prober(struct service *service) {
     int ends[2];
     service->period = choose_period();
-    if (!service->period || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+    service->blind = handed_over_is(service->mountpoint);
+    if (!service->period || service->blind || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
         return;
     if (fork() == 0) /* without it, nothing answers */
         probe(service->mountpoint, ends[1]);
@@ -102,6 +105,8 @@ static void ask(struct service *service) {
 static void watch(struct service *service) {
     if (service->prober >= 0)
         ask(service);
+    else if (service->period && service->blind)
+        tell(service, "WATCHDOG=1");
 }
 
 /* ---- the status ---- */

@@ -2,7 +2,8 @@
  * answers, and that what is not stored yet takes longer.
  *
  * "Still answers" is asked by a process of its own, which reads the status through the kernel as any program would: when the
- * loop that serves requests stands still, that process is stuck, not this one, and the watchdog hears nothing.
+ * loop that serves requests stands still, that process is stuck, not this one, and the watchdog hears nothing. Only where nobody
+ * tells where the mount is (handed_over.h) nothing is asked: the watchdog hears that this process runs.
  *
  * Threads: service_new() before there are any. The others in one thread at a time; a thread of its own looks at the mount once a
  * second between service_ready() and service_stopping(), and then tells how the storing goes on, until service_free().
