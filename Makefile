@@ -96,6 +96,7 @@ install: all docs
 	$(INSTALL) -D -m 644 $(OUT)/share/completion/gridmount.bash $(DESTDIR)$(BASHDIR)/gridmount
 	$(INSTALL) -D -m 644 $(OUT)/share/completion/gridmount.zsh $(DESTDIR)$(ZSHDIR)/_gridmount
 	$(if $(UNITS_OF_SYSTEMD),$(INSTALL) -D -m 644 -t $(DESTDIR)$(UNITDIR) $(UNITS_OF_SYSTEMD))
+	$(if $(UNITS_OF_SYSTEMD),sed -i 's|/usr/bin/gridmount|$(BINDIR)/gridmount|' $(UNITS_OF_SYSTEMD:packaging/systemd/%=$(DESTDIR)$(UNITDIR)/%))
 
 UNITS_OF_SYSTEMD = $(wildcard packaging/systemd/*.service)
 

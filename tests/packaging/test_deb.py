@@ -22,8 +22,8 @@ def ask(*words):
 
 def test_it_holds_what_is_installed(package):
     held = {line.split(maxsplit=5)[5].split(" -> ")[0] for line in ask("--contents", package).splitlines()}
-    for path in ("usr/bin/gridmount", "usr/sbin/mount.gridfs", "usr/share/man/man1/gridmount.1.gz",
-                 "usr/share/man/man8/gridmount-fsck.8.gz", "usr/share/man/man8/mount.gridfs.8.gz",
+    for path in ("usr/bin/gridmount", "usr/sbin/mount.gridfs", "usr/lib/systemd/system/gridmount@.service",
+                 "usr/share/man/man1/gridmount.1.gz", "usr/share/man/man8/gridmount-fsck.8.gz", "usr/share/man/man8/mount.gridfs.8.gz",
                  "usr/share/bash-completion/completions/gridmount", "usr/share/zsh/vendor-completions/_gridmount"):
         assert f"./{path}" in held
 

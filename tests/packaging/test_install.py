@@ -45,7 +45,7 @@ def options(installed):
 def test_all_is_where_it_is_looked_for(installed):
     modes = {str(path.relative_to(installed)): path.stat().st_mode & 0o777 for path in installed.rglob("*") if path.is_file()}
     assert modes == {
-        "bin/gridmount": 0o755, "sbin/mount.gridfs": 0o755,
+        "bin/gridmount": 0o755, "sbin/mount.gridfs": 0o755, "lib/systemd/system/gridmount@.service": 0o644,
         "share/man/man1/gridmount.1": 0o644, "share/man/man8/gridmount-fsck.8": 0o644, "share/man/man8/mount.gridfs.8": 0o644,
         "share/bash-completion/completions/gridmount": 0o644, "share/zsh/site-functions/_gridmount": 0o644}
     assert os.readlink(installed / "sbin/mount.gridfs") == "../bin/gridmount"
