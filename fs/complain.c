@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 int complain(char **ret_error, int error, const char *format, ...) {
     va_list arguments;
@@ -10,4 +11,10 @@ int complain(char **ret_error, int error, const char *format, ...) {
         *ret_error = NULL;
     va_end(arguments);
     return error;
+}
+
+int give_up(int status, char *error) {
+    fprintf(stderr, "gridmount: %s\n", error ? error : "no memory");
+    free(error);
+    return status;
 }

@@ -8,15 +8,10 @@
 #include <unistd.h>
 
 #include "cache/base/cleanup.h"
+#include "fs/complain.h"
 #include "fs/options.h"
 #include "fs/store/mongo/server.h"
 #include "fs/tools/fsck.h"
-
-static int fail(int status, char *error) {
-    fprintf(stderr, "gridmount: %s\n", error ? error : "no memory");
-    free(error);
-    return status;
-}
 
 /* What is no option: the URI, which may hold a password and is hidden from ps. */
 static int take_uri(struct options *options, int count, char **arguments, char **ret_error) {
@@ -88,11 +83,11 @@ static int look(const struct options *options, struct fsck_request *request) {
     char *error = NULL;
     int result = server_open(&config, &server, &error);
     if (result)
-        return fail(result == -EINVAL ? FSCK_USAGE : FSCK_FAILED, error);
+        return give_up(result == -EINVAL ? FSCK_USAGE : FSCK_FAILED, error);
     result = server_checks(server, options->bucket, &checks);
     if (result) {
         server->ops->free(server);
-        return fail(FSCK_FAILED, strdup(strerror(-result)));
+        return give_up(FSCK_FAILED, strdup(strerror(-result)));
     }
     request->address = server->address;
     request->database = server->database;
@@ -107,7 +102,7 @@ int fsck_run(int count, char **arguments) {
     bool yes = false;
     char *error = NULL;
     if (options_init(&options))
-        return fail(FSCK_FAILED, NULL);
+        return give_up(FSCK_FAILED, NULL);
     prctl(PR_SET_DUMPABLE, 0); /* the password is in memory */
     int result = parse(&options, &request, &yes, count, arguments, &error);
     if (result == 0)
@@ -116,7 +111,7 @@ int fsck_run(int count, char **arguments) {
         result = check_usage(&options, &request, yes, &error);
     /* What this user may not read is in the report. */
     log_open(LOG_TO_STDERR, options.log_level == LOG_LEVEL_DEBUG ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
-    int status = result ? fail(FSCK_USAGE, error) : look(&options, &request);
+    int status = result ? give_up(FSCK_USAGE, error) : look(&options, &request);
     options_done(&options);
     return status;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cache/base/cleanup.h"
+#include "fs/complain.h"
 #include "fs/daemon.h"
 #include "fs/fsck.h"
 #include "fs/handed_over.h"
@@ -62,12 +63,6 @@ static const char modes[] =
     "  immutable   once: for buckets that do not change\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage; of run, that of COMMAND.\n";
-
-static int fail(int status, char *error) {
-    fprintf(stderr, "gridmount: %s\n", error ? error : "no memory");
-    free(error);
-    return status;
-}
 
 /* ---- run: COMMAND with the mount around it ---- */
 
@@ -215,9 +210,9 @@ static int do_mount(int count, char **arguments, bool runs) {
     struct options options;
     char *error = NULL, **command = runs ? split_command(&count, arguments) : NULL;
     if (runs && (!command || !command[0]))
-        return fail(EXIT_USAGE, strdup("no command; write it behind --"));
+        return give_up(EXIT_USAGE, strdup("no command; write it behind --"));
     if (options_init(&options))
-        return fail(EXIT_FAILED, NULL);
+        return give_up(EXIT_FAILED, NULL);
     serving_keep_secrets();
     int status = parse(&options, count, arguments, &error);
     if (status == 0 && options.await_warm && (!runs || !options.warm)) {
@@ -226,14 +221,14 @@ static int do_mount(int count, char **arguments, bool runs) {
     }
     if (status) {
         options_done(&options);
-        return fail(status, error);
+        return give_up(status, error);
     }
     if (options.foreground && !runs)
         return serving_run(&options, -1);
     pid_t server;
     status = runs ? run(&options, command) : daemon_start(serving_run, &options, &server);
     if (status < 0)
-        status = fail(EXIT_FAILED, strdup(strerror(-status)));
+        status = give_up(EXIT_FAILED, strdup(strerror(-status)));
     options_done(&options);
     return status;
 }
@@ -261,12 +256,12 @@ static int help_mount(int count, char **arguments) {
     struct mount_helper_request request;
     char *error = NULL;
     if (mount_helper_parse(count, arguments, &request, &error))
-        return fail(MOUNT_HELPER_USAGE, error);
+        return give_up(MOUNT_HELPER_USAGE, error);
     int status = EXIT_DONE;
     if (request.fake)
-        status = mount_helper_pretend(&request, &error) ? fail(MOUNT_HELPER_USAGE, error) : EXIT_DONE;
+        status = mount_helper_pretend(&request, &error) ? give_up(MOUNT_HELPER_USAGE, error) : EXIT_DONE;
     else if (mount_helper_enter(&request, &error))
-        status = fail(MOUNT_HELPER_FAILED, error);
+        status = give_up(MOUNT_HELPER_FAILED, error);
     else
         status = mount_for(&request);
     mount_helper_done(&request);
@@ -301,24 +296,24 @@ static int do_status(int count, char **arguments) {
         else if (takes_wait(arguments[i], &wait_seconds))
             continue;
         else if (path || arguments[i][0] == '-')
-            return fail(EXIT_USAGE, strdup("status takes a directory, --json and --wait=SECONDS; see gridmount --help"));
+            return give_up(EXIT_USAGE, strdup("status takes a directory, --json and --wait=SECONDS; see gridmount --help"));
         else
             path = arguments[i];
     }
     return path ? tools_status(path, json, wait_seconds)
-                : fail(EXIT_USAGE, strdup("no directory named; see gridmount --help"));
+                : give_up(EXIT_USAGE, strdup("no directory named; see gridmount --help"));
 }
 
 static int do_umount(int count, char **arguments) {
     if (count != 2)
-        return fail(EXIT_USAGE, strdup("umount takes one directory; see gridmount --help"));
+        return give_up(EXIT_USAGE, strdup("umount takes one directory; see gridmount --help"));
     return tools_umount(arguments[1]);
 }
 
 static int do_warm(int count, char **arguments) {
     struct warm_request request;
     char *error = NULL;
-    return warm_parse(count, arguments, &request, &error) ? fail(EXIT_USAGE, error) : tools_warm(&request);
+    return warm_parse(count, arguments, &request, &error) ? give_up(EXIT_USAGE, error) : tools_warm(&request);
 }
 
 static int help(FILE *out) {
@@ -354,5 +349,5 @@ int main(int count, char **arguments) {
     char *error = NULL;
     if (asprintf(&error, "unknown command '%s'; see gridmount --help", command) < 0)
         error = NULL;
-    return fail(EXIT_USAGE, error);
+    return give_up(EXIT_USAGE, error);
 }

@@ -8,18 +8,13 @@
 
 #include "cache/base/log.h"
 #include "fs/bind.h"
+#include "fs/complain.h"
 #include "fs/confine.h"
 #include "fs/daemon.h"
 #include "fs/options.h"
 #include "fs/porter.h"
 #include "fs/service.h"
 #include "fs/tools/tools.h"
-
-static int give_up(int status, char *error) {
-    fprintf(stderr, "gridmount: %s\n", error ? error : "no memory");
-    free(error);
-    return status;
-}
 
 struct serving {
     struct options *options;
