@@ -151,16 +151,19 @@ size_t names_first_component(const char *path, size_t size) {
     return slash ? (size_t)(slash - path) : size;
 }
 
-bool names_is_path(const char *filename, size_t size) {
-    size_t at = names_skip_spelling(filename, size);
+size_t names_path_size(const char *filename, size_t size) {
+    size_t at = names_skip_spelling(filename, size), end = 0;
     char name[NAMES_COMPONENT_MOST + 1];
-    for (bool first = true;; first = false) {
+    for (bool first = true; at <= size; first = false) {
         size_t component = names_first_component(filename + at, size - at);
         if (names_decode(filename + at, component, name) || (first && strcmp(name, NAMES_CONTROL) == 0))
-            return false;
-        at += component;
-        if (at == size)
-            return true;
-        at++;
+            return end;
+        end = at + component;
+        at = end + 1;
     }
+    return end;
+}
+
+bool names_is_path(const char *filename, size_t size) {
+    return size > 0 && names_path_size(filename, size) == size;
 }

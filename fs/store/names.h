@@ -37,6 +37,9 @@ char *names_encode_target(const char *target);
 char *names_decode_target(const char *stored);
 /* Where the path in a filename starts: behind a leading "/" or "./". */
 size_t names_skip_spelling(const char *filename, size_t size);
+/* How much of a filename is a path, from its start: all of it, what lies above a component that is none and is a directory
+ * by it all the same, or nothing (0). */
+size_t names_path_size(const char *filename, size_t size);
 /* Whether a whole filename is a path, so that it can be shown. */
 bool names_is_path(const char *filename, size_t size);
 /* The size of the first component: up to "/" or the end. */

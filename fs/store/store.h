@@ -145,8 +145,8 @@ struct store_change {
     uint32_t id_size;
 };
 
-/* Who is told of changes. All is called by one thread of the store's, under no lock; it may block, which delays what
- * comes after. What happened before watching() is not told, nor what happens after lost(), until the next watching(). */
+/* Who is told of changes. All is called by one thread at a time, of the store's or one that asks it; it may block, which
+ * delays what comes after. What happened before watching() is not told, nor what happens after lost(), until the next watching(). */
 struct store_listener {
     bool names; /* is told of all but STORE_CHANGE_UNLOCKED */
     bool locks; /* is told of that */

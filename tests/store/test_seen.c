@@ -1,5 +1,6 @@
 /* What was seen of a name a moment ago saves questions, and is not relied on: others change it since. */
 #include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -308,6 +309,41 @@ static void a_claim_looks_at_files_and_nodes_at_once(void **state) {
     real_store_close(&real);
 }
 
+static void say_watching(void *context) {
+    sem_post(context);
+}
+
+static void hear_nothing(void *context) {
+    (void)context;
+}
+
+static void hear_no_change(void *context, const struct store_change *change) {
+    (void)context;
+    (void)change;
+}
+
+/* Else the answer from before would be believed on. */
+static void no_spelling_is_missed_once_changes_are_told(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("spelled");
+    sem_t watching;
+    sem_init(&watching, 0, 0);
+    struct store_listener listener = {.names = true, .context = &watching, .watching = say_watching,
+                                      .lost = hear_nothing, .changed = hear_no_change};
+    real.bucket->policy.trust_ms = 60 * 1000;
+    (void)trips_of_lookup(&real, "f", NULL, -ENOENT);
+    named_put(&real, "/f", 1, 1000, false);
+    int result = real.store->ops->watch(real.store, &listener);
+    if (result == 0) {
+        sem_wait(&watching);
+        (void)trips_of_lookup(&real, "f", NULL, 0);
+    }
+    real_store_close(&real);
+    sem_destroy(&watching);
+    if (result)
+        skip(); /* it has no streams */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_round_trip_renames_a_file),
@@ -326,6 +362,7 @@ int main(void) {
         cmocka_unit_test(large_documents_are_not_asked_for_whole),
         cmocka_unit_test(files_and_nodes_are_one_question),
         cmocka_unit_test(a_claim_looks_at_files_and_nodes_at_once),
+        cmocka_unit_test(no_spelling_is_missed_once_changes_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

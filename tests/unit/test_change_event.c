@@ -64,10 +64,17 @@ static void a_file_comes_with_its_path_and_id(void **state) {
 
 static void a_file_that_no_path_can_name_comes_unseen(void **state) {
     (void)state;
-    expect_nothing("{'operationType': 'insert', " FILES KEY "'fullDocument': {'filename': 'a//b'}}");
+    expect_nothing("{'operationType': 'insert', " FILES KEY "'fullDocument': {'filename': '//b'}}");
+    expect_nothing("{'operationType': 'insert', " FILES KEY "'fullDocument': {'filename': '../b'}}");
     expect_nothing("{'operationType': 'insert', " FILES KEY "'fullDocument': {'filename': 5}}");
     expect_nothing("{'operationType': 'insert', " FILES KEY "'fullDocument': {}}");
     expect_nothing("{'operationType': 'insert', " FILES KEY "'x': 1}");
+}
+
+static void a_directory_may_come_by_a_file_that_no_path_can_name(void **state) {
+    (void)state;
+    expect("{'operationType': 'insert', " FILES KEY "'fullDocument': {'filename': '/a/b//c'}}", STORE_CHANGE_CAME, "a/b",
+           "{'_id': 7}");
 }
 
 static void a_deletion_has_only_the_id(void **state) {
@@ -80,8 +87,10 @@ static void a_rename_has_the_new_path_only(void **state) {
     expect("{'operationType': 'update', " FILES KEY
            "'updateDescription': {'updatedFields': {'filename': '/b', 'uploadDate': 1}}}",
            STORE_CHANGE_MOVED, "b", "{'_id': 7}");
-    expect("{'operationType': 'update', " FILES KEY "'updateDescription': {'updatedFields': {'filename': 'b/'}}}",
+    expect("{'operationType': 'update', " FILES KEY "'updateDescription': {'updatedFields': {'filename': '/'}}}",
            STORE_CHANGE_WENT, NULL, "{'_id': 7}");
+    expect("{'operationType': 'update', " FILES KEY "'updateDescription': {'updatedFields': {'filename': 'b/'}}}",
+           STORE_CHANGE_MOVED, "b", "{'_id': 7}"); /* a directory by that */
     expect("{'operationType': 'update', " FILES KEY "'updateDescription': {'updatedFields': {'filename': null}}}",
            STORE_CHANGE_WENT, NULL, "{'_id': 7}");
     expect("{'operationType': 'update', " FILES KEY
@@ -91,6 +100,24 @@ static void a_rename_has_the_new_path_only(void **state) {
            "{'_id': 7}");
     expect("{'operationType': 'replace', " FILES KEY "'fullDocument': {'filename': ''}}", STORE_CHANGE_WENT, NULL,
            "{'_id': 7}");
+}
+
+static void expect_spelled(const char *json, bool spelled) {
+    bson_t *event = document_of(json);
+    assert_int_equal(change_event_is_spelled(event), spelled);
+    bson_destroy(event);
+}
+
+static void a_name_with_a_spelling_is_noticed(void **state) {
+    (void)state;
+    expect_spelled("{'operationType': 'insert', " FILES KEY "'fullDocument': {'filename': '/a'}}", true);
+    expect_spelled("{'operationType': 'insert', " FILES KEY "'fullDocument': {'filename': './a'}}", true);
+    expect_spelled("{'operationType': 'insert', " FILES KEY "'fullDocument': {'filename': '.a/b'}}", false);
+    expect_spelled("{'operationType': 'update', " FILES KEY
+                   "'updateDescription': {'updatedFields': {'filename': '/a'}}}", true);
+    expect_spelled("{'operationType': 'update', " FILES KEY "'updateDescription': {'updatedFields': {'filename': 7}}}",
+                   false);
+    expect_spelled("{'operationType': 'delete', " FILES "'documentKey': {'_id': 7}}", false);
 }
 
 static void other_updates_change_attributes(void **state) {
@@ -223,8 +250,10 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_comes_with_its_path_and_id),
         cmocka_unit_test(a_file_that_no_path_can_name_comes_unseen),
+        cmocka_unit_test(a_directory_may_come_by_a_file_that_no_path_can_name),
         cmocka_unit_test(a_deletion_has_only_the_id),
         cmocka_unit_test(a_rename_has_the_new_path_only),
+        cmocka_unit_test(a_name_with_a_spelling_is_noticed),
         cmocka_unit_test(other_updates_change_attributes),
         cmocka_unit_test(another_order_of_revisions_may_be_anywhere),
         cmocka_unit_test(a_node_is_its_path),

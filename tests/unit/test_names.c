@@ -58,6 +58,17 @@ static void one_leading_slash_or_dot_slash_counts_as_absent(void **state) {
                          strlen(names_spellings[i]));
 }
 
+static void of_what_is_no_path_the_directories_above_are(void **state) {
+    (void)state;
+    static const struct {
+        const char *filename;
+        size_t size;
+    } cases[] = {{"a/b", 3}, {"/a/b//c", 4}, {"a/", 1}, {"a/../b", 1}, {"//a", 0}, {"../a", 0}, {".gridfs/a", 0},
+                 {"a/.gridfs/../b", 9}, {"", 0}, {"/", 0}};
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(names_path_size(cases[i].filename, strlen(cases[i].filename)), cases[i].size);
+}
+
 static void what_posix_cannot_hold_is_no_path(void **state) {
     (void)state;
     static const char *const filenames[] = {"",      "/",     "./",     ".",     "..",   "a//b", "a/",
@@ -201,6 +212,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slashes_separate_directories),
         cmocka_unit_test(one_leading_slash_or_dot_slash_counts_as_absent),
+        cmocka_unit_test(of_what_is_no_path_the_directories_above_are),
         cmocka_unit_test(what_posix_cannot_hold_is_no_path),
         cmocka_unit_test(a_component_has_255_bytes_at_most),
         cmocka_unit_test(the_mounts_own_name_is_taken_at_the_root_only),

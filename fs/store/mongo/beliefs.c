@@ -95,6 +95,14 @@ void bucket_note_spelling(struct bucket *bucket) {
     lock_release(&beliefs->lock);
 }
 
+void bucket_doubt_spellings(struct bucket *bucket) {
+    struct beliefs *beliefs = &bucket->beliefs;
+    lock_acquire(&beliefs->lock);
+    beliefs->noted++;
+    beliefs->spellings.until_ms = 0;
+    lock_release(&beliefs->lock);
+}
+
 /* ---- nodes ---- */
 
 static unsigned place_of(const char *directory) {

@@ -40,6 +40,8 @@ bool bucket_may_have_spellings(struct bucket *bucket);
 bool bucket_may_have_nodes(struct bucket *bucket, const char *path);
 /* There is one. */
 void bucket_note_spelling(struct bucket *bucket);
+/* There may be spellings by now. */
+void bucket_doubt_spellings(struct bucket *bucket);
 void bucket_note_node(struct bucket *bucket, const char *path);
 
 #endif

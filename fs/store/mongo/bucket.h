@@ -40,7 +40,7 @@ struct bucket {
     atomic_int_least64_t copies_refused_until_ms; /* the server cannot copy chunks */
     atomic_bool holes_refused;                    /* it takes no array in an array */
     atomic_bool keep_refused;                     /* this user may not say what is open */
-    struct watch *watch;                          /* NULL: not watched */
+    struct watch *_Atomic watch;                  /* NULL: not watched */
     bool is_janitor;                              /* see tidy.c; used by the thread that tidies */
 };
 

@@ -89,12 +89,12 @@ static bool has_removed(const bson_t *event, const char *name) {
     return false;
 }
 
-/* 1 and a path; 0 when the text is none. */
+/* 1 and a path, maybe only of a directory that is there by a name which is none; 0 when nothing of the text is one. */
 static int take_path(const char *text, size_t size, struct store_change *change) {
-    if (!text || !names_is_path(text, size))
+    size_t start = text ? names_skip_spelling(text, size) : 0, end = text ? names_path_size(text, size) : 0;
+    if (!end)
         return 0;
-    size_t start = names_skip_spelling(text, size);
-    char *path = strndup(text + start, size - start);
+    char *path = strndup(text + start, end - start);
     change->path = path;
     return path ? 1 : -ENOMEM;
 }
@@ -165,7 +165,7 @@ static int read_hold(const bson_t *event, const bson_oid_t *self, struct store_c
     const char *id = text_at(event, "documentKey._id", &size), *path;
     bson_oid_t mount;
     if (!id || is_word(event, "operationType", "insert") || !hold_parse_id(id, size, &path, &path_size, &mount) ||
-        bson_oid_equal(&mount, self))
+        bson_oid_equal(&mount, self) || !names_is_path(path, path_size))
         return 0;
     change->kind = STORE_CHANGE_UNLOCKED;
     return take_path(path, path_size, change);
@@ -200,6 +200,15 @@ int change_event_read(const bson_t *event, const struct change_collections *coll
     else
         change_event_done(&change);
     return result;
+}
+
+bool change_event_is_spelled(const bson_t *event) {
+    bson_iter_t value;
+    uint32_t size = 0;
+    const char *name = text_at(event, "fullDocument.filename", &size);
+    if (!name && has_set(event, "filename", &value) && BSON_ITER_HOLDS_UTF8(&value))
+        name = bson_iter_utf8(&value, &size);
+    return name && names_skip_spelling(name, size) > 0;
 }
 
 void change_event_done(struct store_change *change) {

@@ -22,5 +22,7 @@ bson_t *change_event_pipeline(const struct change_collections *collections, cons
 int change_event_read(const bson_t *event, const struct change_collections *collections,
                       struct store_change *ret_change);
 void change_event_done(struct store_change *change);
+/* Whether it gives a name that begins with a spelling (names.h) to a file. */
+bool change_event_is_spelled(const bson_t *event);
 
 #endif

@@ -10,6 +10,7 @@
 #include "fs/store/mongo/glance.h"
 #include "fs/store/mongo/identity.h"
 #include "fs/store/mongo/links.h"
+#include "fs/store/mongo/watch.h"
 #include "fs/store/names.h"
 
 /* ---- the newest revision of a name: what open() asks ---- */
@@ -118,6 +119,8 @@ static int judge_node(struct bucket *bucket, struct node_glance *glance, bool no
     bool linked = glance->link.at != NULL;
     if (linked) {
         result = no_files ? links_follow(bucket, &glance->link, glance->entry) : 0;
+        if (result == 0 && no_files) /* its file may come back */
+            watch_tell_unsure(bucket, glance->path);
         document_link_done(&glance->link);
     }
     if (!no_files && glance->here && glance->entry->kind != STORE_DIRECTORY) /* a removal has more to do than it sees */

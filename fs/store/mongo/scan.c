@@ -10,6 +10,7 @@
 #include "fs/store/mongo/identity.h"
 #include "fs/store/mongo/links.h"
 #include "fs/store/mongo/scan_page.h"
+#include "fs/store/mongo/watch.h"
 #include "fs/store/names.h"
 
 unsigned scan_worth_a_question(const struct scan *scan) {
@@ -236,6 +237,13 @@ int scan_absorb(struct scan *scan, struct scan_item *item, const bson_t *documen
     return 0;
 }
 
+/* Its file may come back. */
+static void tell_dead(const struct scan *scan, const struct scan_item *item) {
+    cleanup_free char *path = NULL;
+    if (asprintf(&path, "%s%s", scan->place.prefix, item->key) >= 0)
+        watch_tell_unsure((struct bucket *)scan->place.store, path);
+}
+
 /* Finds what the further names among the items stand for; the dead ones stay without revision. */
 static int resolve_links(struct scan *scan) {
     size_t count = 0, most = 0;
@@ -255,6 +263,8 @@ static int resolve_links(struct scan *scan) {
         }
     int result = links_resolve((struct bucket *)scan->place.store, links, count, entries);
     for (size_t i = 0; result == 0 && i < count; i++) {
+        if (entries[i].kind == STORE_FILE && !entries[i].revision)
+            tell_dead(scan, items[i]);
         items[i]->entry = entries[i];
         drop_link(items[i]);
     }

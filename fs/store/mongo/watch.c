@@ -9,6 +9,7 @@
 #include "fs/store/mongo/change_event.h"
 
 struct watch {
+    struct bucket *bucket;
     struct connection *connection;
     struct holder *holder; /* this mount, as it locks */
     struct change_collections collections;
@@ -36,9 +37,12 @@ static bool is_stopped(struct watch *watch) {
     return stopped;
 }
 
+/* What was believed before is not to be part of an answer from now on. */
 static void tell_watching(struct watch *watch) {
-    if (!watch->told)
+    if (!watch->told) {
+        bucket_doubt_spellings(watch->bucket);
         watch->listener.watching(watch->listener.context);
+    }
     watch->told = true;
 }
 
@@ -112,10 +116,14 @@ static void tell_event(struct watch *watch, const bson_t *event) {
     struct store_change change;
     int result = change_event_read(event, &watch->collections, &change);
     stats_add(STAT_changes_told, 1);
+    if (change_event_is_spelled(event)) /* who asks now is to find it */
+        bucket_note_spelling(watch->bucket);
     if (result < 0) /* no memory for what changed */
         watch->listener.changed(watch->listener.context, &(struct store_change){.kind = STORE_CHANGE_ANY});
     if (result <= 0)
         return;
+    if (change.kind == STORE_CHANGE_ANY)
+        bucket_doubt_spellings(watch->bucket);
     watch->listener.changed(watch->listener.context, &change);
     change_event_done(&change);
 }
@@ -255,11 +263,22 @@ static struct watch *watch_free(struct watch *watch) {
     return NULL;
 }
 
+void watch_tell_unsure(struct bucket *bucket, const char *path) {
+    struct watch *watch = atomic_load(&bucket->watch);
+    if (!watch || !watch->listener.names)
+        return;
+    lock_acquire(&watch->lock);
+    if (!watch->stopped)
+        watch->listener.changed(watch->listener.context, &(struct store_change){.kind = STORE_CHANGE_CAME, .path = path});
+    lock_release(&watch->lock);
+}
+
 int bucket_watch(struct store *store, const struct store_listener *listener) {
     struct bucket *bucket = (struct bucket *)store;
     struct watch *watch = calloc(1, sizeof *watch);
     if (!watch)
         return -ENOMEM;
+    watch->bucket = bucket;
     watch->connection = bucket->connection;
     watch->holder = &bucket->holder;
     watch->listener = *listener;
@@ -277,7 +296,7 @@ int bucket_watch(struct store *store, const struct store_listener *listener) {
     if (result)
         watch_free(watch);
     else
-        bucket->watch = watch;
+        atomic_store(&bucket->watch, watch);
     return result;
 }
 

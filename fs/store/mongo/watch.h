@@ -7,7 +7,8 @@
  * The server answers at least once in WATCH_AWAIT_MS; one that is silent for WATCH_SILENCE_MS is away.
  * Which collections, and what of them, is change_event.h's affair.
  *
- * Threads: one of its own from bucket_watch() to watch_done(); the listener is called by it only. */
+ * Threads: one of its own from bucket_watch() to watch_done(), which calls the listener, as who has to say watch_tell_unsure()
+ * does. */
 #ifndef FS_STORE_MONGO_WATCH_H
 #define FS_STORE_MONGO_WATCH_H
 
@@ -20,6 +21,9 @@ enum {
     WATCH_GATHER_MS = 5, /* of many changes, several are told at a time: each answer costs the server, too */
 };
 
+/* What is at a path may change without an event that names it: to be said by whoever found nothing there, before that is
+ * answered. So nobody goes on believing it. */
+void watch_tell_unsure(struct bucket *bucket, const char *path);
 /* Waits for the thread: one round trip, or until the server is taken for away. */
 void watch_done(struct bucket *bucket);
 
