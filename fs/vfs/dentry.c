@@ -7,11 +7,9 @@
 #include <utlist.h>
 
 #include "cache/base/check.h"
-#include "cache/base/clock.h"
 #include "fs/vfs/inode_private.h"
 
 enum { NAME_MOST = 1024 }; /* what the kernel passes to FUSE at most; stored names are shorter */
-enum { MISSING_MS = 1000 }; /* from a lookup to the rename that it is a part of */
 
 static size_t key_size(const char *name) {
     return sizeof(struct dentry_name) + strlen(name);
@@ -61,6 +59,7 @@ bool dentry_add(struct inodes *inodes, struct inode *inode, struct inode *parent
     dentry->key.parent = parent;
     strcpy(dentry->key.name, name);
     parent->references++;
+    absence_drop(inodes, parent, name);
     dentry_hash(inodes, dentry);
     if (inode->kind == INODE_STORED) /* .gridfs is in no listing */
         known_name(parent, name);
@@ -123,29 +122,6 @@ bool inode_changed_since(struct inodes *inodes, const struct inode *parent, cons
     bool changed = dentry_changed(inodes, parent, name, &moment);
     lock_release(&inodes->lock);
     return changed;
-}
-
-void inode_note_missing(struct inodes *inodes, struct inode *parent, const char *name, uint64_t moment) {
-    struct missing *missing = malloc(sizeof *missing + strlen(name) + 1);
-    if (!missing)
-        return; /* it is asked once more */
-    missing->moment = moment;
-    missing->found_ms = clock_now_ms();
-    strcpy(missing->name, name);
-    lock_acquire(&inodes->lock);
-    struct missing *before = parent->missing;
-    parent->missing = missing;
-    lock_release(&inodes->lock);
-    free(before);
-}
-
-bool inode_is_missing(struct inodes *inodes, const struct inode *parent, const char *name) {
-    lock_acquire(&inodes->lock);
-    const struct missing *missing = parent->missing;
-    bool believed = missing && strcmp(missing->name, name) == 0 && clock_now_ms() - missing->found_ms < MISSING_MS &&
-                    *change_of(inodes, parent, name) <= missing->moment;
-    lock_release(&inodes->lock);
-    return believed;
 }
 
 /* ---- changes of names ---- */
@@ -226,11 +202,19 @@ void inode_removed(struct inodes *inodes, struct inode *parent, const char *name
     lock_release(&inodes->lock);
 }
 
+/* What is told of the paths below a directory is not told of those that they had. */
+static void note_moved(struct inodes *inodes, const struct inode *inode) {
+    if (inodes->coherence && inode->type == STORE_DIRECTORY)
+        coherence_come_anywhere(inodes->coherence);
+}
+
 void inode_moved(struct inodes *inodes, struct inode *from, const char *name, struct inode *to, const char *new_name) {
     lock_acquire(&inodes->lock);
     struct dentry *dentry = dentry_find(inodes, from, name), *target = dentry_find(inodes, to, new_name);
     dentry_note_change(inodes, from, name);
     dentry_note_change(inodes, to, new_name);
+    if (dentry)
+        note_moved(inodes, dentry->inode);
     if (target)
         remove_name(inodes, target);
     if (dentry && dentry_add(inodes, dentry->inode, to, new_name))
@@ -246,6 +230,8 @@ void inode_exchanged(struct inodes *inodes, struct inode *one, const char *name,
     dentry_note_change(inodes, other, other_name);
     if (first && second) {
         struct inode *goes = first->inode, *comes = second->inode;
+        note_moved(inodes, goes);
+        note_moved(inodes, comes);
         dentry_unhash(inodes, first);
         dentry_unhash(inodes, second);
         dentry_add(inodes, goes, other, other_name);

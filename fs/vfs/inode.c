@@ -42,6 +42,7 @@ static struct inode *inode_new(struct inodes *inodes, uint64_t number, const str
     bool text = found->kind == INODE_STATUS || found->kind == INODE_STATUS_JSON;
     inode->type = entry ? (unsigned char)entry->kind : text ? STORE_FILE : STORE_DIRECTORY;
     inode->number = number;
+    inode->serial = ++inodes->serial;
     inode->checked_ms = clock_now_ms();
     if (own)
         *attributes = entry->attributes;
@@ -69,7 +70,6 @@ static void free_parts(struct inode *inode) {
     keys_unref(inode->keys);
     free(inode->attributes);
     free(inode->text);
-    free(inode->missing);
     free(inode);
 }
 
@@ -115,6 +115,7 @@ struct inodes *inodes_free(struct inodes *inodes) {
         HASH_DEL(inodes->linked, linked);
         free(linked);
     }
+    absences_free(inodes);
     HASH_CLEAR(hh, inodes->table);
     DL_FOREACH_SAFE(inodes->all, inode, next) {
         while (inode->names) {

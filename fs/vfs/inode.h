@@ -76,11 +76,21 @@ uint64_t inode_moment(struct inodes *inodes);
 void inode_note_change(struct inodes *inodes, struct inode *parent, const char *name);
 /* Whether this mount may have changed the name, or what is there, since then. */
 bool inode_changed_since(struct inodes *inodes, const struct inode *parent, const char *name, uint64_t moment);
-/* The database, asked at `moment`, has nothing at a name. Remembered is the last such name of a directory: before a
- * rename the kernel looks the new name up, under the lock with which it then renames. */
-void inode_note_missing(struct inodes *inodes, struct inode *parent, const char *name, uint64_t moment);
-/* Whether this was the answer just now, and this mount has not changed the name since. */
+
+/* ---- names that are not there (absences.c) ---- */
+
+/* The database, asked at `moment`, has nothing at a name. `asked`: a moment (coherence.h) for its path. Remembered are the
+ * last few thousand such names. */
+void inode_note_missing(struct inodes *inodes, struct inode *parent, const char *name, uint64_t moment,
+                        const struct coherence_moment *asked);
+/* Whether a change stream vouches for nothing being at a name: it was asked, or is not in a listing that is kept, and
+ * nothing came to it since, as far as was told. To be asked of a lookup only, which then is answered so. */
+bool inode_believe_missing(struct inodes *inodes, const struct inode *parent, const char *name);
+/* Whether the last lookup of the name asked, just now, and found nothing, and this mount has not changed the name since:
+ * before it makes or renames to a name the kernel looks it up, under the lock with which it then does. */
 bool inode_is_missing(struct inodes *inodes, const struct inode *parent, const char *name);
+
+/* ---- changes of names ---- */
 
 /* A file that this mount creates, with one lookup. It has `attributes` (with ATTRIBUTES_FILE) and `file`, whose
  * reference is taken over on success. */
@@ -214,8 +224,10 @@ enum inode_listing {
 
 /* A directory is opened. *ret_keys, when its listing is kept: the keys that it is numbered by, a reference. */
 enum inode_listing inode_open_listing(struct inodes *inodes, struct inode *directory, struct keys **ret_keys);
-/* A listing of a handle that may be kept has ended with these keys, of which it takes a reference if it is kept. */
-void inode_end_listing(struct inodes *inodes, struct inode *directory, struct keys *keys);
+/* A listing of a handle that may be kept, asked for at that moment, has ended with these keys, of which it takes a
+ * reference if it is kept. */
+void inode_end_listing(struct inodes *inodes, struct inode *directory, struct keys *keys,
+                       const struct coherence_moment *asked);
 /* The keys of the listing that is kept, a reference; NULL: none is. */
 struct keys *inode_listing(struct inodes *inodes, const struct inode *directory);
 /* It is closed; unless the opening said ASKED. */

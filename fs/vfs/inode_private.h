@@ -25,6 +25,7 @@ struct inode {
     /* fixed */
     struct store *store;
     uint64_t number; /* st_ino */
+    uint64_t serial; /* no other inode of this mount has it, or ever had */
     unsigned char kind, type;
     /* under the lock */
     bool unpublished; /* created here, not in the database yet */
@@ -55,7 +56,7 @@ struct inode {
     struct known *known;       /* of a directory: its names when it was last listed; NULL: not all are known */
     uint64_t changed;          /* of a directory: when a name in it was last changed here */
     struct keys *keys;         /* of a directory with `listing`: of what the kernel keeps, once it is whole */
-    struct missing *missing;   /* of a directory: the name it was last found to lack */
+    uint64_t listed;           /* when they were asked for, by the coherence */
     struct inode *prev, *next; /* in the list of all inodes */
     struct inode *prev_opened, *next_opened; /* in that of those with `opens`; of a directory: in `noted` */
     struct inode *next_of_id;
@@ -65,13 +66,6 @@ struct inode {
 struct known {
     struct keys *keys;
     uint64_t moment; /* when they were asked for */
-};
-
-/* A name that is not there. */
-struct missing {
-    uint64_t moment;
-    int64_t found_ms;
-    char name[];
 };
 
 /* A hard-linked file by its identity: its names lead to one inode. */
@@ -86,7 +80,7 @@ struct linked {
     } key;
 };
 
-enum { CHANGES = 1024 };
+enum { CHANGES = 1024, ABSENCES = 1 << 14 };
 
 struct inodes {
     struct lock lock;
@@ -101,8 +95,10 @@ struct inodes {
     uint32_t id_slots, id_count;
     uint64_t gone[256]; /* hashes of _ids that this mount took away */
     uint32_t unpublished, opened_count; /* how many */
+    uint64_t serial; /* the last that was given */
     uint64_t moment;
     uint64_t changes[CHANGES]; /* when a name that falls here was last changed */
+    struct absence *absences[ABSENCES]; /* the last name that was not there, of those that fall here */
 };
 
 /* All under the lock. */
@@ -145,6 +141,10 @@ bool ids_was_gone(const struct inodes *inodes, const void *id, uint32_t size);
 void vouch_set(struct inodes *inodes, struct inode *inode, bool vouched, bool listing);
 /* What is known of an inode is the answer to a question of that moment (NULL: of none). */
 void vouch_answer(struct inodes *inodes, struct inode *inode, const struct coherence_moment *asked);
+
+/* A name is there, whatever was found before; and no name is known not to be. */
+void absence_drop(struct inodes *inodes, const struct inode *parent, const char *name);
+void absences_free(struct inodes *inodes);
 
 /* A name is in a directory, which ends that all its names are known unless it is one of them; and in any case. */
 void known_name(struct inode *directory, const char *name);

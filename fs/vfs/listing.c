@@ -164,7 +164,7 @@ static void end_listing(struct vfs *vfs, struct handle *handle) {
     if (keys && vfs->config.recalls)
         inode_listed_all(vfs->inodes, handle->inode, keys, handle->moment);
     if (keys && handle->caching && !handle->unpublished)
-        inode_end_listing(vfs->inodes, handle->inode, keys);
+        inode_end_listing(vfs->inodes, handle->inode, keys, &handle->asked);
 }
 
 int vfs_read_directory(struct vfs *vfs, struct handle *handle, uint64_t offset, bool with_inodes,

@@ -208,6 +208,8 @@ static int lock_busy(struct vfs *vfs, struct locked_file *file, struct inode *in
     if (result == 0)
         result = hold(file, &next);
     if (result == 0 && !fresh) {
+        if (vfs->coherence) /* who locked it before may have made names that are not told yet */
+            coherence_come_anywhere(vfs->coherence);
         result = vfs_move_to_newest(vfs, inode, ret_moved);
         file->fresh = result ? NULL : inode;
         if (result && hold(file, &file->ranges))

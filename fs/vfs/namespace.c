@@ -23,17 +23,23 @@ int vfs_known(struct vfs *vfs, struct inode *parent, const char *name, char ret_
     struct inode *inode = inode_at(vfs->inodes, parent, ret_stored);
     if (!inode && inode_is_missing(vfs->inodes, parent, ret_stored))
         return 0;
-    if (!inode) { /* the kernel has looked it up, but it was lost meanwhile */
-        struct vfs_entry entry;
-        result = vfs_lookup(vfs, parent, name, &entry);
+    if (!inode) { /* the kernel has looked it up, but it was lost meanwhile, or nothing was believed to be there */
+        result = vfs_ask(vfs, parent, ret_stored, &inode);
         if (result)
             return result == -ENOENT ? 0 : result;
-        inode_hold(vfs->inodes, entry.inode);
-        inode_forget(vfs->inodes, entry.inode, 1);
-        inode = entry.inode;
+        vfs_note_there(vfs, parent, ret_stored);
+        inode_hold(vfs->inodes, inode);
+        inode_forget(vfs->inodes, inode, 1);
     }
     *ret_inode = inode;
     return 1;
+}
+
+/* What has kept a name from being made is found by who looks next. */
+static int in_the_way(struct vfs *vfs, struct inode *parent, const char *stored, int result) {
+    if (result == -EEXIST)
+        vfs_note_there(vfs, parent, stored);
+    return result;
 }
 
 /* A directory that exists only by its files would go with the last of them. */
@@ -79,7 +85,7 @@ static int create(struct vfs *vfs, struct inode *parent, const char *stored, mod
     if (result == 0 && exclusive)
         result = store->ops->reserve(store, path, &lease);
     if (result)
-        return result;
+        return in_the_way(vfs, parent, stored, result);
     struct staged_base nothing = {0};
     struct attributes attributes = new_attributes(vfs, parent, S_IFREG | mode, caller);
     struct file *file = file_new(vfs->config.staging, &nothing, NULL, 0);
@@ -96,11 +102,26 @@ static int create(struct vfs *vfs, struct inode *parent, const char *stored, mod
     return 0;
 }
 
+/* A lookup that was not asked is none for O_CREAT, which is to open what is there: ESTALE has the kernel look again. */
+static int check_missing(struct vfs *vfs, struct inode *parent, const char *stored) {
+    struct inode *inode;
+    if (!vfs->coherence || inode_is_missing(vfs->inodes, parent, stored))
+        return 0;
+    int result = vfs_ask(vfs, parent, stored, &inode);
+    if (result)
+        return result == -ENOENT ? 0 : result;
+    vfs_note_there(vfs, parent, stored);
+    inode_forget(vfs->inodes, inode, 1);
+    return -ESTALE;
+}
+
 int vfs_create(struct vfs *vfs, struct inode *parent, const char *name, mode_t mode, int flags,
                const struct vfs_caller *caller, struct vfs_entry *ret_entry, struct handle **ret_handle) {
     char stored[NAMES_STORED_MOST + 1];
     int result = check_name(vfs, parent, name, stored);
     struct handle handle = {.stored = true, .writable = true, .writers = {caller->pid}, .writer_count = 1};
+    if (result == 0 && !(flags & O_EXCL)) /* which asks when it reserves the name */
+        result = check_missing(vfs, parent, stored);
     if (result == 0)
         result = create(vfs, parent, stored, mode, flags & O_EXCL, caller, &handle.inode, &handle.file);
     if (result)
@@ -151,7 +172,7 @@ static int make_node(struct vfs *vfs, struct inode *parent, const char *stored, 
     cleanup_free char *path = inode_path(vfs->inodes, parent, stored);
     int result = path ? store->ops->make(store, path, entry) : -ENOMEM;
     if (result)
-        return result;
+        return in_the_way(vfs, parent, stored, result);
     inode_note_change(vfs->inodes, parent, stored);
     inode_drop(vfs->inodes, parent, stored, NULL); /* what was there before is not this */
     struct inode_found found = {.kind = INODE_STORED, .store = store, .entry = entry};
@@ -228,7 +249,7 @@ static int link_stored(struct vfs *vfs, struct inode *inode, struct inode *paren
     struct store_object object = vfs_object(inode, path, revision);
     object.ctime_ns = ctime_ns;
     int result = path && new_path ? store->ops->link(store, &object, new_path, &linked) : -ENOMEM;
-    return result ? result : inode_linked(vfs->inodes, inode, parent, stored, linked);
+    return result ? in_the_way(vfs, parent, stored, result) : inode_linked(vfs->inodes, inode, parent, stored, linked);
 }
 
 int vfs_link(struct vfs *vfs, struct inode *inode, struct inode *parent, const char *name,

@@ -33,7 +33,10 @@ static int rename_stored(struct vfs *vfs, const struct renaming *renaming) {
                                   .keep_target = renaming->flags & RENAME_NOREPLACE,
                                   .exchange = renaming->flags & RENAME_EXCHANGE};
     rename.from.ctime_ns = renaming->ctime_ns;
-    return store->ops->rename(store, &rename);
+    result = store->ops->rename(store, &rename);
+    if (result == -EEXIST || result == -ENOTEMPTY)
+        vfs_note_there(vfs, renaming->to_parent, renaming->to);
+    return result;
 }
 
 /* Two hard links may have come to two inodes; renaming one onto the other does nothing. A file of one name was renamed

@@ -40,19 +40,12 @@ static void lost(void *context) {
     tell_kernel(vfs, &doubts);
 }
 
-/* Names may have come or gone in each directory above. */
-static void touch_above(struct coherence *coherence, const char *path) {
-    coherence_touch(coherence, "", 0);
-    for (const char *slash = path; (slash = strchr(slash, '/')); slash++)
-        coherence_touch(coherence, path, (size_t)(slash - path));
-}
-
 /* Where it was is not told, so answers to all questions under way may be from before. */
 static void take_file(struct vfs *vfs, const struct store_change *change, struct doubts *doubts) {
     if (change->kind != STORE_CHANGE_CAME)
         coherence_touch_all(vfs->coherence);
-    else
-        touch_above(vfs->coherence, change->path);
+    if (change->path)
+        coherence_come(vfs->coherence, change->path);
     if (change->kind == STORE_CHANGE_CHANGED)
         doubts_changed_id(vfs->inodes, change->id, change->id_size, doubts);
     if (change->kind == STORE_CHANGE_WENT || change->kind == STORE_CHANGE_MOVED)
@@ -62,7 +55,7 @@ static void take_file(struct vfs *vfs, const struct store_change *change, struct
 }
 
 static void take_other(struct vfs *vfs, const struct store_change *change, struct doubts *doubts) {
-    touch_above(vfs->coherence, change->path);
+    coherence_come(vfs->coherence, change->path);
     if (change->kind == STORE_CHANGE_CHANGED)
         doubts_changed(vfs->inodes, change->path, doubts);
     else if (change->kind == STORE_CHANGE_WENT)
@@ -75,6 +68,7 @@ static void take(struct vfs *vfs, const struct store_change *change) {
     struct doubts doubts = {0};
     if (change->kind == STORE_CHANGE_ANY) {
         coherence_touch_all(vfs->coherence);
+        coherence_come_anywhere(vfs->coherence);
         doubts_all(vfs->inodes, &doubts);
     } else if (change->id) {
         take_file(vfs, change, &doubts);
@@ -90,6 +84,12 @@ static void changed(void *context, const struct store_change *change) {
         vfs_locks_wake(vfs, change->path);
     else if (vfs->coherence)
         take(vfs, change);
+}
+
+void vfs_note_there(struct vfs *vfs, struct inode *parent, const char *stored) {
+    cleanup_free char *path = vfs->coherence ? inode_path(vfs->inodes, parent, stored) : NULL;
+    if (path)
+        take(vfs, &(struct store_change){.kind = STORE_CHANGE_CAME, .path = path});
 }
 
 struct store_listener vfs_listener(struct vfs *vfs) {

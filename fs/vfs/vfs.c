@@ -79,12 +79,12 @@ static bool has_moved(struct vfs *vfs, struct inode *parent, const char *stored,
     return now && strcmp(now, path) != 0;
 }
 
-/* Asks what is at a name, and again when this mount changed it meanwhile: then the answer may be from before. */
-static int lookup_stored(struct vfs *vfs, struct inode *parent, const char *stored, struct inode **ret_inode) {
+/* Again, since then the answer may be from before. */
+int vfs_ask(struct vfs *vfs, struct inode *parent, const char *stored, struct inode **ret_inode) {
     struct store *store = inode_store(parent);
     struct store_entry entry = {0};
     uint64_t moment = 0;
-    struct coherence_moment asked = {0};
+    struct coherence_moment asked = {0}, absent = {0};
     int result = -ENOENT;
     for (int i = 0; i < LOOKUP_TRIES; i++) {
         moment = inode_moment(vfs->inodes);
@@ -94,13 +94,14 @@ static int lookup_stored(struct vfs *vfs, struct inode *parent, const char *stor
             return -ENOMEM;
         store_entry_done(&entry);
         asked = vfs_moment_above(vfs, path);
+        absent = vfs_moment_in(vfs, path, strlen(path));
         result = store->ops->lookup(store, path, witness, &entry);
         if (!inode_changed_since(vfs->inodes, parent, stored, moment) && !has_moved(vfs, parent, stored, path))
             break;
     }
     if (result == -ENOENT) {
         inode_drop(vfs->inodes, parent, stored, &moment);
-        inode_note_missing(vfs->inodes, parent, stored, moment);
+        inode_note_missing(vfs->inodes, parent, stored, moment, &absent);
     }
     if (result)
         return result;
@@ -121,7 +122,9 @@ static int lookup_name(struct vfs *vfs, struct inode *parent, const char *name, 
         return 0;
     if (recall_is_due(vfs) && recall_name(vfs, parent, stored, ret_inode))
         return 0;
-    result = lookup_stored(vfs, parent, stored, ret_inode);
+    if (inode_believe_missing(vfs->inodes, parent, stored))
+        return -ENOENT;
+    result = vfs_ask(vfs, parent, stored, ret_inode);
     return recall_may(vfs, result) && recall_name(vfs, parent, stored, ret_inode) ? 0 : result;
 }
 

@@ -109,7 +109,8 @@ bool vfs_is_status(const struct vfs *vfs, struct inode *inode, const char *name)
 struct store_listener vfs_listener(struct vfs *vfs);
 bool vfs_is_told(struct vfs *vfs);
 
-/* What is at a name, with one more lookup of its inode. -ENOENT: nothing is. */
+/* What is at a name, with one more lookup of its inode. -ENOENT: nothing is, or, as with what is `believed`, nothing was
+ * when the database was asked, and nothing has come there as far as was told. */
 int vfs_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct vfs_entry *ret_entry);
 /* To be said of a lookup that found nothing: the call of this thread that it is part of opens nothing any more. */
 void vfs_looked_in_vain(struct vfs *vfs, const struct vfs_caller *caller);
@@ -171,6 +172,7 @@ int64_t vfs_seek(struct vfs *vfs, struct handle *handle, int64_t offset, int whe
 /* Sets attributes. A size without `handle` (NULL) is published before this returns. */
 int vfs_change(struct vfs *vfs, struct inode *inode, struct handle *handle, const struct vfs_change *change,
                struct stat *ret_attributes);
+/* -ESTALE: something is there already, which a lookup did not ask about: look the name up again. */
 int vfs_create(struct vfs *vfs, struct inode *parent, const char *name, mode_t mode, int flags,
                const struct vfs_caller *caller, struct vfs_entry *ret_entry, struct handle **ret_handle);
 /* A regular file, FIFO, socket or device node, as mode says. */

@@ -118,6 +118,11 @@ int vfs_change_stored(struct vfs *vfs, struct inode *inode, const struct attribu
 void vfs_touch_directory(struct vfs *vfs, struct inode *directory);
 /* Sets the length of a written file. */
 int vfs_cut(struct vfs *vfs, struct inode *inode, struct file *file, int64_t length);
+/* Asks what is at a name (stored form), with one more lookup of its inode; again when this mount changed it meanwhile. */
+int vfs_ask(struct vfs *vfs, struct inode *parent, const char *stored, struct inode **ret_inode);
+/* This mount has met something at a name (stored form), maybe before it was told: nobody is to be told any more that
+ * nothing is there. */
+void vfs_note_there(struct vfs *vfs, struct inode *parent, const char *stored);
 /* 1 and what is at a name as this mount last saw it, with a reference, or 0; or -errno. `ret_stored`: the stored name. */
 int vfs_known(struct vfs *vfs, struct inode *parent, const char *name, char ret_stored[NAMES_STORED_MOST + 1],
               struct inode **ret_inode);
@@ -148,7 +153,8 @@ bool journaling_is_older(struct file *file);
 /* All that is left over is sent and stored, before the end. */
 void chores_settle(struct vfs *vfs);
 int64_t vfs_now_ns(void);
-/* A moment before something in a directory is asked for; or what is at a path. */
+/* A moment before something in a directory is asked for, or, in its place, whether anything is at a path; or what is at a
+ * path. */
 struct coherence_moment vfs_moment_in(struct vfs *vfs, const char *directory, size_t size);
 struct coherence_moment vfs_moment_above(struct vfs *vfs, const char *path);
 /* 0, or why nothing may be changed at or below this inode. */

@@ -62,10 +62,13 @@ enum inode_listing inode_open_listing(struct inodes *inodes, struct inode *direc
 }
 
 /* `listing` is as the one handle that makes a new copy left it: no other does meanwhile. */
-void inode_end_listing(struct inodes *inodes, struct inode *directory, struct keys *keys) {
+void inode_end_listing(struct inodes *inodes, struct inode *directory, struct keys *keys,
+                       const struct coherence_moment *asked) {
     lock_acquire(&inodes->lock);
-    if (directory->listing && !directory->keys)
+    if (directory->listing && !directory->keys) {
         directory->keys = keys_ref(keys);
+        directory->listed = asked->at;
+    }
     lock_release(&inodes->lock);
 }
 

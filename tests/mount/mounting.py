@@ -40,6 +40,12 @@ def wait_for(condition, seconds=10, what="the condition"):
     return value
 
 
+def tells_changes(client):
+    """Whether the server has change streams."""
+    hello = client.admin.command("isMaster")
+    return "setName" in hello or hello.get("msg") == "isdbgrid"
+
+
 def mount_table(directory):
     """The lines of /proc/mounts whose mountpoint is `directory`."""
     escaped = str(directory).replace("\\", "\\134").replace(" ", "\\040")

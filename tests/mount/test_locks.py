@@ -288,6 +288,20 @@ def test_who_gets_a_lock_sees_what_was_written_under_it(pair):
         assert there("flock", 0, "none", True) == DONE
 
 
+def test_who_gets_a_lock_finds_the_files_that_were_made_under_it(told_pair):
+    """Though it had found nothing there, and it may not have been told yet."""
+    (here, there), (one, other) = told_pair
+    for number in range(30):
+        name = f"{number}"
+        assert not (there.path / name).exists() and not (there.path / name).exists()
+        assert one("flock", 0, "exclusive", True) == DONE
+        (here.path / name).write_bytes(b"new")
+        assert one("flock", 0, "none", True) == DONE
+        assert other("flock", 0, "exclusive", True) == DONE
+        assert (there.path / name).read_bytes() == b"new"
+        assert other("flock", 0, "none", True) == DONE
+
+
 def test_an_open_file_keeps_its_revision_until_it_is_locked(pair, bucket):
     _, (one, _) = pair
     assert one("read", 0) == ("is", "first")
