@@ -5,7 +5,7 @@
 
 #include "cache/base/wire.h"
 
-static const char magic[8] = "gmrecord";
+static const char magic[8] = {'g', 'm', 'r', 'e', 'c', 'o', 'r', 'd'};
 
 void journal_header_encode(const struct journal_header *header, unsigned char ret_bytes[JOURNAL_HEADER]) {
     struct wire_writer writer = {.bytes = ret_bytes};

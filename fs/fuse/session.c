@@ -32,7 +32,8 @@ struct session {
 
 static struct session *speaking; /* libfuse's log has no context; one session a process */
 
-static void take_log(enum fuse_log_level level, const char *format, va_list arguments) {
+__attribute__((format(printf, 2, 0))) static void take_log(enum fuse_log_level level, const char *format,
+                                                          va_list arguments) {
     char text[256];
     vsnprintf(text, sizeof text, format, arguments);
     text[strcspn(text, "\n")] = '\0';

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cache/base/cleanup.h"
+#include "fs/store/mongo/array.h"
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/hold.h"
 #include "fs/store/names.h"
@@ -26,7 +27,7 @@ static bson_t *match_any(const struct change_collections *collections) {
                          collections->locks ? match_locks(collections) : NULL};
     bson_t *any = bson_new(), list;
     const char *index = "0";
-    BSON_APPEND_ARRAY_BEGIN(any, "$or", &list);
+    array_begin(any, "$or", &list);
     for (size_t i = 0; i < sizeof matches / sizeof *matches; i++) {
         if (!matches[i])
             continue;

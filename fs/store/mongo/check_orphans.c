@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "cache/base/cleanup.h"
+#include "fs/store/mongo/array.h"
 #include "fs/store/mongo/check_content.h"
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/value_order.h"
@@ -45,7 +46,7 @@ static bson_t *filter_of(const struct orphans *orphans, const char *field, bool 
     char key[16];
     uint32_t index = 0;
     bson_append_document_begin(filter, field, -1, &in);
-    bson_append_array_begin(&in, "$in", -1, &list);
+    array_begin(&in, "$in", &list);
     for (unsigned i = 0; i < orphans->count; i++) {
         bson_iter_t id;
         bson_oid_t first;

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "fs/store/mongo/array.h"
+
 bool document_whole_number(const bson_iter_t *iter, int64_t least, int64_t most, int64_t *ret_number) {
     int64_t number;
     if (BSON_ITER_HOLDS_INT32(iter)) {
@@ -70,7 +72,7 @@ static bool append_array(bson_t *to, const char *key, const bson_iter_t *value, 
     bson_t array;
     bson_iter_t item;
     uint32_t index = 0;
-    bool done = bson_append_array_begin(to, key, -1, &array);
+    bool done = array_begin(to, key, &array);
     for (bool more = done && bson_iter_recurse(value, &item); done && more && bson_iter_next(&item);) {
         char text[16];
         const char *place;

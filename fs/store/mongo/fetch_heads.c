@@ -5,6 +5,7 @@
 
 #include "cache/base/check.h"
 #include "cache/base/stats.h"
+#include "fs/store/mongo/array.h"
 #include "fs/store/mongo/bucket.h"
 #include "fs/store/mongo/document.h"
 
@@ -63,7 +64,7 @@ static int take_head(void *context, const bson_t *chunk) {
 static void make_filter(const struct heads *heads, bson_t *filter) {
     bson_t in, ids, range;
     bson_append_document_begin(filter, "files_id", -1, &in);
-    bson_append_array_begin(&in, "$in", -1, &ids);
+    array_begin(&in, "$in", &ids);
     for (uint32_t i = 0; i < heads->count; i++) {
         char index[16];
         bson_t id;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fs/store/mongo/array.h"
 #include "fs/store/mongo/document.h"
 
 static bool is_one_of(const char *key, const char *const *words, size_t count) {
@@ -23,10 +24,10 @@ static bool append_holes(bson_t *posix, const struct store_content *content) {
     const char *index;
     if (content->hole_count == 0 || content->hole_count > REVISION_HOLES_MOST)
         return true;
-    bool done = bson_append_array_begin(posix, "holes", -1, &holes);
+    bool done = array_begin(posix, "holes", &holes);
     for (uint32_t i = 0; done && i < content->hole_count; i++) {
-        size_t size = bson_uint32_to_string(i, &index, text, sizeof text);
-        done = bson_append_array_begin(&holes, index, (int)size, &pair) &&
+        bson_uint32_to_string(i, &index, text, sizeof text);
+        done = array_begin(&holes, index, &pair) &&
                bson_append_int64(&pair, "0", 1, content->holes[i].offset) &&
                bson_append_int64(&pair, "1", 1, content->holes[i].length) && bson_append_array_end(&holes, &pair);
     }

@@ -3,6 +3,8 @@
 
 #include "fs/store/mongo/hold.h"
 
+#include "fs/store/mongo/array.h"
+
 enum { KIND_SIZE = 3, MOUNT_SIZE = 24 }; /* "/r/", and the digits behind "//" */
 
 bool hold_parse_id(const char *id, size_t size, const char **ret_path, size_t *ret_size, bson_oid_t *ret_mount) {
@@ -81,7 +83,7 @@ void hold_append(bson_t *document, const bson_oid_t *mount, int64_t until_ms, co
     bson_t array, range;
     BSON_APPEND_OID(document, "mount", mount);
     BSON_APPEND_DATE_TIME(document, "until", until_ms);
-    BSON_APPEND_ARRAY_BEGIN(document, "held", &array);
+    array_begin(document, "held", &array);
     for (uint32_t i = 0; i < held->count; i++) {
         char text[16];
         const char *key;

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "cache/base/log.h"
+#include "fs/store/mongo/array.h"
 #include "fs/store/mongo/change.h"
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/retire.h"
@@ -12,7 +13,7 @@ static bson_t *match(struct revision *const *open, uint32_t count) {
     bson_t *filter = bson_new(), among, ids, id;
     bson_iter_t value;
     bson_append_document_begin(filter, "_id", -1, &among);
-    bson_append_array_begin(&among, "$in", -1, &ids);
+    array_begin(&among, "$in", &ids);
     for (uint32_t i = 0; i < count; i++) {
         char text[16];
         const char *index;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cache/base/cleanup.h"
+#include "fs/store/mongo/array.h"
 #include "fs/store/mongo/check.h"
 #include "fs/store/mongo/links_private.h"
 #include "fs/store/mongo/presence.h"
@@ -59,7 +60,7 @@ static int find_hidden(struct bucket *bucket, struct batch *batch) {
     bson_t filter = BSON_INITIALIZER, in, names;
     unsigned index = 0;
     bson_append_document_begin(&filter, "filename", -1, &in);
-    bson_append_array_begin(&in, "$in", -1, &names);
+    array_begin(&in, "$in", &names);
     for (unsigned i = 0; i < batch->count; i++)
         presence_append_spellings(&names, batch->paths[i], &index);
     bson_append_array_end(&in, &names);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cache/base/stats.h"
+#include "fs/store/mongo/array.h"
 #include "fs/store/mongo/links_private.h"
 #include "fs/store/names.h"
 
@@ -130,7 +131,7 @@ static bson_t *filter_of(const struct resolving *resolving, const char *field, c
     char index[16];
     uint32_t names = 0, files = 0;
     bson_append_document_begin(filter, field, -1, &in);
-    bson_append_array_begin(&in, "$in", -1, &array);
+    array_begin(&in, "$in", &array);
     for (size_t i = 0; i < resolving->count; i++) {
         const struct document_link *link = resolving->links[i];
         const char *candidates[] = {link->at, link->was};
@@ -142,7 +143,7 @@ static bson_t *filter_of(const struct resolving *resolving, const char *field, c
     bson_append_array_end(&in, &array);
     bson_append_document_end(filter, &in);
     bson_append_document_begin(filter, file_field, -1, &in);
-    bson_append_array_begin(&in, "$in", -1, &array);
+    array_begin(&in, "$in", &array);
     for (size_t i = 0; i < resolving->count; i++) {
         bson_oid_t file;
         bson_oid_init_from_data(&file, resolving->links[i]->file);
@@ -178,7 +179,7 @@ static bson_t *filter_of_newer(const struct resolving *resolving) {
     uint32_t names = 0;
     int64_t oldest_ms = INT64_MAX;
     bson_append_document_begin(filter, "filename", -1, &in);
-    bson_append_array_begin(&in, "$in", -1, &array);
+    array_begin(&in, "$in", &array);
     for (size_t i = 0; i < resolving->count; i++) {
         const char *path = path_found(resolving, i);
         for (unsigned k = 0; path && k < NAMES_SPELLINGS; k++) {

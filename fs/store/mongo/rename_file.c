@@ -4,6 +4,7 @@
 #include "cache/base/check.h"
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
+#include "fs/store/mongo/array.h"
 #include "fs/store/mongo/change.h"
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/links.h"
@@ -222,7 +223,7 @@ static bson_t *filter_of_all(const struct renaming *renaming) {
     bson_t part, names, *filter = bson_new();
     unsigned count = 0;
     bson_append_document_begin(filter, "filename", -1, &part);
-    bson_append_array_begin(&part, "$in", -1, &names);
+    array_begin(&part, "$in", &names);
     presence_append_spellings(&names, renaming->from, &count);
     presence_append_spellings(&names, renaming->to, &count);
     bson_append_array_end(&part, &names);
