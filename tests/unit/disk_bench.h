@@ -65,12 +65,12 @@ static void start(struct bench *bench) {
 }
 
 /* What is queued is written then. */
-static void stop(struct bench *bench) {
+static void put_away(struct bench *bench) {
     bench->disk = disk_free(bench->disk);
 }
 
 static void restart(struct bench *bench) {
-    stop(bench);
+    put_away(bench);
     start(bench);
 }
 
@@ -113,7 +113,7 @@ static void remove_all(const char *path) {
 }
 
 static void bench_done(struct bench *bench) {
-    stop(bench);
+    put_away(bench);
     assert_int_equal(budget_used(&bench->budget), 0);
     pattern_done(&bench->pattern);
     remove_all(bench->base);

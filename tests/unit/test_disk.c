@@ -29,7 +29,7 @@ static void only_the_user_can_look_into_it(void **state) {
     struct bench *bench = bench_new();
     struct stat status;
     fetched(bench, bench->one, 0, 1);
-    stop(bench);
+    put_away(bench);
     assert_int_equal(stat(bench->folder, &status), 0);
     assert_int_equal(status.st_mode, S_IFDIR | 0700);
     assert_int_equal(stat(path_of(bench, bench->one), &status), 0);
@@ -131,7 +131,7 @@ static void a_chunk_that_was_written_in_part_is_fetched(void **state) {
     struct bench *bench = bench_new();
     for (off_t size = 2 * SLOT + 1; size < 3 * SLOT; size += 501) {
         fetched(bench, bench->one, 0, 3);
-        stop(bench);
+        put_away(bench);
         assert_int_equal(truncate(path_of(bench, bench->one), size), 0);
         start(bench);
         assert_int_equal(fetched(bench, bench->one, 0, 3), size < 2 * SLOT + 16 + CHUNK ? 1 : 0);
@@ -149,7 +149,7 @@ static void a_flipped_bit_is_never_read(void **state) {
         off_t at = round < 16 ? round : (off_t)dice_below(&dice, 16 + CHUNK); /* each byte of the head */
         unsigned char byte;
         fetched(bench, bench->one, 0, 3);
-        stop(bench);
+        put_away(bench);
         cleanup_fd int fd = open(path_of(bench, bench->one), O_RDWR);
         assert_int_equal(pread(fd, &byte, 1, SLOT + at), 1);
         byte ^= (unsigned char)(1 << dice_below(&dice, 8));
@@ -169,7 +169,7 @@ static void a_chunk_of_another_place_is_none(void **state) {
     unsigned char slot[SLOT];
     fetched(bench, bench->one, 0, 3);
     fetched(bench, twin, 0, 1);
-    stop(bench);
+    put_away(bench);
     cleanup_fd int fd = open(path_of(bench, bench->one), O_RDONLY);
     assert_int_equal(pread(fd, slot, SLOT, SLOT), SLOT);
     write_at(path_of(bench, bench->one), 0, slot, SLOT);
@@ -186,7 +186,7 @@ static void databases_do_not_mix(void **state) {
     (void)state;
     struct bench *bench = bench_new();
     fetched(bench, bench->one, 0, 3);
-    stop(bench);
+    put_away(bench);
     bench->config.realm = "server/other";
     start(bench);
     assert_int_equal(fetched(bench, bench->one, 0, 3), 3);
@@ -198,7 +198,7 @@ static void another_format_is_another_file(void **state) {
     struct bench *bench = bench_new();
     char later[300];
     fetched(bench, bench->one, 0, 3);
-    stop(bench);
+    put_away(bench);
     snprintf(later, sizeof later, "%s2", path_of(bench, bench->one)); /* .v12 */
     assert_int_equal(rename(path_of(bench, bench->one), later), 0);
     start(bench);
@@ -219,7 +219,7 @@ static void whatever_a_file_holds_what_is_read_is_right(void **state) {
         for (size_t i = 0; i < size; i++)
             garbage[i] = (unsigned char)dice_throw(&dice);
         fetched(bench, bench->one, 0, CHUNKS);
-        stop(bench);
+        put_away(bench);
         write_at(path_of(bench, bench->one), (off_t)dice_below(&dice, CHUNKS * SLOT), garbage, size);
         start(bench);
         assert_in_range(fetched(bench, bench->one, 0, CHUNKS), 0, 5);
@@ -239,7 +239,7 @@ static void stays_alone(struct bench *bench, const char *path) {
     restart(bench);
     assert_int_equal(fetched(bench, bench->other, 0, 1), 0);
     assert_int_equal(disk_state(bench->disk).resting, 0);
-    stop(bench);
+    put_away(bench);
     assert_int_equal(lstat(path, &after), 0);
     assert_int_equal(before.st_ino, after.st_ino);
     assert_int_equal(before.st_size, after.st_size);
@@ -254,7 +254,7 @@ static void a_symlink_is_not_followed(void **state) {
     struct bench *bench = bench_new();
     char target[300];
     fetched(bench, bench->one, 0, 3);
-    stop(bench);
+    put_away(bench);
     snprintf(target, sizeof target, "%s/target", bench->base);
     assert_int_equal(rename(path_of(bench, bench->one), target), 0); /* sound content, but elsewhere */
     assert_int_equal(symlink(target, path_of(bench, bench->one)), 0);
@@ -281,7 +281,7 @@ static void a_file_with_another_name_is_not_written_to(void **state) {
     struct bench *bench = bench_new();
     char target[300];
     fetched(bench, bench->one, 0, 3);
-    stop(bench);
+    put_away(bench);
     snprintf(target, sizeof target, "%s/target", bench->base);
     assert_int_equal(link(path_of(bench, bench->one), target), 0);
     start(bench);
@@ -292,7 +292,7 @@ static void a_file_that_everybody_can_change_is_not_read(void **state) {
     (void)state;
     struct bench *bench = bench_new();
     fetched(bench, bench->one, 0, 3);
-    stop(bench);
+    put_away(bench);
     assert_int_equal(chmod(path_of(bench, bench->one), 0666), 0);
     start(bench);
     stays_alone(bench, path_of(bench, bench->one));
@@ -304,7 +304,7 @@ static void a_file_of_another_user_is_not_read(void **state) {
         skip();
     struct bench *bench = bench_new();
     fetched(bench, bench->one, 0, 3);
-    stop(bench);
+    put_away(bench);
     assert_int_equal(chown(path_of(bench, bench->one), 12345, 12345), 0);
     start(bench);
     stays_alone(bench, path_of(bench, bench->one));
@@ -324,7 +324,7 @@ static void refuse(struct bench *bench, const char *because) {
 
 static struct bench *without_folder(void) {
     struct bench *bench = bench_new();
-    stop(bench);
+    put_away(bench);
     assert_int_equal(rmdir(bench->folder), 0);
     return bench;
 }

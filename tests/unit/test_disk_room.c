@@ -64,7 +64,7 @@ static void a_full_disk_is_left_alone_for_a_while(void **state) {
     assert_int_equal(disk_state(bench->disk).resting, -ENOSPC);
     unsigned turns = atomic_load(&fake_disk.turns);
     reads_go_on(bench);
-    stop(bench);
+    put_away(bench);
     assert_int_equal(atomic_load(&fake_disk.turns), turns); /* nothing more was tried */
     atomic_store(&fake_disk.full, false);
     start(bench);
@@ -81,7 +81,7 @@ static bool is_kept(struct bench *bench) {
 static void it_is_tried_again_after_the_rest(void **state) {
     (void)state;
     struct bench *bench = bench_new();
-    stop(bench);
+    put_away(bench);
     bench->config.rest_ms = 1;
     start(bench);
     atomic_store(&fake_disk.broken, true);
@@ -109,7 +109,7 @@ static void interrupted_writes_go_on(void **state) {
 static void a_folder_that_is_removed_costs_fetches(void **state) {
     (void)state;
     struct bench *bench = bench_new();
-    stop(bench);
+    put_away(bench);
     bench->config.rest_ms = 1;
     start(bench);
     fetched(bench, bench->one, 0, CHUNKS);
@@ -203,7 +203,7 @@ static void a_disk_that_is_slower_than_the_source_is_passed_by(void **state) {
     (void)state;
     struct bench *bench = bench_new();
     struct pattern_file *other = file_new(100 * CHUNK, 7);
-    stop(bench);
+    put_away(bench);
     bench->config.below.context = bench;
     bench->config.below.fetch = slow_fetch;
     start(bench);
@@ -253,7 +253,7 @@ static void the_least_recently_used_go_first(void **state) {
         fetched(bench, files[i], 0, FILE_CHUNKS);
         restart(bench);
     }
-    stop(bench);
+    put_away(bench);
     for (unsigned i = 0; i < 15; i++)
         grow_old(bench, files[i], 10000 - 100 * (int)i);
     start(bench);
@@ -281,7 +281,7 @@ static void a_date_in_the_future_is_set_right_by_a_use(void **state) {
     struct bench *bench = bench_new();
     struct stat status;
     fetched(bench, bench->one, 0, 1);
-    stop(bench);
+    put_away(bench);
     grow_old(bench, bench->one, -1000000);
     start(bench);
     assert_int_equal(fetched(bench, bench->one, 0, 1), 0);
@@ -397,7 +397,7 @@ static void many_share_a_folder(void **state) {
         assert_int_equal(readings[i].wrong, 0);
     }
     disk_free(second);
-    stop(bench);
+    put_away(bench);
     assert_in_range(used(bench), 1, 30 * TAKES);
     start(bench);
     free_files(files);
