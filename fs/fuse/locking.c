@@ -4,11 +4,13 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "fs/fuse/orphans.h"
 #include "fs/fuse/request.h"
 
 /* A lock that is answered later. */
 struct locking {
     fuse_req_t request;
+    uint64_t deferred; /* as orphans_defer() calls it */
     fuse_ino_t number;
     struct handle *handle;
 };
@@ -48,8 +50,10 @@ static void done(void *context, int result, bool moved) {
         (void)fuse_lowlevel_notify_inval_inode(request_context(request)->fuse, locking->number, 0, 0);
         tell_size(request, locking);
     }
-    free(locking);
+    struct orphans *orphans = request_context(request)->orphans;
     answer(request, result);
+    orphans_answered(orphans, locking->deferred);
+    free(locking);
 }
 
 static void interrupted(fuse_req_t request, void *number) {
@@ -62,14 +66,16 @@ static void lock_later(fuse_req_t request, fuse_ino_t number, struct vfs_lock_wa
         answer(request, -ENOMEM);
         return;
     }
-    *locking = (struct locking){.request = request, .number = number, .handle = wait->handle};
+    *locking = (struct locking){.request = request,
+                                .deferred = orphans_defer(request_context(request)->orphans),
+                                .number = number,
+                                .handle = wait->handle};
     wait->done = done;
     wait->context = locking;
     struct vfs *vfs = request_vfs(request);
     int64_t waiting = vfs_lock_prepare(vfs, wait);
     if (waiting < 0) {
-        free(locking);
-        answer(request, (int)waiting);
+        done(locking, (int)waiting, false);
         return;
     }
     fuse_req_interrupt_func(request, interrupted, (void *)(intptr_t)waiting); /* a number: it may come late */

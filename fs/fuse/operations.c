@@ -6,6 +6,7 @@
 
 #include "cache/base/cleanup.h"
 #include "cache/base/stats.h"
+#include "fs/fuse/loop.h"
 #include "fs/fuse/orphans.h"
 #include "fs/fuse/request.h"
 
@@ -24,6 +25,11 @@ static void do_init(void *userdata, struct fuse_conn_info *connection) {
     static const unsigned locks = FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS; /* which the library asks for by itself */
     connection->want &= ~locks;
     connection->want |= context->cluster_locks ? connection->capable & locks : 0;
+#ifdef FUSE_CAP_OVER_IO_URING
+    connection->want &= ~(unsigned)FUSE_CAP_OVER_IO_URING; /* they would pass the loop by, and orphans */
+#endif
+    if (connection->max_write > LOOP_LARGEST)
+        connection->max_write = LOOP_LARGEST;
     connection->max_background = 64; /* requests wait for a network, not for a disk */
     connection->congestion_threshold = 48;
     context->ready(context->ready_context);

@@ -4,10 +4,8 @@
 #include <limits.h>
 #include <linux/fuse.h>
 #include <pthread.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "cache/base/cleanup.h"
@@ -35,8 +33,10 @@ struct under_way {
     int64_t since_ms;
     bool interrupted;
     bool aside;    /* not served now */
+    bool waits;    /* for the server: to be set aside when its thread is done with it */
     bool repeated; /* served before, and nobody knows with what result */
     bool answered; /* early, from here: its own answer is yet to come */
+    bool deferred; /* another thread answers it */
     struct copy *copy; /* NULL: it is served, and will not be again */
 };
 
@@ -48,8 +48,10 @@ struct put_off {
     struct put_off *next;
 };
 
+static _Thread_local uint64_t own; /* number of the request that this thread serves; 0: none that is noted */
+
 struct orphans {
-    struct fuse_session *session;
+    const struct operations_context *context;
     int device;
     bool hard;
     pthread_t thread;
@@ -184,30 +186,25 @@ static size_t take_aside(struct orphans *orphans, void *buffer) {
     return size;
 }
 
-static struct orphans *orphans_of(void *userdata) {
-    return ((struct operations_context *)userdata)->orphans;
-}
-
-static ssize_t take_request(int device, void *buffer, size_t size, void *userdata) {
-    struct operations_context *context = userdata;
-    struct orphans *orphans = context->orphans;
+ssize_t orphans_take(struct orphans *orphans, void *buffer, size_t size) {
+    const struct fuse_in_header *head = buffer;
     ssize_t got;
+    own = 0;
     for (bool served = false; !served;) {
         got = (ssize_t)take_aside(orphans, buffer);
         if (got)
             break;
-        got = reading_read(device, buffer, size);
-        if (got < 0 && errno == ECONNABORTED) /* a request was taken while it is unmounted: an end like any other */
-            errno = ENODEV;
-        if (got < 0 && errno == ENODEV) /* while others may wait for the server still */
-            context->left(context->ready_context);
-        if (got < (ssize_t)sizeof(struct fuse_in_header))
-            break;
-        enum opcode_kind kind = kind_of(context->vfs, buffer);
+        got = reading_read(orphans->device, buffer, size);
+        if (got < (ssize_t)sizeof *head) {
+            errno = got < 0 ? errno : EIO;
+            return -1;
+        }
+        enum opcode_kind kind = kind_of(orphans->context->vfs, head);
         lock_acquire(&orphans->lock);
-        served = note_locked(orphans, buffer, kind, (size_t)got);
+        served = note_locked(orphans, head, kind, (size_t)got);
         lock_release(&orphans->lock);
     }
+    own = opcode_is_answered(head->opcode) ? head->unique : 0;
     return got;
 }
 
@@ -246,53 +243,62 @@ void orphans_end(struct orphans *orphans, orphans_act *act, struct vfs *vfs, voi
         act(vfs, what, count);
 }
 
-/* libfuse 3.14 takes it as wanted that names of one directory are looked up side by side, and does not tell the kernel:
- * then programs wait for each other's lookups, one timeout behind the other, in a sleep that no signal ends. */
-static void ask_for_parallel_lookups(const struct iovec *parts, int count) {
-    struct fuse_init_out *said = count == 2 ? parts[1].iov_base : NULL;
-    if (said && parts[1].iov_len >= offsetof(struct fuse_init_out, max_background))
-        said->flags |= FUSE_PARALLEL_DIROPS;
+bool orphans_retry(struct orphans *orphans, int *error) {
+    bool unreached = orphans->hard && *error == -ETIMEDOUT;
+    if (unreached) /* it may have failed at once, and is served again at once */
+        (void)usleep(PAUSE_MS * 1000);
+    lock_acquire(&orphans->lock);
+    struct under_way *each = find_locked(orphans, own);
+    if (each && each->copy && !each->answered && unreached && !fuse_session_exited(orphans->context->fuse)) {
+        each->waits = !each->interrupted;
+        *error = each->interrupted ? -EINTR : *error;
+    }
+    if (each && each->repeated)
+        *error = opcode_outcome(each->opcode, *error);
+    bool waits = each && each->waits;
+    lock_release(&orphans->lock);
+    return waits;
 }
 
-/* Whether it is set aside, to be served again, since it could not reach the server. */
-static bool waits_on_locked(struct orphans *orphans, struct under_way *each, struct fuse_out_header *head) {
-    if (!each->copy || each->answered || head->error != -ETIMEDOUT || fuse_session_exited(orphans->session))
-        return false;
-    if (each->interrupted) {
-        head->error = -EINTR;
-        return false;
-    }
+static void set_aside_again_locked(struct orphans *orphans, struct under_way *each) {
+    each->waits = false;
     each->repeated = true;
     orphans->served[each->kind]--;
     set_aside_locked(orphans, each);
-    return true;
 }
 
-static ssize_t give_answer(int device, struct iovec *parts, int count, void *userdata) {
-    struct orphans *orphans = orphans_of(userdata);
-    struct fuse_out_header *head = parts[0].iov_base;
+static void end(struct orphans *orphans, uint64_t unique, bool deferred) {
     struct put_off *ended = NULL;
-    if (orphans->hard && head->error == -ETIMEDOUT) /* it may have failed at once, and is served again at once */
-        (void)usleep(PAUSE_MS * 1000);
     lock_acquire(&orphans->lock);
-    struct under_way *each = find_locked(orphans, head->unique);
-    bool late = each && each->answered, waits = each && waits_on_locked(orphans, each, head);
-    if (each && each->opcode == FUSE_INIT)
-        ask_for_parallel_lookups(parts, count);
-    if (each && each->repeated && head->error)
-        head->error = opcode_outcome(each->opcode, head->error);
-    if (each && !waits)
+    struct under_way *each = find_locked(orphans, unique);
+    bool late = each && each->answered;
+    if (each && each->waits && !late)
+        set_aside_again_locked(orphans, each);
+    else if (each && each->deferred == deferred)
         remove_locked(orphans, each);
     if (late)
         ended = take_put_off_locked(orphans);
     lock_release(&orphans->lock);
-    if (waits)
-        return head->len;
-    if (!late)
-        return writev(device, parts, count);
     do_put_off(ended);
-    errno = ENOENT; /* as the kernel says it */
-    return -1;
+}
+
+void orphans_served(struct orphans *orphans) {
+    if (own)
+        end(orphans, own, false);
+    own = 0;
+}
+
+uint64_t orphans_defer(struct orphans *orphans) {
+    lock_acquire(&orphans->lock);
+    struct under_way *each = find_locked(orphans, own);
+    if (each)
+        each->deferred = true;
+    lock_release(&orphans->lock);
+    return own;
+}
+
+void orphans_answered(struct orphans *orphans, uint64_t request) {
+    end(orphans, request, true);
 }
 
 /* ---- who does not wait any more ---- */
@@ -355,22 +361,18 @@ static void *watch(void *argument) {
     return NULL;
 }
 
-struct orphans *orphans_new(struct fuse_session *session, bool hard) {
-    static const struct fuse_custom_io io = {.read = take_request, .writev = give_answer};
+struct orphans *orphans_new(const struct operations_context *context, bool hard) {
     struct orphans *orphans = calloc(1, sizeof *orphans);
     if (!orphans)
         return NULL;
     orphans->last = &orphans->first;
-    orphans->session = session;
+    orphans->context = context;
     orphans->hard = hard;
-    orphans->device = fuse_session_fd(session);
+    orphans->device = fuse_session_fd(context->fuse);
     lock_init(&orphans->lock, LOCK_REQUESTS);
     condition_init(&orphans->changed);
-    if (pthread_create(&orphans->thread, NULL, watch, orphans) == 0) {
-        if (fuse_session_custom_io(session, &io, orphans->device) == 0)
-            return orphans;
-        return orphans_free(orphans);
-    }
+    if (pthread_create(&orphans->thread, NULL, watch, orphans) == 0)
+        return orphans;
     condition_done(&orphans->changed);
     lock_done(&orphans->lock);
     free(orphans);

@@ -19,24 +19,32 @@
  * A program that goes on living is only interrupted with `hard`, and while the server is silent: it could not know what
  * became of its call.
  *
- * The first answer also tells the kernel what libfuse 3.14 forgets: that a directory's names may be looked up side by side.
- *
- * Threads: one of its own, which sleeps while nothing is interrupted. */
+ * Threads: one of its own, which sleeps while nothing is interrupted. A thread that serves is in turn in orphans_take() and
+ * orphans_served(), and what it serves in between is its request. */
 #ifndef FS_FUSE_ORPHANS_H
 #define FS_FUSE_ORPHANS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
-struct fuse_session;
+struct operations_context;
 struct orphans;
 struct vfs;
 
-enum { ORPHANS_THREADS = 416 }; /* that a session needs, so that some are left over */
-
-/* Of a session that is mounted; from here on its requests pass here. Its userdata is a struct operations_context, whose
- * `orphans` is the result. NULL without memory or threads. */
-struct orphans *orphans_new(struct fuse_session *session, bool hard);
+/* Of a session that is mounted, in whose context it is to be put before it is served. NULL without memory or threads. */
+struct orphans *orphans_new(const struct operations_context *context, bool hard);
+/* The next request that is to be served, into the buffer. Its size, or -1 and errno of read(). */
+ssize_t orphans_take(struct orphans *orphans, void *buffer, size_t size);
+/* The thread's request failed with -errno. Whether it is not to be answered now, but served again later; else *error is
+ * what to answer, or 0: it was done before. */
+bool orphans_retry(struct orphans *orphans, int *error);
+/* Another thread answers the thread's request, which is to say orphans_answered() then, about what is returned. */
+uint64_t orphans_defer(struct orphans *orphans);
+void orphans_answered(struct orphans *orphans, uint64_t request);
+/* The thread's request was answered, or is to be served again or answered elsewhere. */
+void orphans_served(struct orphans *orphans);
 typedef void orphans_act(struct vfs *vfs, void *what, uint64_t count);
 /* Does what the kernel asks to let go of an inode or a handle: at once, or when all that was answered early has ended. */
 void orphans_end(struct orphans *orphans, orphans_act *act, struct vfs *vfs, void *what, uint64_t count);

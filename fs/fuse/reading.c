@@ -1,5 +1,6 @@
 #include "fs/fuse/reading.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -19,7 +20,9 @@ static void give_back(void *buffer) {
 ssize_t reading_read(int device, void *buffer, size_t size) {
     if (atomic_fetch_add(&waiting, 1) >= READING_KEPT && filled)
         give_back(buffer);
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
     ssize_t got = read(device, buffer, size);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     atomic_fetch_sub(&waiting, 1);
     if (got >= LARGE && (size_t)got > filled)
         filled = (size_t)got;

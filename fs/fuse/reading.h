@@ -12,7 +12,8 @@
 
 enum { READING_KEPT = 10 };
 
-/* As read(). What is in the buffer is of no use any more. */
+/* As read(). What is in the buffer is of no use any more. The thread can be cancelled while it has nothing to do, and from
+ * then on nowhere else. */
 ssize_t reading_read(int device, void *buffer, size_t size);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "cache/base/stats.h"
+#include "fs/fuse/orphans.h"
 
 struct operations_context *request_context(fuse_req_t request) {
     return fuse_req_userdata(request);
@@ -28,16 +29,14 @@ struct vfs_caller request_caller(fuse_req_t request) {
 
 /* The one place where errors turn to what programs see. */
 void request_fail(fuse_req_t request, int error) {
-    static const struct {
-        int inside, outside;
-    } map[] = {{-ETIME, ETIMEDOUT}, {-EINVAL, EINVAL}};
-    int shown = -error;
-    for (size_t i = 0; i < sizeof map / sizeof *map; i++)
-        if (map[i].inside == error)
-            shown = map[i].outside;
-    if (shown != ENOENT && shown != ESTALE)
+    int shown = error == -ETIME ? -ETIMEDOUT : error;
+    if (orphans_retry(request_context(request)->orphans, &shown)) {
+        fuse_reply_none(request);
+        return;
+    }
+    if (shown && shown != -ENOENT && shown != -ESTALE)
         stats_add(STAT_errors, 1);
-    fuse_reply_err(request, shown);
+    fuse_reply_err(request, -shown);
 }
 
 void request_done(fuse_req_t request, int result) {

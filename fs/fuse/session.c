@@ -11,9 +11,11 @@
 
 #include "cache/base/cleanup.h"
 #include "cache/base/log.h"
+#include "fs/fuse/loop.h"
 #include "fs/fuse/notify.h"
 #include "fs/fuse/operations.h"
 #include "fs/fuse/orphans.h"
+#include "fs/fuse/parallel.h"
 #include "fs/vfs/vfs.h"
 
 enum {
@@ -24,6 +26,7 @@ struct session {
     struct fuse_session *fuse;
     struct notify *notify, *names;
     struct operations_context context;
+    struct loop *loop;
     bool mounted;
     void (*told)(void *context);
     void *told_context;
@@ -121,10 +124,9 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
         session->context.fuse = session->fuse;
         if (!session->fuse || !mount_there(session, config->mountpoint, config->device))
             result = -EIO;
-        else if (!(session->notify = notify_new(session->fuse, NOTIFY_INODES)) ||
-                 !(session->names = notify_new(session->fuse, NOTIFY_NAMES)))
-            result = -ENOMEM;
-        else if (!(session->context.orphans = orphans_new(session->fuse, config->hard)))
+        else if (parallel_ask(session->fuse) || !(session->notify = notify_new(session->fuse, NOTIFY_INODES)) ||
+                 !(session->names = notify_new(session->fuse, NOTIFY_NAMES)) ||
+                 !(session->context.orphans = orphans_new(&session->context, config->hard)))
             result = -ENOMEM;
     }
     fuse_opt_free_args(&arguments);
@@ -154,7 +156,7 @@ static void take_signal(int number) {
     (void)number;
     if (!speaking)
         return;
-    fuse_session_exit(speaking->fuse);
+    loop_end(speaking->loop);
     speaking->told(speaking->told_context);
 }
 
@@ -171,16 +173,14 @@ static void take_signals(void) {
 }
 
 int session_run(struct session *session) {
-    struct fuse_loop_config *config = fuse_loop_cfg_create();
-    if (!config)
+    session->loop = loop_new(&session->context);
+    if (!session->loop)
         return -ENOMEM;
-    fuse_loop_cfg_set_max_threads(config, ORPHANS_THREADS);
     take_signals();
-    int result = fuse_session_loop_mt(session->fuse, config);
-    fuse_loop_cfg_destroy(config);
+    int result = loop_run(session->loop);
     if (result < 0)
         log_error("the connection to the kernel failed: %s", strerror(-result));
-    return result < 0 ? result : 0;
+    return result;
 }
 
 bool session_is_mounted(const struct session *session) {
@@ -195,6 +195,7 @@ struct session *session_free(struct session *session) {
     vfs_lock_stop(session->context.vfs); /* who waits is answered while there is a session */
     notify_stop(session->names);
     notify_stop(session->notify);
+    loop_free(session->loop);
     orphans_free(session->context.orphans);
     if (session->mounted)
         fuse_session_unmount(session->fuse);
