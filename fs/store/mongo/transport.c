@@ -5,6 +5,9 @@
 /* The driver's, which is not in its headers; where a version keeps it to itself, its transport is used as it is. */
 extern mongoc_stream_t *mongoc_client_default_stream_initiator(const mongoc_uri_t *uri, const mongoc_host_list_t *host,
                                                                void *client, bson_error_t *error) __attribute__((weak));
+/* From 2.0 on the driver logs an error when a client of a pool is given one by the function in its headers. */
+extern void _mongoc_client_set_stream_initiator_single_or_pooled(mongoc_client_t *client, mongoc_stream_initiator_t initiator,
+                                                                 void *data) __attribute__((weak));
 
 struct transport {
     mongoc_stream_t stream; /* first: the driver knows no more */
@@ -108,6 +111,10 @@ static mongoc_stream_t *open_stream(const mongoc_uri_t *uri, const mongoc_host_l
 }
 
 void transport_use(mongoc_client_t *client) {
-    if (mongoc_client_default_stream_initiator)
+    if (!mongoc_client_default_stream_initiator)
+        return;
+    if (_mongoc_client_set_stream_initiator_single_or_pooled)
+        _mongoc_client_set_stream_initiator_single_or_pooled(client, open_stream, client);
+    else if (!MONGOC_CHECK_VERSION(2, 0, 0))
         mongoc_client_set_stream_initiator(client, open_stream, client);
 }
