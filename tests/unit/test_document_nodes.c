@@ -68,7 +68,8 @@ static int link_of(const char *json, struct document_link *ret_link) {
 
 static void a_further_name_says_where_the_file_is(void **state) {
     (void)state;
-    static const unsigned char file[ATTRIBUTES_FILE_SIZE] = "\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67";
+    static const unsigned char file[ATTRIBUTES_FILE_SIZE] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab,
+                                                               0xcd, 0xef, 0x01, 0x23, 0x45, 0x67};
     struct document_link link;
     assert_int_equal(link_of("{'_id': 'b', 'kind': 'link', 'at': '/a', " FILE_ID "}", &link), 0);
     assert_string_equal(link.at, "/a");
