@@ -10,11 +10,19 @@
  * for their memory: parts of a read may come late. */
 enum { PASSED_SHARE = 4, LATE_SHARE = 16 };
 
+/* False when there is nothing left. */
+static bool evict(struct chunks *chunks) {
+    bool read;
+    if (!lru_evict(chunks->lru, &read))
+        return false;
+    stats_add(STAT_cache_evictions, 1);
+    stats_add(STAT_unread_chunks, !read);
+    return true;
+}
+
 void chunks_keep_budget(struct chunks *chunks) {
-    while (budget_exceeded(chunks->budget) && lru_count(chunks->lru) > 1) { /* the last stays: it is being read */
-        lru_evict(chunks->lru);
-        stats_add(STAT_cache_evictions, 1);
-    }
+    while (budget_exceeded(chunks->budget) && lru_count(chunks->lru) > 1) /* the last stays: it is being read */
+        evict(chunks);
 }
 
 static void make_room_for_others(void *context) {
@@ -65,19 +73,15 @@ static bool room_for(struct chunks *chunks, size_t bytes) {
 }
 
 static bool make_room(struct chunks *chunks, size_t bytes) {
-    while (!room_for(chunks, bytes)) {
-        if (!lru_evict(chunks->lru))
+    while (!room_for(chunks, bytes))
+        if (!evict(chunks))
             return false;
-        stats_add(STAT_cache_evictions, 1);
-    }
     return true;
 }
 
 void chunks_reuse(struct chunks *chunks, uint32_t count) {
-    for (uint32_t i = 0; i < count && lru_passed(chunks->lru) > chunks->budget->limit / LATE_SHARE; i++) {
-        lru_evict(chunks->lru);
-        stats_add(STAT_cache_evictions, 1);
-    }
+    for (uint32_t i = 0; i < count && lru_passed(chunks->lru) > chunks->budget->limit / LATE_SHARE; i++)
+        evict(chunks);
 }
 
 /* Room for what nobody waits for: nothing is dropped for what will not fit anyhow. */
@@ -108,11 +112,13 @@ static int fetch_locked(struct chunks *chunks, const struct chunk_file *file, ui
 }
 
 int chunks_get(struct chunks *chunks, const struct chunk_file *file, uint32_t n, uint32_t wanted,
-               struct blob **ret_blob) {
+               struct blob **ret_blob, bool *ret_hit) {
     struct chunk_key key = chunk_key_of(file, n);
     int result = -EAGAIN;
     lock_acquire(&chunks->lock);
     struct blob *cached = lru_get(chunks->lru, &key);
+    if (ret_hit)
+        *ret_hit = cached != NULL;
     struct flight *flight = cached ? NULL : flight_of(chunks, file, n);
     if (cached) {
         stats_add(STAT_cache_hits, 1);
@@ -189,10 +195,8 @@ void chunks_pass(struct chunks *chunks, const struct chunk_file *file, uint32_t 
         struct chunk_key key = chunk_key_of(file, n);
         lru_pass(chunks->lru, &key);
     }
-    while (lru_passed(chunks->lru) > chunks->budget->limit / PASSED_SHARE) {
-        lru_evict(chunks->lru);
-        stats_add(STAT_cache_evictions, 1);
-    }
+    while (lru_passed(chunks->lru) > chunks->budget->limit / PASSED_SHARE)
+        evict(chunks);
     lock_release(&chunks->lock);
 }
 

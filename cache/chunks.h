@@ -58,9 +58,10 @@ struct chunks *chunks_new(struct budget *budget, const struct chunk_source *sour
 void chunks_stop(struct chunks *chunks);
 /* The workers' tasks are over by then. Takes NULL, returns NULL. */
 struct chunks *chunks_free(struct chunks *chunks);
-/* Chunk n. When it has to be fetched, up to `wanted` >= 1 chunks from n on come with it. */
+/* Chunk n. When it has to be fetched, up to `wanted` >= 1 chunks from n on come with it. `ret_hit` (or NULL): whether
+ * memory had it. */
 int chunks_get(struct chunks *chunks, const struct chunk_file *file, uint32_t n, uint32_t wanted,
-               struct blob **ret_blob);
+               struct blob **ret_blob, bool *ret_hit);
 /* Keeps chunk n without a fetch, for whoever reads what was just written. Takes a reference of its own. */
 void chunks_put(struct chunks *chunks, const struct chunk_file *file, uint32_t n, struct blob *blob);
 /* Starts to fetch what is missing of [first, first + count). Returns the first chunk that it found no room for, or

@@ -348,6 +348,8 @@ int flight_join(struct flight *flight, const struct chunk_file *file, uint32_t n
         run(flight);
     await(flight);
     int result = result_of(flight, index_in(flight, file, n), ret_blob);
+    struct chunk_key key = chunk_key_of(file, n);
+    lru_read(flight->chunks->lru, &key);
     flight_unref(flight);
     return result;
 }

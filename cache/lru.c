@@ -15,6 +15,7 @@ struct entry {
     struct chunk_key key;
     bool lost;   /* the table had no memory for it */
     bool passed; /* in lru->passed, else in lru->used */
+    bool read;
     struct blob *blob;
     struct entry *prev, *next;
     UT_hash_handle hh;
@@ -33,7 +34,7 @@ struct lru *lru_new(void) {
 
 struct lru *lru_free(struct lru *lru) {
     if (lru) {
-        while (lru_evict(lru))
+        while (lru_evict(lru, NULL))
             ;
         free(lru);
     }
@@ -57,7 +58,14 @@ struct blob *lru_get(struct lru *lru, const struct chunk_key *key) {
     struct entry **list = list_of(lru, entry);
     DL_DELETE(*list, entry);
     DL_PREPEND(*list, entry);
+    entry->read = true;
     return entry->blob;
+}
+
+void lru_read(struct lru *lru, const struct chunk_key *key) {
+    struct entry *entry = find(lru, key);
+    if (entry)
+        entry->read = true;
 }
 
 bool lru_contains(struct lru *lru, const struct chunk_key *key) {
@@ -95,7 +103,7 @@ size_t lru_passed(const struct lru *lru) {
     return lru->passed_bytes;
 }
 
-bool lru_evict(struct lru *lru) {
+bool lru_evict(struct lru *lru, bool *ret_read) {
     struct entry **list = lru->passed ? &lru->passed : &lru->used;
     if (!*list)
         return false;
@@ -103,6 +111,8 @@ bool lru_evict(struct lru *lru) {
     DL_DELETE(*list, oldest);
     if (oldest->passed)
         lru->passed_bytes -= oldest->blob->size;
+    if (ret_read)
+        *ret_read = oldest->read;
     HASH_DEL(lru->table, oldest);
     blob_unref(oldest->blob);
     free(oldest);

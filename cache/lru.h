@@ -40,8 +40,11 @@ int lru_put(struct lru *lru, const struct chunk_key *key, struct blob *blob);
 void lru_pass(struct lru *lru, const struct chunk_key *key);
 /* Bytes of the chunks that were passed. */
 size_t lru_passed(const struct lru *lru);
-/* Drops the first chunk that was passed, else the least recently used one; false when there is none. */
-bool lru_evict(struct lru *lru);
+/* Notes that it was read, otherwise than by lru_get(). */
+void lru_read(struct lru *lru, const struct chunk_key *key);
+/* Drops the first chunk that was passed, else the least recently used one, and whether it was ever read (NULL: never mind);
+ * false when there is none. */
+bool lru_evict(struct lru *lru, bool *ret_read);
 uint64_t lru_count(const struct lru *lru);
 void lru_check(const struct lru *lru);
 

@@ -5,6 +5,7 @@
 
 #include "cache/base/check.h"
 #include "cache/base/lock.h"
+#include "cache/base/stats.h"
 #include "cache/readahead.h"
 
 struct reader {
@@ -68,7 +69,8 @@ static int view_of(struct reader *reader, int64_t offset, size_t size, struct re
     uint32_t n = (uint32_t)(offset / chunk_size);
     uint32_t last = (uint32_t)((offset + (int64_t)size - 1) / chunk_size);
     struct blob *blob;
-    int result = chunks_get(reader->chunks, &reader->file, n, last - n + 1, &blob);
+    bool hit;
+    int result = chunks_get(reader->chunks, &reader->file, n, last - n + 1, &blob, &hit);
     if (result)
         return result;
     size_t start = (size_t)(offset % chunk_size);
@@ -76,6 +78,7 @@ static int view_of(struct reader *reader, int64_t offset, size_t size, struct re
     size_t available = blob->size - start;
     *ret_view = (struct reader_view){
         .blob = blob, .bytes = blob->bytes + start, .size = available < size ? available : size};
+    stats_add(hit ? STAT_hit_bytes : STAT_miss_bytes, ret_view->size);
     return 0;
 }
 
@@ -140,7 +143,7 @@ int reader_fetch(struct reader *reader, int64_t offset, size_t size, bool stays)
     int result = 0;
     for (uint32_t n = first; result == 0 && n < end; n++) {
         struct blob *blob;
-        result = chunks_get(reader->chunks, &reader->file, n, end - n, &blob);
+        result = chunks_get(reader->chunks, &reader->file, n, end - n, &blob, NULL);
         if (result == 0)
             blob_unref(blob);
     }

@@ -6,11 +6,14 @@
 #define CACHE_BASE_STATS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum statistic {
 #define STAT(name, text) STAT_##name,
+#define GAUGE STAT
 #include "cache/base/stats.def"
+#undef GAUGE
 #undef STAT
     STATS
 };
@@ -31,5 +34,7 @@ static inline uint64_t stats_get(enum statistic stat) {
 
 const char *stats_name(enum statistic stat);
 const char *stats_text(enum statistic stat);
+/* Whether it may fall as well. */
+bool stats_is_gauge(enum statistic stat);
 
 #endif

@@ -50,7 +50,7 @@ static void bench_done(struct bench *bench) {
 
 static int get(struct bench *bench, unsigned i) {
     struct blob *blob = NULL;
-    int result = chunks_get(bench->chunks, &bench->chunk_files[i], 0, 1, &blob);
+    int result = chunks_get(bench->chunks, &bench->chunk_files[i], 0, 1, &blob, NULL);
     for (size_t k = 0; blob && k < blob->size; k++)
         assert_int_equal(blob->bytes[k], pattern_byte(bench->files[i], (int64_t)k));
     assert_true(result || blob->size == SIZE);

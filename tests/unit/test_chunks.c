@@ -53,7 +53,7 @@ static void assert_is_chunk(const struct bench *bench, const struct blob *blob, 
 
 static int get(struct bench *bench, uint32_t n, uint32_t wanted) {
     struct blob *blob = NULL;
-    int result = chunks_get(bench->chunks, &bench->chunk_file, n, wanted, &blob);
+    int result = chunks_get(bench->chunks, &bench->chunk_file, n, wanted, &blob, NULL);
     if (result)
         assert_null(blob);
     else
@@ -120,7 +120,7 @@ static void revisions_do_not_mix(void **state) {
     struct chunk_file other_file = pattern_chunk_file(other);
     struct blob *blob;
     assert_int_equal(get(bench, 1, 1), 0);
-    assert_int_equal(chunks_get(bench->chunks, &other_file, 1, 1, &blob), 0);
+    assert_int_equal(chunks_get(bench->chunks, &other_file, 1, 1, &blob, NULL), 0);
     assert_int_equal(blob->bytes[0], pattern_byte(other, CHUNK));
     blob_unref(blob);
     assert_int_equal(atomic_load(&other->references), 0);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cache/base/stats.h"
 #include "tests/fake/pattern.h"
 #include "tests/unit/unit.h"
 
@@ -63,6 +64,28 @@ static int read_at(struct bench *bench, int64_t offset, size_t size) {
     assert_int_equal(at - offset, (int64_t)size < rest ? (int64_t)size : rest);
     reader_release(views, count);
     return 0;
+}
+
+/* In any order, and also where small chunks are gathered into one piece. */
+static void each_byte_given_is_a_hit_or_a_miss(void **state) {
+    (void)state;
+    static const uint32_t chunk_sizes[] = {255 * KIB, 1000};
+    for (unsigned i = 0; i < 2; i++) {
+        struct bench *bench = bench_new(64 * MIB, 2 * MIB, chunk_sizes[i]);
+        uint64_t hits = stats_get(STAT_hit_bytes), misses = stats_get(STAT_miss_bytes), asked = 0;
+        assert_int_equal(read_at(bench, 0, 100), 0);
+        assert_int_equal(stats_get(STAT_hit_bytes), hits);
+        assert_int_equal(stats_get(STAT_miss_bytes), misses + 100);
+        for (int64_t at = 12345; at < 2 * MIB; at += 77777) {
+            assert_int_equal(read_at(bench, 2 * MIB - at, 65537), 0);
+            asked += at < 65537 ? (uint64_t)at : 65537;
+        }
+        hits = stats_get(STAT_hit_bytes) - hits;
+        misses = stats_get(STAT_miss_bytes) - misses;
+        assert_int_equal(hits + misses, asked + 100);
+        assert_true(hits > 0 && misses <= 2 * MIB + 100);
+        bench_done(bench);
+    }
 }
 
 static void a_read_within_one_chunk_is_one_view_of_it(void **state) {
@@ -240,6 +263,7 @@ static void many_threads_may_read_at_once(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_byte_given_is_a_hit_or_a_miss),
         cmocka_unit_test(a_read_within_one_chunk_is_one_view_of_it),
         cmocka_unit_test(a_read_ends_with_the_file),
         cmocka_unit_test(an_empty_file_asks_nobody),
