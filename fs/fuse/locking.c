@@ -52,7 +52,7 @@ static void done(void *context, int result, bool moved) {
     }
     struct orphans *orphans = request_context(request)->orphans;
     answer(request, result);
-    orphans_answered(orphans, locking->deferred);
+    orphans_answered(orphans, locking->deferred, result);
     free(locking);
 }
 

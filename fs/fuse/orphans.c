@@ -14,6 +14,7 @@
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
 #include "fs/fuse/aside.h"
+#include "fs/fuse/meter.h"
 #include "fs/fuse/operations.h"
 #include "fs/fuse/process.h"
 #include "fs/fuse/reading.h"
@@ -30,13 +31,14 @@ struct under_way {
     pid_t pid;       /* of the thread that waits */
     uint32_t opcode;
     enum opcode_kind kind;
-    int64_t since_ms;
+    int64_t since_ns;
     bool interrupted;
     bool aside;    /* not served now */
     bool waits;    /* for the server: to be set aside when its thread is done with it */
     bool repeated; /* served before, and nobody knows with what result */
     bool answered; /* early, from here: its own answer is yet to come */
     bool deferred; /* another thread answers it */
+    int error;     /* with which it is answered: 0 or -errno */
     struct copy *copy; /* NULL: it is served, and will not be again */
 };
 
@@ -157,7 +159,7 @@ static bool note_locked(struct orphans *orphans, const struct fuse_in_header *he
                                .pid = (pid_t)head->pid,
                                .opcode = head->opcode,
                                .kind = kind,
-                               .since_ms = clock_now_ms()};
+                               .since_ns = clock_now_ns()};
     if (was_interrupted_locked(orphans, head->unique))
         interrupt_locked(orphans, each);
     bool full = orphans->served[kind] >= served_most[kind];
@@ -256,6 +258,8 @@ bool orphans_retry(struct orphans *orphans, int *error) {
     if (each && each->repeated)
         *error = opcode_outcome(each->opcode, *error);
     bool waits = each && each->waits;
+    if (each)
+        each->error = *error;
     lock_release(&orphans->lock);
     return waits;
 }
@@ -267,15 +271,22 @@ static void set_aside_again_locked(struct orphans *orphans, struct under_way *ea
     set_aside_locked(orphans, each);
 }
 
+static void note_answer(const struct under_way *each, int error) {
+    meter_note(each->opcode, clock_now_ns() - each->since_ns, error);
+}
+
 static void end(struct orphans *orphans, uint64_t unique, bool deferred) {
     struct put_off *ended = NULL;
     lock_acquire(&orphans->lock);
     struct under_way *each = find_locked(orphans, unique);
     bool late = each && each->answered;
-    if (each && each->waits && !late)
+    if (each && each->waits && !late) {
         set_aside_again_locked(orphans, each);
-    else if (each && each->deferred == deferred)
+    } else if (each && each->deferred == deferred) {
+        if (!late)
+            note_answer(each, each->error);
         remove_locked(orphans, each);
+    }
     if (late)
         ended = take_put_off_locked(orphans);
     lock_release(&orphans->lock);
@@ -297,7 +308,12 @@ uint64_t orphans_defer(struct orphans *orphans) {
     return own;
 }
 
-void orphans_answered(struct orphans *orphans, uint64_t request) {
+void orphans_answered(struct orphans *orphans, uint64_t request, int error) {
+    lock_acquire(&orphans->lock);
+    struct under_way *each = find_locked(orphans, request);
+    if (each)
+        each->error = error;
+    lock_release(&orphans->lock);
     end(orphans, request, true);
 }
 
@@ -305,6 +321,7 @@ void orphans_answered(struct orphans *orphans, uint64_t request) {
 
 static void answer_locked(struct orphans *orphans, struct under_way *each) {
     struct fuse_out_header answer = {.len = sizeof answer, .error = -EINTR, .unique = each->unique};
+    note_answer(each, answer.error);
     if (each->aside) {
         remove_locked(orphans, each);
     } else {
@@ -331,10 +348,10 @@ static void answer_orphans_locked(struct orphans *orphans) {
     _Static_assert(sizeof(struct under_way[UNDER_WAY_MOST]) <= 256 << 10, "it is on the stack");
     struct under_way old[UNDER_WAY_MOST];
     unsigned count = 0;
-    int64_t now = clock_now_ms();
+    int64_t since_ns = clock_now_ns() - PATIENCE_MS * INT64_C(1000000);
     bool all = is_silent(orphans) && orphans->hard;
     for (unsigned i = 0; i < orphans->count; i++)
-        if (orphans->list[i].interrupted && now - orphans->list[i].since_ms >= PATIENCE_MS)
+        if (orphans->list[i].interrupted && orphans->list[i].since_ns <= since_ns)
             old[count++] = orphans->list[i];
     for (unsigned i = 0; i < count; i++) {
         lock_release(&orphans->lock);

@@ -40,9 +40,10 @@ ssize_t orphans_take(struct orphans *orphans, void *buffer, size_t size);
 /* The thread's request failed with -errno. Whether it is not to be answered now, but served again later; else *error is
  * what to answer, or 0: it was done before. */
 bool orphans_retry(struct orphans *orphans, int *error);
-/* Another thread answers the thread's request, which is to say orphans_answered() then, about what is returned. */
+/* Another thread answers the thread's request, which is to say orphans_answered() then, about what is returned. `error`: 0 or
+ * -errno. */
 uint64_t orphans_defer(struct orphans *orphans);
-void orphans_answered(struct orphans *orphans, uint64_t request);
+void orphans_answered(struct orphans *orphans, uint64_t request, int error);
 /* The thread's request was answered, or is to be served again or answered elsewhere. */
 void orphans_served(struct orphans *orphans);
 typedef void orphans_act(struct vfs *vfs, void *what, uint64_t count);
