@@ -19,6 +19,7 @@
 #include "fs/housekeeping.h"
 #include "fs/porter.h"
 #include "fs/staging_folder.h"
+#include "fs/metrics_text.h"
 #include "fs/status_text.h"
 #include "fs/store/mongo/server.h"
 #include "fs/store_source.h"
@@ -28,9 +29,9 @@
 enum { FETCHES_QUEUED = 128, LISTERS = 2, LISTS_QUEUED = 32, UPLOADERS = 4, UPLOADS_QUEUED = 16 };
 enum { WAITING_FILES_MOST = 1000 };
 
-/* ---- status ---- */
+/* ---- what it says of itself ---- */
 
-static char *status(void *context, bool json) {
+static char *text(void *context, enum vfs_text which) {
     struct mount *mount = context;
     struct disk_state disk = mount->disk ? disk_state(mount->disk) : (struct disk_state){0};
     struct status_warming warming = mount->warming ? warming_state(mount->warming) : (struct status_warming){0};
@@ -55,7 +56,7 @@ static char *status(void *context, bool json) {
         .disk_backlog = disk.backlog,
         .warming = mount->warming ? &warming : NULL,
     };
-    return status_text(&facts, json);
+    return which == VFS_METRICS ? metrics_text(&facts) : status_text(&facts, which == VFS_STATUS_JSON);
 }
 
 /* ---- what is looked at once the mount serves ---- */
@@ -225,8 +226,8 @@ static int open_layers(struct mount *mount, char **ret_error) {
         .outdated_name = outdated_name,
         .outdated_context = mount,
         .cluster_locks = options->locks == LOCKS_CLUSTER,
-        .status = status,
-        .status_context = mount,
+        .text = text,
+        .text_context = mount,
     };
     return vfs_new(&config, &mount->vfs);
 }

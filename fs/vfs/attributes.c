@@ -90,16 +90,9 @@ void vfs_fill_inode(const struct vfs *vfs, struct inode *inode, struct stat *ret
         fill_written(vfs, inode, ret_stat);
     if (inode_is_removed(vfs->inodes, inode))
         ret_stat->st_nlink = 0;
-    switch (inode_kind(inode)) { /* the mount's own names are its owner's affair */
-    case INODE_CONTROL:
-    case INODE_IDS:
+    enum inode_kind kind = inode_kind(inode); /* the mount's own names are its owner's affair */
+    if (kind == INODE_CONTROL || kind == INODE_IDS)
         ret_stat->st_mode = S_IFDIR | 0500;
-        break;
-    case INODE_STATUS:
-    case INODE_STATUS_JSON:
+    else if (inode_kind_is_text(kind))
         ret_stat->st_mode = S_IFREG | 0400;
-        break;
-    default:
-        break;
-    }
 }

@@ -10,6 +10,7 @@ static const struct {
     bool at_root; /* of the mount only, not of each bucket */
 } entries[] = {
     {"id/", INODE_IDS, false},
+    {"metrics", INODE_METRICS, true},
     {"status", INODE_STATUS, true},
     {"status.json", INODE_STATUS_JSON, true},
 };
@@ -29,8 +30,7 @@ static bool has_entry(struct vfs *vfs, struct inode *control, unsigned i) {
 
 bool vfs_is_status(const struct vfs *vfs, struct inode *inode, const char *name) {
     enum inode_kind kind = inode_kind(inode);
-    return kind == INODE_CONTROL || kind == INODE_STATUS || kind == INODE_STATUS_JSON ||
-           (name && control_is(vfs, inode, name));
+    return kind == INODE_CONTROL || inode_kind_is_text(kind) || (name && control_is(vfs, inode, name));
 }
 
 static int adopt(struct vfs *vfs, struct inode *parent, const char *name, enum inode_kind kind,

@@ -39,7 +39,7 @@ static struct inode *inode_new(struct inodes *inodes, uint64_t number, const str
     }
     inode->store = found->store;
     inode->kind = (unsigned char)found->kind;
-    bool text = found->kind == INODE_STATUS || found->kind == INODE_STATUS_JSON;
+    bool text = inode_kind_is_text(found->kind);
     inode->type = entry ? (unsigned char)entry->kind : text ? STORE_FILE : STORE_DIRECTORY;
     inode->number = number;
     inode->serial = ++inodes->serial;

@@ -35,9 +35,14 @@ enum inode_kind {
     INODE_CONTROL,     /* .gridfs */
     INODE_IDS,         /* .gridfs/id */
     INODE_BY_ID,       /* a file in there */
-    INODE_STATUS,      /* .gridfs/status */
+    INODE_STATUS,      /* .gridfs/status; from here on: texts of the mount itself, in the order of vfs.h */
     INODE_STATUS_JSON, /* .gridfs/status.json */
+    INODE_METRICS,     /* .gridfs/metrics */
 };
+
+static inline bool inode_kind_is_text(enum inode_kind kind) {
+    return kind >= INODE_STATUS;
+}
 
 struct inode;
 struct inodes;

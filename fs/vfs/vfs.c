@@ -166,8 +166,8 @@ int vfs_readlink(struct vfs *vfs, struct inode *inode, char **ret_target) {
 }
 
 static int open_text(struct vfs *vfs, struct inode *inode, struct handle *handle) {
-    bool json = inode_kind(inode) == INODE_STATUS_JSON;
-    cleanup_free char *text = vfs->config.status(vfs->config.status_context, json);
+    enum vfs_text which = (enum vfs_text)(inode_kind(inode) - INODE_STATUS);
+    cleanup_free char *text = vfs->config.text(vfs->config.text_context, which);
     if (!text)
         return -ENOMEM;
     size_t size = strlen(text);
@@ -272,7 +272,7 @@ int vfs_keep_handle(struct vfs *vfs, struct handle *handle, struct handle **ret_
 int vfs_open(struct vfs *vfs, struct inode *inode, int flags, const struct vfs_caller *caller,
              struct handle **ret_handle, bool *ret_live) {
     struct handle handle = {.inode = inode};
-    bool text = inode_kind(inode) == INODE_STATUS || inode_kind(inode) == INODE_STATUS_JSON;
+    bool text = inode_kind_is_text(inode_kind(inode));
     stats_add(STAT_opens, 1);
     if (text && (flags & O_ACCMODE) != O_RDONLY)
         return -EACCES;

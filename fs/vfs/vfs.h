@@ -22,6 +22,9 @@ struct vfs;
 struct inode;
 struct handle;
 
+/* What .gridfs has to say of the mount. */
+enum vfs_text { VFS_STATUS, VFS_STATUS_JSON, VFS_METRICS };
+
 struct vfs_config {
     struct server *server;
     const char *bucket; /* "*": all, each a top directory */
@@ -50,9 +53,9 @@ struct vfs_config {
     void (*outdated_name)(void *context, const struct inode *directory, const char *name);
     void *outdated_context;
     bool cluster_locks; /* locks of programs exclude across mounts, and come here: see below */
-    /* The text of .gridfs/status, to be freed; NULL without memory. */
-    char *(*status)(void *context, bool json);
-    void *status_context;
+    /* What .gridfs has to say of the mount, to be freed; NULL without memory. */
+    char *(*text)(void *context, enum vfs_text which);
+    void *text_context;
 };
 
 /* A name that was looked up, or listed. */

@@ -34,9 +34,10 @@ static void unref(void *handle) {
     revision_unref(handle);
 }
 
-static char *status(void *context, bool json) {
+static char *text(void *context, enum vfs_text which) {
     (void)context;
-    return strdup(json ? "{}" : "state ok");
+    static const char *const texts[] = {[VFS_STATUS] = "state ok", [VFS_STATUS_JSON] = "{}", [VFS_METRICS] = "# EOF"};
+    return strdup(texts[which]);
 }
 
 static struct memory_mount *mount_of(struct server *server) {
@@ -84,7 +85,7 @@ struct memory_mount *memory_mount_new(const char *name, int64_t trust_ms, bool t
                                         .umask = 022,
                                         .trust_ms = trust_ms,
                                         .trust_opens = trust_opens,
-                                        .status = status};
+                                        .text = text};
     CHECK(vfs_new(&mount->config, &mount->vfs) == 0);
     return mount;
 }

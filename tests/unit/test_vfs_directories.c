@@ -106,7 +106,7 @@ static void the_control_directory_is_hidden_but_there(void **state) {
     assert_int_equal(memory_mount_look_up(mount, ".gridfs/id/id-999", &entry), -ENOENT);
     entry = memory_mount_found(mount, ".gridfs");
     assert_int_equal(entry.attributes.st_mode, S_IFDIR | 0500);
-    expect_listing(mount, entry.inode, 64, true, ". .. id status status.json ");
+    expect_listing(mount, entry.inode, 64, true, ". .. id metrics status status.json ");
     vfs_forget(mount->vfs, entry.inode, 1);
     memory_mount_done(mount);
 }
