@@ -35,7 +35,7 @@ endif
 MONGOC = $(shell pkg-config --exists mongoc2 && echo mongoc2 || echo libmongoc-1.0)
 MONGOC_CFLAGS := $(shell pkg-config --cflags $(MONGOC))
 FUSE_CFLAGS := $(shell pkg-config --cflags fuse3)
-LIBS = $(shell pkg-config --libs $(MONGOC) fuse3 libcrypto libxxhash) -lm
+LIBS = $(shell pkg-config --libs $(MONGOC) fuse3 libcrypto libxxhash libmicrohttpd) -lm
 
 LAYERS = fs fs/tools fs/fuse fs/vfs cache fs/store/mongo fs/store cache/base
 objects = $(patsubst %.c,$(OUT)/%.o,$(wildcard $(1)/*.c))

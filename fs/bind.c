@@ -17,9 +17,10 @@
 #include "fs/disk_tier.h"
 #include "fs/fuse/session.h"
 #include "fs/housekeeping.h"
+#include "fs/metrics_text.h"
+#include "fs/monitor.h"
 #include "fs/porter.h"
 #include "fs/staging_folder.h"
-#include "fs/metrics_text.h"
 #include "fs/status_text.h"
 #include "fs/store/mongo/server.h"
 #include "fs/store_source.h"
@@ -57,6 +58,10 @@ static char *text(void *context, enum vfs_text which) {
         .warming = mount->warming ? &warming : NULL,
     };
     return which == VFS_METRICS ? metrics_text(&facts) : status_text(&facts, which == VFS_STATUS_JSON);
+}
+
+static char *metrics(void *context) {
+    return text(context, VFS_METRICS);
 }
 
 /* ---- what is looked at once the mount serves ---- */
@@ -325,7 +330,9 @@ int mount_open(const struct options *options, struct porter *porter, void (*read
     mount->ready = ready;
     mount->ready_context = context;
     budget_init(&mount->budget, for_content(options->cache_size));
-    int result = open_server(mount, ret_error);
+    int result = options->metrics_listen ? monitor_new(options->metrics_listen, &mount->monitor, ret_error) : 0;
+    if (result == 0)
+        result = open_server(mount, ret_error);
     if (result == 0)
         result = open_layers(mount, ret_error);
     if (result == 0)
@@ -336,6 +343,8 @@ int mount_open(const struct options *options, struct porter *porter, void (*read
         result = prepare_warming(mount);
     if (result == 0)
         result = mount_watch_the_end(mount);
+    if (result == 0 && mount->monitor)
+        result = monitor_begin(mount->monitor, metrics, mount);
     if (result) {
         mount_close(mount);
     } else {

@@ -10,6 +10,7 @@
 #include "fs/fuse/session.h"
 #include "fs/housekeeping.h"
 #include "fs/leaving.h"
+#include "fs/monitor.h"
 #include "fs/mountpoint.h"
 #include "fs/porter.h"
 #include "fs/store/store.h"
@@ -78,6 +79,7 @@ struct mount *mount_close(struct mount *mount) {
     if (mount->porter && mount->session && session_is_mounted(mount->session))
         porter_leave(mount->porter);
     session_free(mount->session);
+    monitor_free(mount->monitor); /* who tells of what goes now */
     warming_free(mount->warming);
     housekeeping_stop(mount->housekeeping);
     if (mount->vfs)

@@ -35,6 +35,7 @@ struct mount {
     void *ready_context;
     struct store *watched; /* NULL: none is */
     struct housekeeping *housekeeping;
+    struct monitor *monitor; /* NULL: nobody listens */
     struct warming *warming; /* NULL: nothing is to be warmed */
     int64_t started; /* seconds, of a clock that is never set */
 };

@@ -61,6 +61,7 @@ void options_done(struct options *options) {
     free(options->staging_dir);
     free(options->user);
     free(options->cache_dir);
+    free(options->metrics_listen);
     for (char **glob = options->warm; glob && *glob; glob++)
         free(*glob);
     free(options->warm);

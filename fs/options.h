@@ -27,7 +27,7 @@ struct options {
     int device;      /* of a mount that is made already (handed_over.h); -1: it is to be made */
     bool await_warm; /* of run: COMMAND begins when that is done */
     bool foreground;
-    char *bucket, *credentials, *log_file, *staging_dir, *cache_dir;
+    char *bucket, *credentials, *log_file, *staging_dir, *cache_dir, *metrics_listen;
     char *user; /* NULL: whoever starts it */
     char **warm; /* globs (globs.h); NULL: none */
     struct user serves_as;

@@ -17,11 +17,11 @@ MAY_USE = {
     "fs/tools": ["fs", "fs/store", "cache/base"],
     "fs": ["fs/tools", "fs/fuse", "fs/vfs", "fs/store", "fs/store/mongo", "cache", "cache/base"],
 }
-DOORS = {("fs", "fs/store/mongo"): {"server.h"}, ("fs", "fs/fuse"): {"session.h"}, ("fs", "fs/vfs"): {"vfs.h"},
+DOORS = {("fs", "fs/store/mongo"): {"server.h"}, ("fs", "fs/fuse"): {"session.h", "meter.h"}, ("fs", "fs/vfs"): {"vfs.h"},
          ("fs/fuse", "fs/vfs"): {"vfs.h"}, ("fs/tools", "fs"): {"mountpoint.h"},
          ("fs/tools", "fs/store"): {"check.h"}}
 LIBRARIES = {"mongoc": ["fs/store/mongo"], "bson": ["fs/store/mongo"], "fuse": ["fs/fuse"],
-             "openssl": ["fs/store/mongo", "fs/tools", "cache"], "xxhash": ["cache"]}
+             "openssl": ["fs/store/mongo", "fs/tools", "cache"], "xxhash": ["cache"], "microhttpd": ["fs"]}
 WITH_UTHASH = {"cache", "fs/store", "fs/store/mongo", "fs/vfs"}
 
 

@@ -1,11 +1,19 @@
 """What .gridfs/metrics says, as a monitoring system's own parser reads it."""
 import errno
+import http.client
+import json
 import mmap
 import os
+import pathlib
 import random
+import re
+import socket
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+import mounting
+import servers
 
 MIB = 1 << 20
 
@@ -13,8 +21,8 @@ MIB = 1 << 20
 class Metrics:
     """Samples of one moment: metrics("reads_total"), metrics("request_seconds_count", operation="read")."""
 
-    def __init__(self, mnt):
-        families = list(text_string_to_metric_families((mnt.path / ".gridfs/metrics").read_text()))
+    def __init__(self, mnt, text=None):
+        families = list(text_string_to_metric_families(text or (mnt.path / ".gridfs/metrics").read_text()))
         self.families = {family.name: family for family in families}
         assert len(self.families) == len(families)
         self.samples = {(sample.name, *sorted(sample.labels.items())): sample.value
@@ -119,3 +127,96 @@ def test_metrics_answer_with_the_server_away(bucket, mount, link, through):
     assert (mnt.path / ".gridfs/metrics").stat().st_mode & 0o777 == 0o400
     with pytest.raises(PermissionError):
         os.open(mnt.path / ".gridfs/metrics", os.O_WRONLY)
+
+
+MONITORING = pathlib.Path(__file__).parents[2] / "packaging" / "monitoring"
+
+
+def test_rules_and_dashboard_ask_for_what_is_told(bucket, mount, tmp_path):
+    bucket.put("d/f", b"x")
+    mnt = mount(f"cache_dir={tmp_path / 'cache'}")
+    with pytest.raises(OSError):
+        (mnt.path / "d").rmdir()
+    told = {name for name, *_ in Metrics(mnt).samples}
+    for asking in MONITORING.iterdir():
+        asked = set(re.findall(r"gridmount_[a-z_]+", asking.read_text()))
+        assert asked and asked <= told, asked - told
+    json.loads((MONITORING / "dashboard.json").read_text())
+
+
+# metrics_listen=
+
+def ask(port, method="GET", path="/metrics", body=None, host="127.0.0.1"):
+    connection = http.client.HTTPConnection(host, port, timeout=30)
+    try:
+        connection.request(method, path, body)
+        reply = connection.getresponse()
+        return reply.status, reply.headers, reply.read().decode()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("form, host", [("{}", "127.0.0.1"), ("localhost:{}", "localhost"), ("[::1]:{}", "::1")])
+def test_the_same_is_told_by_http(bucket, mount, form, host):
+    bucket.put("f", b"x" * 1000)
+    port = servers.free_port()
+    mnt = mount(f"metrics_listen={form.format(port)}")
+    (mnt.path / "f").read_bytes()
+    status, headers, text = ask(port, host=host)
+    assert status == 200
+    assert headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    told, read = Metrics(mnt, text), Metrics(mnt)
+    assert set(told.families) == set(read.families)
+    assert told("chunks_fetched_total") == read("chunks_fetched_total") == 1
+
+
+def test_only_what_there_is_can_be_asked_for(mount):
+    port = servers.free_port()
+    mount(f"metrics_listen={port}")
+    assert ask(port, "HEAD")[::2] == (200, "")
+    assert ask(port, path="/")[0] == ask(port, path="/metrics/../../etc/passwd")[0] == 404
+    for method in ("POST", "PUT", "DELETE"):
+        status, headers, _ = ask(port, method, body=b"x" * 100_000)
+        assert (status, headers["Allow"]) == (405, "GET, HEAD")
+    assert ask(port)[0] == 200
+
+
+def test_other_hosts_are_refused_unless_asked_for(mount):
+    """Another address of this machine stands for another host."""
+    port = servers.free_port()
+    mount(f"metrics_listen={port}")
+    with pytest.raises(ConnectionRefusedError):
+        ask(port, host="127.0.0.2")
+    port = servers.free_port()
+    mount(f"metrics_listen=0.0.0.0:{port}")
+    assert ask(port, host="127.0.0.2")[0] == 200
+
+
+def test_clients_that_never_ask_or_never_read_are_dropped(mount):
+    port = servers.free_port()
+    mnt = mount(f"metrics_listen={port}")
+    before = len(os.listdir(f"/proc/{mnt.pid}/fd"))
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    deaf = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    for each in deaf:
+        each.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert ask(port)[0] == 200, "who asks is answered meanwhile, or once they are dropped"
+    for each in idle:
+        each.settimeout(30)
+        assert each.recv(1) == b""
+        each.close()
+    mounting.wait_for(lambda: len(os.listdir(f"/proc/{mnt.pid}/fd")) <= before, 30)
+    for each in deaf:
+        each.close()
+
+
+@pytest.mark.parametrize("value, cure", [
+    ("{taken}", "Address already in use; give another port"),
+    ("192.0.2.1:9100", "Cannot assign requested address; give an address of this machine"),
+    ("none", "give PORT, or HOST:PORT"), ("127.0.0.1:", "give PORT"), ("127.0.0.1:http", "give PORT"),
+    ("::1:9100", "give PORT"), (":9100", "give PORT"), ("65536", "give PORT"), ("0", "give PORT"), ("", "not a valid [HOST:]PORT")])
+def test_an_address_that_cannot_be_had_is_told_of(mount, value, cure):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        with pytest.raises(mounting.MountFailed) as refusal:
+            mount(f"metrics_listen={value.format(taken=taken.getsockname()[1])}")
+    assert cure in str(refusal.value) and "metrics_listen" in str(refusal.value)

@@ -30,5 +30,5 @@ def test_it_holds_what_is_installed(package):
 
 def test_it_asks_for_what_it_is_linked_with_and_for_fusermount3(package):
     depends = ask("--field", package, "Depends")
-    for word in ("libc6", "libfuse3", "libmongoc", "libbson", "libxxhash0", "libssl", "fuse3"):
+    for word in ("libc6", "libfuse3", "libmongoc", "libbson", "libxxhash0", "libmicrohttpd12", "libssl", "fuse3"):
         assert word in depends
