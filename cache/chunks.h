@@ -35,7 +35,8 @@ struct chunk_file {
 struct chunk_source {
     void *context;
     /* Chunks [first, first + count) of a file, `count` <= CHUNKS_FETCH_MOST. Either -errno, or 0 and for each chunk
-     * a blob of the caller's or NULL with an -errno of its own. Blobs are charged to `budget`. */
+     * a blob of the caller's or NULL with an -errno of its own; CHUNKS_NEAR for 0 when all were near at hand, so that
+     * it says nothing of the link. Blobs are charged to `budget`. */
     int (*fetch)(void *context, void *handle, uint32_t first, uint32_t count, struct budget *budget,
                  struct blob **ret_blobs, int *ret_errors);
     /* Chunk 0 of each of these files, which have no other; likewise. */
@@ -46,6 +47,7 @@ struct chunk_source {
 };
 
 enum {
+    CHUNKS_NEAR = 1,
     CHUNKS_FETCH_MOST = 64,
     CHUNKS_WORKERS = 26, /* it has use for so many, on a long link */
 };

@@ -131,7 +131,7 @@ static int fetch(void *context, void *handle, uint32_t first, uint32_t count, st
         ret_blobs[i] = blob_unref(ret_blobs[i]);
     count_found(ret_blobs, count);
     if (start == end)
-        return 0;
+        return CHUNKS_NEAR;
     int result = ask_below(disk, handle, first + start, end - start, budget, ret_blobs + start, ret_errors + start);
     if (result == 0)
         store(disk, &file, first + start, end - start, ret_blobs + start, budget);

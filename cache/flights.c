@@ -211,7 +211,9 @@ static void run(struct flight *flight) {
     int error = fetch(flight, &cargo);
     lock_acquire(&chunks->lock);
     flight->runners--;
-    if (!error && !flight->heads)
+    if (error == CHUNKS_NEAR)
+        error = 0;
+    else if (!error && !flight->heads)
         note(flight, began, &cargo);
     if (ends(flight, error)) {
         flight->cargo = cargo;

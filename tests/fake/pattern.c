@@ -51,7 +51,7 @@ static int fetch(void *context, void *handle, uint32_t first, uint32_t count, st
         ret_blobs[i] = damage ? NULL : chunk_of(file, n, budget);
         ret_errors[i] = damage ? damage : ret_blobs[i] ? 0 : -ENOMEM;
     }
-    return 0;
+    return pattern->near ? CHUNKS_NEAR : 0;
 }
 
 /* As a store does: what is damaged is -EAGAIN, so that a fetch of its own tells what is wrong. */

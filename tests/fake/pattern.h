@@ -31,6 +31,7 @@ struct pattern {
     atomic_uint stuck;        /* so many fetches of ranges from now on are stuck ... */
     struct gate jam;          /* ... here */
     atomic_int takes_ms;      /* how long a fetch of a range takes at least */
+    bool near;                /* which is answered as from near at hand */
     struct chunk_source source;
 };
 

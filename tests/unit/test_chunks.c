@@ -321,6 +321,21 @@ static void of_two_fetches_the_one_that_fails_is_not_believed(void **state) {
 }
 
 /* One who reads far ahead does not keep waiting one who came later. */
+static void what_was_near_says_nothing_of_the_link(void **state) {
+    (void)state;
+    struct bench *bench = bench_new(256 << 20, 1, 8);
+    int64_t window = chunks_window(bench->chunks);
+    atomic_store(&bench->pattern.takes_ms, 10);
+    bench->pattern.near = true;
+    for (uint32_t n = 0; n < 4; n++)
+        assert_int_equal(get(bench, n, 1), 0);
+    assert_int_equal(chunks_window(bench->chunks), window);
+    bench->pattern.near = false;
+    assert_int_equal(get(bench, 4, 1), 0); /* a long one: that takes more at once */
+    assert_true(chunks_window(bench->chunks) > window);
+    bench_done(bench);
+}
+
 static void files_that_are_read_at_once_share_the_workers(void **state) {
     (void)state;
     struct bench *bench = bench_new(64 << 20, 1, 32);
@@ -573,6 +588,7 @@ int main(void) {
         cmocka_unit_test(a_readers_own_fetch_that_is_stuck_is_made_once_more),
         cmocka_unit_test(a_reader_waits_for_no_worker_for_long),
         cmocka_unit_test(of_two_fetches_the_one_that_fails_is_not_believed),
+        cmocka_unit_test(what_was_near_says_nothing_of_the_link),
         cmocka_unit_test(files_that_are_read_at_once_share_the_workers),
         cmocka_unit_test(prefetch_says_where_the_queue_was_full),
         cmocka_unit_test(prefetch_keeps_the_budget),

@@ -365,7 +365,7 @@ static void *read_at_random(void *argument) {
         struct blob *blobs[FILE_CHUNKS] = {0};
         int errors[FILE_CHUNKS] = {0};
         reading->wrong += reading->source.fetch(reading->source.context, file, first, count, &reading->bench->budget,
-                                                blobs, errors) != 0;
+                                                blobs, errors) < 0;
         for (uint32_t i = 0; i < count; i++) {
             reading->wrong += !is_right(file, first + i, blobs[i]);
             blob_unref(blobs[i]);
