@@ -43,9 +43,9 @@ static void store(struct disk *disk, const struct disk_file *file, uint32_t firs
 }
 
 /* Chunk n, or NULL. */
-static struct blob *read_chunk(int fd, const struct disk_file *file, uint32_t n, struct budget *budget) {
+static struct blob *read_chunk(const struct disk_open *open, const struct disk_file *file, uint32_t n, struct budget *budget) {
     cleanup_with(blob_unref) struct blob *blob = blob_new(budget, disk_file_chunk(file, n));
-    int result = blob ? disk_file_read(fd, file, n, blob->bytes) : -ENOMEM;
+    int result = blob ? disk_file_read(open, file, n, blob->bytes) : -ENOMEM;
     if (result == -EBADMSG)
         stats_add(STAT_disk_damaged, 1);
     return result ? NULL : steal_ptr(&blob);
@@ -54,14 +54,14 @@ static struct blob *read_chunk(int fd, const struct disk_file *file, uint32_t n,
 /* What is there of these chunks. */
 static void find(struct disk *disk, const struct disk_file *file, uint32_t first, uint32_t count, struct budget *budget,
                  struct blob **ret_blobs) {
-    cleanup_fd int fd = disk_file_open(disk->config.folder, file, false);
-    if (fd < 0)
+    cleanup_disk_open struct disk_open open = {-1, -1};
+    if (disk_file_open(disk->config.folder, file, false, &open))
         return;
     if (count > 1)
-        disk_file_expect(fd, file, first, count);
+        disk_file_expect(&open, file, first, count);
     for (uint32_t i = 0; i < count; i++)
-        ret_blobs[i] = read_chunk(fd, file, first + i, budget);
-    disk_file_use(fd);
+        ret_blobs[i] = read_chunk(&open, file, first + i, budget);
+    disk_file_use(&open);
 }
 
 static void count_found(struct blob *const *blobs, uint32_t count) {

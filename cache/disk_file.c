@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -35,15 +36,37 @@ void disk_file_init(struct disk_file *file, const unsigned char realm[DISK_REALM
     file->chunk_size = chunk_size;
 }
 
-bool disk_file_is_name(const char *name) {
+/* The length of what begins as such a name, of any format; 0: nothing of it. */
+static size_t stem(const char *name) {
     static const char hex[] = "0123456789abcdef";
     if (strspn(name, hex) != 2 * DISK_REALM || name[2 * DISK_REALM] != '-')
-        return false;
+        return 0;
     const char *rest = name + 2 * DISK_REALM + 1;
     if (strspn(rest, hex) != 2 * REVISION_KEY_SIZE || strncmp(rest + 2 * REVISION_KEY_SIZE, ".v", 2) != 0)
-        return false;
+        return 0;
     rest += 2 * REVISION_KEY_SIZE + 2;
-    return *rest && rest[strspn(rest, "0123456789")] == '\0';
+    size_t digits = strspn(rest, "0123456789"), size = (size_t)(rest - name) + digits;
+    return digits && size + 1 < DISK_FILE_NAME ? size : 0;
+}
+
+bool disk_file_is_name(const char *name, char ret_heads[DISK_FILE_NAME]) {
+    size_t size = stem(name);
+    if (!size || name[size] != '\0')
+        return false;
+    snprintf(ret_heads, DISK_FILE_NAME, "%.*sh", (int)size, name);
+    return true;
+}
+
+bool disk_file_is_heads(const char *name, char ret_content[DISK_FILE_NAME]) {
+    size_t size = stem(name);
+    if (!size || strcmp(name + size, "h") != 0)
+        return false;
+    snprintf(ret_content, DISK_FILE_NAME, "%.*s", (int)size, name);
+    return true;
+}
+
+uint32_t disk_file_chunks(const struct disk_file *file) {
+    return (uint32_t)((file->length + file->chunk_size - 1) / file->chunk_size);
 }
 
 size_t disk_file_chunk(const struct disk_file *file, uint32_t n) {
@@ -51,13 +74,26 @@ size_t disk_file_chunk(const struct disk_file *file, uint32_t n) {
     return rest <= 0 ? 0 : rest < file->chunk_size ? (size_t)rest : file->chunk_size;
 }
 
-static int64_t slot_size(const struct disk_file *file) {
-    return ((int64_t)HEAD + file->chunk_size + PAGE - 1) / PAGE * PAGE;
+static bool is_single(const struct disk_file *file) {
+    return file->length <= file->chunk_size;
 }
 
-static int64_t whole_size(const struct disk_file *file) {
-    int64_t last = file->length > 0 ? (file->length - 1) / file->chunk_size : 0;
-    return last * slot_size(file) + HEAD + (int64_t)disk_file_chunk(file, (uint32_t)last);
+static int64_t head_at(const struct disk_file *file, uint32_t n) {
+    return is_single(file) ? file->length : (int64_t)n * HEAD;
+}
+
+/* In whole pages. */
+static int64_t pages_of(int64_t start, int64_t end) {
+    return ((end + PAGE - 1) / PAGE - start / PAGE) * PAGE;
+}
+
+int64_t disk_file_takes(const struct disk_file *file, uint32_t first, uint32_t count) {
+    uint32_t last = first + count - 1;
+    int64_t start = (int64_t)first * file->chunk_size;
+    int64_t end = (int64_t)last * file->chunk_size + (int64_t)disk_file_chunk(file, last);
+    if (is_single(file))
+        return pages_of(start, end + HEAD);
+    return pages_of(start, end) + pages_of(head_at(file, first), head_at(file, last) + HEAD);
 }
 
 /* Whether it is worth trusting as far as a checksum goes, and ours to write to. One that was just removed is. */
@@ -66,9 +102,10 @@ static bool is_ours(const struct stat *status) {
            !(status->st_mode & S_IWOTH);
 }
 
-int disk_file_open(const char *folder, const struct disk_file *file, bool to_write) {
+/* A descriptor, or -errno. */
+static int open_part(const char *folder, const char *name, bool to_write, int64_t size) {
     cleanup_free char *path = NULL;
-    if (asprintf(&path, "%s/%s", folder, file->name) < 0)
+    if (asprintf(&path, "%s/%s", folder, name) < 0)
         return -ENOMEM;
     int flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC; /* whatever stands there, nothing waits for it */
     int fd = openat(AT_FDCWD, path, flags | (to_write ? O_RDWR | O_CREAT : O_RDONLY), 0600);
@@ -77,7 +114,7 @@ int disk_file_open(const char *folder, const struct disk_file *file, bool to_wri
     struct stat status;
     int result = fstat(fd, &status) ? -errno : is_ours(&status) ? 0 : -EPERM;
     /* Of its whole size at once: file systems (XFS) take more for one that grows. */
-    if (result == 0 && to_write && status.st_size == 0 && ftruncate(fd, whole_size(file)))
+    if (result == 0 && to_write && status.st_size < size && ftruncate(fd, size))
         result = -errno;
     if (result == 0)
         return fd;
@@ -85,9 +122,36 @@ int disk_file_open(const char *folder, const struct disk_file *file, bool to_wri
     return result;
 }
 
-void disk_file_expect(int fd, const struct disk_file *file, uint32_t first, uint32_t count) {
-    int64_t slot = slot_size(file);
-    (void)posix_fadvise(fd, first * slot, count * slot, POSIX_FADV_WILLNEED);
+int disk_file_open(const char *folder, const struct disk_file *file, bool to_write, struct disk_open *ret_open) {
+    char heads[DISK_FILE_NAME + 1];
+    int64_t size = file->length + (is_single(file) ? HEAD : 0);
+    int content = open_part(folder, file->name, to_write, size);
+    if (content < 0 || is_single(file)) {
+        if (content >= 0)
+            *ret_open = (struct disk_open){.content = content, .heads = content};
+        return content < 0 ? content : 0;
+    }
+    snprintf(heads, sizeof heads, "%sh", file->name);
+    int fd = open_part(folder, heads, to_write, (int64_t)disk_file_chunks(file) * HEAD);
+    if (fd < 0) {
+        close(content);
+        return fd;
+    }
+    *ret_open = (struct disk_open){.content = content, .heads = fd};
+    return 0;
+}
+
+void disk_file_close(struct disk_open *open) {
+    if (open->heads >= 0 && open->heads != open->content)
+        close(open->heads);
+    if (open->content >= 0)
+        close(open->content);
+    *open = (struct disk_open){-1, -1};
+}
+
+void disk_file_expect(const struct disk_open *open, const struct disk_file *file, uint32_t first, uint32_t count) {
+    int64_t size = file->chunk_size;
+    (void)posix_fadvise(open->content, first * size, count * size, POSIX_FADV_WILLNEED);
 }
 
 static uint64_t checksum_of(const struct disk_file *file, uint32_t n, const void *bytes, size_t size) {
@@ -107,37 +171,53 @@ static void make_head(const struct disk_file *file, uint32_t n, const void *byte
     wire_put_64(&writer, checksum_of(file, n, bytes, size));
 }
 
-int disk_file_read(int fd, const struct disk_file *file, uint32_t n, void *into) {
+/* 0 or -errno; -EIO: the file ends before. */
+static int read_what_memory_has(int fd, int64_t offset, void *into, size_t size) {
+    struct iovec part = {.iov_base = into, .iov_len = size};
+    ssize_t got = preadv2(fd, &part, 1, offset, RWF_NOWAIT);
+    return got == (ssize_t)size ? 0 : got == 0 ? -EIO : -EAGAIN;
+}
+
+typedef int read_bytes(int fd, int64_t offset, void *into, size_t size);
+
+static int read_by(read_bytes *reads, const struct disk_open *open, const struct disk_file *file, uint32_t n,
+                   void *into) {
     static const unsigned char nothing[HEAD];
     unsigned char head[HEAD], wanted[HEAD];
     size_t size = disk_file_chunk(file, n);
-    int64_t offset = n * slot_size(file);
-    int result = whole_read(fd, offset, head, HEAD);
+    int result = whole_read(open->heads, head_at(file, n), head, HEAD);
     if (result == -EIO || (result == 0 && memcmp(head, nothing, HEAD) == 0))
         return -ENOENT; /* a hole, or behind the end */
     if (result == 0)
-        result = whole_read(fd, offset + HEAD, into, size);
+        result = reads(open->content, (int64_t)n * file->chunk_size, into, size);
     if (result)
-        return -EBADMSG;
+        return result == -EAGAIN ? result : -EBADMSG;
     make_head(file, n, into, size, wanted);
     return memcmp(head, wanted, HEAD) == 0 ? 0 : -EBADMSG;
 }
 
-int disk_file_write(int fd, const struct disk_file *file, uint32_t n, const void *bytes) {
+int disk_file_read(const struct disk_open *open, const struct disk_file *file, uint32_t n, void *into) {
+    return read_by(whole_read, open, file, n, into);
+}
+
+int disk_file_read_at_once(const struct disk_open *open, const struct disk_file *file, uint32_t n, void *into) {
+    return read_by(read_what_memory_has, open, file, n, into);
+}
+
+int disk_file_write(const struct disk_open *open, const struct disk_file *file, uint32_t n, const void *bytes) {
     unsigned char head[HEAD];
     size_t size = disk_file_chunk(file, n);
-    int64_t offset = n * slot_size(file);
     make_head(file, n, bytes, size, head);
-    int result = whole_write(fd, offset + HEAD, bytes, size);
-    return result ? result : whole_write(fd, offset, head, HEAD);
+    int result = whole_write(open->content, (int64_t)n * file->chunk_size, bytes, size);
+    return result ? result : whole_write(open->heads, head_at(file, n), head, HEAD);
 }
 
 /* A date in the future is none: the clock was set back. */
-void disk_file_use(int fd) {
+void disk_file_use(const struct disk_open *open) {
     struct stat status;
     struct timespec now, times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
     clock_gettime(CLOCK_REALTIME, &now);
-    if (fstat(fd, &status) || (status.st_mtime <= now.tv_sec && now.tv_sec - status.st_mtime < USED_SECONDS))
+    if (fstat(open->content, &status) || (status.st_mtime <= now.tv_sec && now.tv_sec - status.st_mtime < USED_SECONDS))
         return;
-    (void)futimens(fd, times);
+    (void)futimens(open->content, times);
 }

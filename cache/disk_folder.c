@@ -76,16 +76,31 @@ static void sort(struct listing *listing) {
     }
 }
 
-static void take(struct listing *listing, const char *name) {
+static bool is_ours(const struct listing *listing, const char *name, struct stat *ret_status) {
+    return fstatat(dirfd(listing->stream), name, ret_status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(ret_status->st_mode) && ret_status->st_uid == geteuid();
+}
+
+/* Heads whose content has gone: it went between the two when they were made. */
+static void remove_left_heads(const struct listing *listing, const char *name, const char *content) {
     struct stat status;
-    if (!disk_file_is_name(name) || strlen(name) >= DISK_FILE_NAME ||
-        fstatat(dirfd(listing->stream), name, &status, AT_SYMLINK_NOFOLLOW) || !S_ISREG(status.st_mode) ||
-        status.st_uid != geteuid())
+    if (faccessat(dirfd(listing->stream), content, F_OK, AT_SYMLINK_NOFOLLOW) && errno == ENOENT &&
+        is_ours(listing, name, &status))
+        (void)unlinkat(dirfd(listing->stream), name, 0);
+}
+
+static void take(struct listing *listing, const char *name) {
+    char heads[DISK_FILE_NAME], content[DISK_FILE_NAME];
+    struct stat status, more;
+    if (disk_file_is_heads(name, content))
+        remove_left_heads(listing, name, content);
+    if (!disk_file_is_name(name, heads) || !is_ours(listing, name, &status))
         return;
+    int64_t blocks = status.st_blocks + (is_ours(listing, heads, &more) ? more.st_blocks : 0);
     if (listing->count == 2 * OLDEST)
         sort(listing);
     struct old_file *file = &listing->files[listing->count++];
-    *file = (struct old_file){.used = status.st_mtim, .bytes = (int64_t)status.st_blocks * 512};
+    *file = (struct old_file){.used = status.st_mtim, .bytes = blocks * 512};
     strcpy(file->name, name);
     listing->used += file->bytes;
 }
@@ -115,6 +130,10 @@ static int64_t remove_oldest(const struct listing *listing, int64_t bytes) {
         int result = unlinkat(dirfd(listing->stream), file->name, 0);
         if (result && errno != ENOENT)
             continue;
+        char heads[DISK_FILE_NAME];
+        struct stat status;
+        if (disk_file_is_name(file->name, heads) && is_ours(listing, heads, &status))
+            (void)unlinkat(dirfd(listing->stream), heads, 0);
         gone += file->bytes;
         stats_add(STAT_disk_evictions, result ? 0 : 1);
     }

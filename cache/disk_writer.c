@@ -81,17 +81,21 @@ static void rest_no_more(struct disk_writer *writer) {
 
 /* ---- room ---- */
 
-/* There is to be some room to write into before the next look. */
-static int trim(struct disk_writer *writer, int64_t more_free) {
-    int64_t most = writer->room.most, used;
-    struct disk_room room = {.most = most - most / 32, .least_free = writer->room.least_free + more_free};
+enum { SPARE_SHARE = 4 }; /* of what is left, until the next look */
+
+/* There is to be some room to write into before the next look, for these bytes at the least. */
+static int trim(struct disk_writer *writer, int64_t bytes, int64_t more_free) {
+    int64_t most = writer->room.most, spare = most / 32, used;
+    if (spare < SPARE_SHARE * bytes)
+        spare = SPARE_SHARE * bytes < most / 2 ? SPARE_SHARE * bytes : most / 2;
+    struct disk_room room = {.most = most - spare, .least_free = writer->room.least_free + more_free};
     int result = disk_folder_trim(writer->folder, &room, &used);
     if (result)
         return result;
     lock_acquire(&writer->lock);
     writer->used = used;
     writer->written = 0;
-    writer->spare = used < most ? (most - used) / 4 : 0;
+    writer->spare = used < most ? (most - used) / SPARE_SHARE : 0;
     lock_release(&writer->lock);
     return 0;
 }
@@ -105,14 +109,13 @@ static int has_free(struct disk_writer *writer, int64_t bytes, bool *ret_enough)
 }
 
 /* For one chunk; it counts as written from here on. -ENOSPC: there is none. */
-static int make_room(struct disk_writer *writer, size_t size) {
-    int64_t bytes = (int64_t)size + DISK_FILE_WASTE;
+static int make_room(struct disk_writer *writer, int64_t bytes) {
     bool enough;
-    int result = writer->written + bytes > writer->spare ? trim(writer, 0) : 0;
+    int result = writer->written + bytes > writer->spare ? trim(writer, bytes, 0) : 0;
     if (result == 0)
         result = has_free(writer, bytes, &enough);
     if (result == 0 && !enough)
-        result = trim(writer, bytes);
+        result = trim(writer, bytes, bytes);
     if (result == 0 && !enough)
         result = has_free(writer, bytes, &enough);
     if (result == 0 && (!enough || writer->written + bytes > writer->spare))
@@ -129,7 +132,7 @@ static void look_task(void *argument) {
     struct disk_writer *writer = argument;
     bool enough;
     if (has_free(writer, 0, &enough) == 0 && !enough)
-        (void)trim(writer, 0);
+        (void)trim(writer, 0, 0);
 }
 
 void disk_writer_look(struct disk_writer *writer) {
@@ -151,13 +154,16 @@ static int write_run(const struct run *run) {
     struct disk_writer *writer = run->writer;
     const char *why;
     int result = writer->resting ? disk_folder_prepare(writer->folder, &why) : 0;
-    cleanup_fd int fd = result ? -1 : disk_file_open(writer->folder, &run->file, true);
-    if (!result && fd < 0)
-        result = fd;
+    cleanup_disk_open struct disk_open open = {-1, -1};
+    if (result == 0)
+        result = disk_file_open(writer->folder, &run->file, true, &open);
+    int64_t takes = 0;
     for (uint32_t i = 0; result == 0 && i < run->count; i++) {
-        result = make_room(writer, run->blobs[i]->size);
+        int64_t before = takes;
+        takes = disk_file_takes(&run->file, run->first, i + 1);
+        result = make_room(writer, takes - before);
         if (result == 0)
-            result = disk_file_write(fd, &run->file, run->first + i, run->blobs[i]->bytes);
+            result = disk_file_write(&open, &run->file, run->first + i, run->blobs[i]->bytes);
         if (result == 0)
             stats_add(STAT_disk_bytes_stored, run->blobs[i]->size);
     }

@@ -20,7 +20,7 @@
 #include "tests/unit/fake_disk.h"
 #include "tests/unit/unit.h"
 
-enum { CHUNK = 5000, SLOT = 8192, CHUNKS = 21, LAST = 700, REST_MS = 60000 };
+enum { CHUNK = 5000, HEAD = 16, CHUNKS = 21, LAST = 700, REST_MS = 60000 };
 
 static atomic_llong free_bytes;
 
@@ -159,6 +159,13 @@ static const char *path_of(const struct bench *bench, const struct pattern_file 
     static const unsigned char realm[DISK_REALM] = {0x59, 0x5e, 0x3e, 0x47, 0x91, 0x5e, 0x55, 0x62, 0x64, 0x2f, 0xc7, 0x54, 0xac, 0xe1, 0x70, 0xbc};
     disk_file_init(&disk_file, realm, content.revision, content.length, content.chunk_size);
     snprintf(path, sizeof path, "%s/%s", bench->folder, disk_file.name);
+    return path;
+}
+
+/* That of its chunks' heads, of a file of several. */
+static inline const char *heads_of(const struct bench *bench, const struct pattern_file *file) {
+    static char path[260];
+    snprintf(path, sizeof path, "%sh", path_of(bench, file));
     return path;
 }
 

@@ -126,19 +126,50 @@ static void when_the_source_fails_what_is_on_disk_is_given(void **state) {
 
 /* ---- what is on disk is not trusted ---- */
 
+/* It ends somewhere in its third chunk, or before the third head does. */
+static void cut(const char *path, off_t third, off_t step, struct bench *bench) {
+    char whole[260];
+    snprintf(whole, sizeof whole, "%s", path);
+    for (off_t size = 2 * third; size < 3 * third; size += step) {
+        fetched(bench, bench->one, 0, 3);
+        put_away(bench);
+        assert_int_equal(truncate(whole, size), 0);
+        start(bench);
+        assert_int_equal(fetched(bench, bench->one, 0, 3), 1);
+        restart(bench);
+        assert_int_equal(fetched(bench, bench->one, 0, 3), 0);
+    }
+}
+
 static void a_chunk_that_was_written_in_part_is_fetched(void **state) {
     (void)state;
     struct bench *bench = bench_new();
-    for (off_t size = 2 * SLOT + 1; size < 3 * SLOT; size += 501) {
+    cut(path_of(bench, bench->one), CHUNK, 501, bench);
+    cut(heads_of(bench, bench->one), HEAD, 1, bench);
+    bench_done(bench);
+}
+
+static void content_or_heads_alone_are_nothing(void **state) {
+    (void)state;
+    struct bench *bench = bench_new();
+    for (unsigned round = 0; round < 2; round++) {
         fetched(bench, bench->one, 0, 3);
         put_away(bench);
-        assert_int_equal(truncate(path_of(bench, bench->one), size), 0);
+        assert_int_equal(unlink(round ? path_of(bench, bench->one) : heads_of(bench, bench->one)), 0);
         start(bench);
-        assert_int_equal(fetched(bench, bench->one, 0, 3), size < 2 * SLOT + 16 + CHUNK ? 1 : 0);
+        assert_int_equal(fetched(bench, bench->one, 0, 3), 3);
         restart(bench);
         assert_int_equal(fetched(bench, bench->one, 0, 3), 0);
     }
     bench_done(bench);
+}
+
+static void flip(const char *path, off_t at, unsigned bit) {
+    unsigned char byte;
+    cleanup_fd int fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= (unsigned char)(1 << bit);
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
 }
 
 static void a_flipped_bit_is_never_read(void **state) {
@@ -146,38 +177,46 @@ static void a_flipped_bit_is_never_read(void **state) {
     struct bench *bench = bench_new();
     struct dice dice = dice_new("flipped bits");
     for (unsigned round = 0; round < 200; round++) {
-        off_t at = round < 16 ? round : (off_t)dice_below(&dice, 16 + CHUNK); /* each byte of the head */
-        unsigned char byte;
+        unsigned bit = (unsigned)dice_below(&dice, 8);
         fetched(bench, bench->one, 0, 3);
+        fetched(bench, bench->other, 0, 1);
         put_away(bench);
-        cleanup_fd int fd = open(path_of(bench, bench->one), O_RDWR);
-        assert_int_equal(pread(fd, &byte, 1, SLOT + at), 1);
-        byte ^= (unsigned char)(1 << dice_below(&dice, 8));
-        assert_int_equal(pwrite(fd, &byte, 1, SLOT + at), 1);
+        if (round < HEAD) /* each byte of the head */
+            flip(heads_of(bench, bench->one), HEAD + round, bit);
+        else
+            flip(path_of(bench, bench->one), CHUNK + (off_t)dice_below(&dice, CHUNK), bit);
+        flip(path_of(bench, bench->other), round < HEAD ? 100 + round : (off_t)dice_below(&dice, 100), bit);
         start(bench);
         assert_int_equal(fetched(bench, bench->one, 0, 3), 1);
+        assert_int_equal(fetched(bench, bench->other, 0, 1), 1);
         restart(bench);
     }
-    assert_int_equal(stats_get(STAT_disk_damaged), 200);
+    assert_int_equal(stats_get(STAT_disk_damaged), 400);
     bench_done(bench);
+}
+
+static void read_at(const char *path, off_t offset, void *bytes, size_t size) {
+    cleanup_fd int fd = open(path, O_RDONLY);
+    assert_int_equal(pread(fd, bytes, size, offset), size);
 }
 
 static void a_chunk_of_another_place_is_none(void **state) {
     (void)state;
     struct bench *bench = bench_new();
     struct pattern_file *twin = file_new(bench->one->length, 3);
-    unsigned char slot[SLOT];
+    unsigned char chunk[CHUNK], head[HEAD];
     fetched(bench, bench->one, 0, 3);
     fetched(bench, twin, 0, 1);
     put_away(bench);
-    cleanup_fd int fd = open(path_of(bench, bench->one), O_RDONLY);
-    assert_int_equal(pread(fd, slot, SLOT, SLOT), SLOT);
-    write_at(path_of(bench, bench->one), 0, slot, SLOT);
-    assert_int_equal(pread(fd, slot, SLOT, 2 * SLOT) >= 16 + CHUNK, 1);
-    write_at(path_of(bench, twin), 2 * SLOT, slot, SLOT);
+    read_at(path_of(bench, bench->one), CHUNK, chunk, CHUNK);
+    read_at(heads_of(bench, bench->one), HEAD, head, HEAD);
+    write_at(path_of(bench, bench->one), 0, chunk, CHUNK);
+    write_at(heads_of(bench, bench->one), 0, head, HEAD);
+    write_at(path_of(bench, twin), CHUNK, chunk, CHUNK);
+    write_at(heads_of(bench, twin), HEAD, head, HEAD);
     start(bench);
     assert_int_equal(fetched(bench, bench->one, 0, 3), 1);
-    assert_int_equal(fetched(bench, twin, 2, 1), 1);
+    assert_int_equal(fetched(bench, twin, 1, 1), 1);
     free(twin);
     bench_done(bench);
 }
@@ -199,7 +238,7 @@ static void another_format_is_another_file(void **state) {
     char later[300];
     fetched(bench, bench->one, 0, 3);
     put_away(bench);
-    snprintf(later, sizeof later, "%s2", path_of(bench, bench->one)); /* .v12 */
+    snprintf(later, sizeof later, "%s2", path_of(bench, bench->one)); /* .v22 */
     assert_int_equal(rename(path_of(bench, bench->one), later), 0);
     start(bench);
     assert_int_equal(fetched(bench, bench->one, 0, 3), 3);
@@ -214,13 +253,16 @@ static void whatever_a_file_holds_what_is_read_is_right(void **state) {
     struct bench *bench = bench_new();
     struct dice dice = dice_new("garbage");
     for (unsigned round = 0; round < 100; round++) {
-        unsigned char garbage[3 * SLOT];
+        unsigned char garbage[3 * CHUNK];
         size_t size = 1 + dice_below(&dice, sizeof garbage);
         for (size_t i = 0; i < size; i++)
             garbage[i] = (unsigned char)dice_throw(&dice);
         fetched(bench, bench->one, 0, CHUNKS);
         put_away(bench);
-        write_at(path_of(bench, bench->one), (off_t)dice_below(&dice, CHUNKS * SLOT), garbage, size);
+        if (round % 2)
+            write_at(heads_of(bench, bench->one), (off_t)dice_below(&dice, CHUNKS * HEAD), garbage, size % (3 * HEAD));
+        else
+            write_at(path_of(bench, bench->one), (off_t)dice_below(&dice, CHUNKS * CHUNK), garbage, size);
         start(bench);
         assert_in_range(fetched(bench, bench->one, 0, CHUNKS), 0, 5);
         restart(bench);
@@ -363,6 +405,7 @@ int main(void) {
         cmocka_unit_test(what_the_source_does_not_give_is_not_kept),
         cmocka_unit_test(when_the_source_fails_what_is_on_disk_is_given),
         cmocka_unit_test(a_chunk_that_was_written_in_part_is_fetched),
+        cmocka_unit_test(content_or_heads_alone_are_nothing),
         cmocka_unit_test(a_flipped_bit_is_never_read),
         cmocka_unit_test(a_chunk_of_another_place_is_none),
         cmocka_unit_test(databases_do_not_mix),

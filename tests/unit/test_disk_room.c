@@ -228,7 +228,7 @@ static void a_disk_that_is_slower_than_the_source_is_passed_by(void **state) {
 
 /* ---- room ---- */
 
-enum { FILES = 40, FILE_CHUNKS = 8, TAKES = FILE_CHUNKS * SLOT };
+enum { FILES = 40, FILE_CHUNKS = 8, TAKES = 40960 + 4096 }; /* whole pages of content, and of heads */
 
 /* FILES files of FILE_CHUNKS chunks each. */
 static void make_files(struct pattern_file *files[FILES]) {
@@ -269,10 +269,25 @@ static void the_least_recently_used_go_first(void **state) {
     unsigned kept = 0;
     for (unsigned i = FILES; i-- > 0 && is_there(path_of(bench, files[i])); kept++)
         ;
-    for (unsigned i = 0; i < FILES; i++)
+    for (unsigned i = 0; i < FILES; i++) {
         assert_int_equal(is_there(path_of(bench, files[i])), i >= FILES - kept);
+        assert_int_equal(is_there(heads_of(bench, files[i])), i >= FILES - kept);
+    }
     assert_true(is_there(foreign));
     free_files(files);
+    bench_done(bench);
+}
+
+static void heads_whose_content_went_go_too(void **state) {
+    (void)state;
+    struct bench *bench = bench_new();
+    fetched(bench, bench->one, 0, 1);
+    restart(bench);
+    assert_int_equal(unlink(path_of(bench, bench->one)), 0);
+    fetched(bench, bench->other, 0, 1); /* its writer looks around first */
+    restart(bench);
+    assert_false(is_there(heads_of(bench, bench->one)));
+    assert_true(is_there(path_of(bench, bench->other)));
     bench_done(bench);
 }
 
@@ -415,6 +430,7 @@ int main(void) {
         cmocka_unit_test(many_small_runs_fill_the_queue_too),
         cmocka_unit_test(a_disk_that_is_slower_than_the_source_is_passed_by),
         cmocka_unit_test(the_least_recently_used_go_first),
+        cmocka_unit_test(heads_whose_content_went_go_too),
         cmocka_unit_test(a_date_in_the_future_is_set_right_by_a_use),
         cmocka_unit_test(what_can_never_fit_is_not_begun),
         cmocka_unit_test(the_file_system_keeps_its_free_space),
