@@ -210,6 +210,11 @@ void chunks_stop(struct chunks *chunks) {
     lock_release(&chunks->lock);
 }
 
+int chunks_whole(struct chunks *chunks, const struct chunk_file *file) {
+    const struct chunk_source *source = &chunks->source;
+    return source->whole ? source->whole(source->context, file->handle) : -EOPNOTSUPP;
+}
+
 void chunks_hold(struct chunks *chunks, const struct chunk_file *file) {
     chunks->source.ref(file->handle);
 }

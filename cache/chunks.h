@@ -42,6 +42,9 @@ struct chunk_source {
     /* Chunk 0 of each of these files, which have no other; likewise. */
     int (*fetch_heads)(void *context, void *const *handles, uint32_t count, struct budget *budget,
                        struct blob **ret_blobs, int *ret_errors);
+    /* A descriptor of the file's content as it is, to be read by the kernel and closed by the caller, or -errno. NULL: it
+     * never has one. */
+    int (*whole)(void *context, void *handle);
     void (*ref)(void *handle);
     void (*unref)(void *handle);
 };
@@ -77,6 +80,8 @@ int64_t chunks_window(struct chunks *chunks);
  * more than readers have fetched ahead at the most, and what is fetched next takes their memory: so a stream needs no new
  * pages, though it goes by jerks. */
 void chunks_pass(struct chunks *chunks, const struct chunk_file *file, uint32_t first, uint32_t count);
+/* What the source says of it: a descriptor, or -errno. */
+int chunks_whole(struct chunks *chunks, const struct chunk_file *file);
 /* A reference to a file's handle, as the source keeps them, and its end. */
 void chunks_hold(struct chunks *chunks, const struct chunk_file *file);
 void chunks_drop(struct chunks *chunks, const struct chunk_file *file);

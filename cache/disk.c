@@ -8,6 +8,7 @@
 #include "cache/base/lock.h"
 #include "cache/base/stats.h"
 #include "cache/disk_file.h"
+#include "cache/disk_sound.h"
 #include "cache/pace.h"
 
 enum { LOOK_TICKS = 30 };
@@ -16,6 +17,7 @@ struct disk {
     struct disk_config config;
     unsigned char realm[DISK_REALM];
     struct disk_writer *writer;
+    struct disk_sound *sound;
     unsigned ticks;
     struct lock lock;          /* guards what follows */
     struct pace ranges, heads; /* of the disk, near, and of the source below, far */
@@ -43,11 +45,14 @@ static void store(struct disk *disk, const struct disk_file *file, uint32_t firs
 }
 
 /* Chunk n, or NULL. */
-static struct blob *read_chunk(const struct disk_open *open, const struct disk_file *file, uint32_t n, struct budget *budget) {
+static struct blob *read_chunk(struct disk *disk, const struct disk_open *open, const struct disk_file *file, uint32_t n,
+                               struct budget *budget) {
     cleanup_with(blob_unref) struct blob *blob = blob_new(budget, disk_file_chunk(file, n));
     int result = blob ? disk_file_read(open, file, n, blob->bytes) : -ENOMEM;
     if (result == -EBADMSG)
         stats_add(STAT_disk_damaged, 1);
+    if (result == 0)
+        disk_sound_note(disk->sound, open, file, n);
     return result ? NULL : steal_ptr(&blob);
 }
 
@@ -60,7 +65,7 @@ static void find(struct disk *disk, const struct disk_file *file, uint32_t first
     if (count > 1)
         disk_file_expect(&open, file, first, count);
     for (uint32_t i = 0; i < count; i++)
-        ret_blobs[i] = read_chunk(&open, file, first + i, budget);
+        ret_blobs[i] = read_chunk(disk, &open, file, first + i, budget);
     disk_file_use(&open);
 }
 
@@ -190,10 +195,19 @@ static int fetch_heads(void *context, void *const *handles, uint32_t count, stru
     return 0;
 }
 
+/* ---- whole files ---- */
+
+static int whole(void *context, void *handle) {
+    struct disk *disk = context;
+    struct disk_file file = file_of(disk, handle);
+    return goes_below(disk, &disk->ranges) ? -EAGAIN : disk_sound_open(disk->sound, disk->config.folder, &file);
+}
+
 struct chunk_source disk_source(struct disk *disk) {
     return (struct chunk_source){.context = disk,
                                  .fetch = fetch,
                                  .fetch_heads = fetch_heads,
+                                 .whole = whole,
                                  .ref = disk->config.below.ref,
                                  .unref = disk->config.below.unref};
 }
@@ -208,6 +222,9 @@ int disk_new(const struct disk_config *config, struct disk **ret_disk, char **re
     lock_init(&disk->lock, LOCK_DISK);
     disk->config = *config;
     int result = EVP_Digest(config->realm, strlen(config->realm), digest, NULL, EVP_sha256(), NULL) ? 0 : -ENOMEM;
+    disk->sound = disk_sound_new();
+    if (!disk->sound)
+        result = -ENOMEM;
     if (result == 0)
         result = disk_writer_new(config->folder, &config->room, config->rest_ms, &disk->writer, ret_error);
     if (result) {
@@ -224,12 +241,14 @@ struct disk *disk_free(struct disk *disk) {
     if (!disk)
         return NULL;
     disk_writer_free(disk->writer);
+    disk_sound_free(disk->sound);
     lock_done(&disk->lock);
     free(disk);
     return NULL;
 }
 
 void disk_tick(struct disk *disk) {
+    disk_sound_tick(disk->sound);
     if (++disk->ticks % LOOK_TICKS == 0)
         disk_writer_look(disk->writer);
 }

@@ -9,6 +9,8 @@
  * pass it by, and nothing is kept, unless the source fails. What is damaged is never kept, and what is on disk is never trusted without its
  * checksum (disk_file.h): whatever happens to the folder, it costs a fetch. So there is nothing to recover, to sync or to
  * lock; any number of mounts share a folder (disk_folder.h).
+ * A file whose chunks were all found sound may be read by the kernel without asking again (disk_sound.h): what the disk
+ * makes of it after that is not seen.
  * What it is not: a copy that others can read, or a promise: a chunk may be gone at any moment.
  *
  * Threads: that of the writer; the source from any thread. disk_tick() once a second.

@@ -152,6 +152,10 @@ int reader_fetch(struct reader *reader, int64_t offset, size_t size, bool stays)
     return result;
 }
 
+int reader_whole(struct reader *reader) {
+    return chunks_whole(reader->chunks, &reader->file);
+}
+
 void reader_provide(struct reader *reader, struct blob *content) {
     CHECK((int64_t)content->size == reader->length && content->size <= reader->file.chunk_size);
     chunks_put(reader->chunks, &reader->file, 0, content);

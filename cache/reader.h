@@ -33,6 +33,8 @@ int reader_read(struct reader *reader, int64_t offset, size_t size, struct reade
 int reader_fetch(struct reader *reader, int64_t offset, size_t size, bool stays);
 /* The whole content, of a file that is one chunk: it need not be fetched. Takes a reference of its own. */
 void reader_provide(struct reader *reader, struct blob *content);
+/* A descriptor of the whole content, to be closed by the caller, or -errno: see chunk_source. */
+int reader_whole(struct reader *reader);
 void reader_release(struct reader_view *views, unsigned count);
 
 #endif

@@ -53,6 +53,10 @@ int published_fetch(struct published *published, int64_t offset, size_t size, bo
     return published->reader ? reader_fetch(published->reader, offset, size, stays) : 0;
 }
 
+int published_whole(struct published *published) {
+    return published->reader ? reader_whole(published->reader) : -ENODATA;
+}
+
 void published_provide(struct published *published, struct blob *content) {
     if (published->reader)
         reader_provide(published->reader, content);

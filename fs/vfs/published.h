@@ -22,6 +22,8 @@ int published_read(struct published *content, int64_t offset, size_t size, struc
 int published_fetch(struct published *content, int64_t offset, size_t size, bool stays);
 /* The whole content, of a revision that is one chunk: it need not be fetched. Takes a reference of its own. */
 void published_provide(struct published *published, struct blob *content);
+/* A descriptor of the whole content, to be closed by the caller, or -errno: see chunk_source. */
+int published_whole(struct published *content);
 /* What it is the content of; lent. */
 struct revision *published_revision(const struct published *content);
 /* The same as the base of a staged file, which takes references of its own. NULL: nothing. */

@@ -350,6 +350,14 @@ int vfs_fetch(struct vfs *vfs, struct handle *handle, int64_t offset, size_t siz
     return published_fetch(published, offset, size, stays);
 }
 
+int vfs_whole(struct vfs *vfs, struct handle *handle) {
+    cleanup_with(published_unref) struct published *published = NULL;
+    if (!handle->stored || vfs->config.staging || vfs->config.cluster_locks)
+        return -EOPNOTSUPP;
+    int result = inode_published(vfs->inodes, handle->inode, vfs->config.chunks, &published);
+    return result ? result : published_whole(published);
+}
+
 void vfs_close(struct vfs *vfs, struct handle *handle) {
     lock_acquire(&vfs->lock);
     DL_DELETE(vfs->handles, handle);

@@ -132,6 +132,9 @@ int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size
              unsigned *ret_count);
 /* Has what is published of [offset, offset + size) in the caches, for whoever reads it later: see reader_fetch(). */
 int vfs_fetch(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size, bool stays);
+/* A descriptor of all that handles of its inode read, to be closed by the caller: the kernel may read it instead. -errno: there
+ * is none, as where the file may be written to or its handles may be moved to a newer revision. */
+int vfs_whole(struct vfs *vfs, struct handle *handle);
 /* Of a file or a directory. */
 void vfs_close(struct vfs *vfs, struct handle *handle);
 

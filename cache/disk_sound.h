@@ -1,0 +1,34 @@
+/* Which chunks of some files of the disk tier were found sound since the mount began, and have not changed since: of a
+ * file whose chunks all were, the kernel may read the content by itself.
+ *
+ *     not known [disk_sound_open] -> known, of each chunk whether it was sound [the last one was] -> whole
+ *         ^------ [too many others are, or it was removed from the folder] ------'
+ *
+ * A file is known by an open descriptor, so that what is made anew at its name is another one. Who writes to it writes what
+ * its checksums say. What the disk makes of it later is not seen.
+ *
+ * Threads: all functions from any thread. disk_sound_open() reads for SOUND_MS at the most, and waits for no content.
+ * Memory: of SOUND_FILES files a bit for each chunk, and one descriptor.
+ * Errors: 0 or -errno. */
+#ifndef CACHE_DISK_SOUND_H
+#define CACHE_DISK_SOUND_H
+
+#include "cache/disk_file.h"
+
+enum { SOUND_FILES = 64, SOUND_MS = 150 };
+
+struct disk_sound;
+
+/* NULL without memory. */
+struct disk_sound *disk_sound_new(void);
+/* Takes NULL, returns NULL. */
+struct disk_sound *disk_sound_free(struct disk_sound *sound);
+/* A descriptor of the content, to be closed, when all of it is sound; what is not known to be and in memory is looked at
+ * first. -EAGAIN: not all of it is known to be sound, yet. -EBADMSG: it is not. */
+int disk_sound_open(struct disk_sound *sound, const char *folder, const struct disk_file *file);
+/* A chunk was read from `open` and was sound: of files that are known, that is noted. */
+void disk_sound_note(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file, uint32_t n);
+/* Now and then forgets the files that were removed. */
+void disk_sound_tick(struct disk_sound *sound);
+
+#endif

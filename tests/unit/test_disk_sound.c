@@ -1,0 +1,157 @@
+/* What the disk tier gives the kernel to read: whole files that are sound, or nothing. */
+#include "cache/disk_sound.h"
+
+#include "tests/unit/disk_bench.h"
+
+/* The descriptor, or -errno. */
+static int whole(struct bench *bench, struct pattern_file *file) {
+    return bench->source.whole(bench->source.context, file);
+}
+
+static void assert_is_whole(struct bench *bench, struct pattern_file *file) {
+    cleanup_fd int fd = whole(bench, file);
+    cleanup_free unsigned char *bytes = malloc((size_t)file->length + 1);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, bytes, (size_t)file->length + 1, 0), file->length);
+    for (int64_t i = 0; i < file->length; i++)
+        assert_int_equal(bytes[i], pattern_byte(file, i));
+}
+
+static struct bench *filled(void) {
+    struct bench *bench = bench_new();
+    fetched(bench, bench->one, 0, CHUNKS);
+    fetched(bench, bench->other, 0, 1);
+    restart(bench);
+    return bench;
+}
+
+static void spoil(const struct bench *bench, off_t at) {
+    cleanup_fd int fd = open(path_of(bench, bench->one), O_RDWR);
+    unsigned char byte;
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+}
+
+static void a_file_that_memory_has_is_looked_at_and_given(void **state) {
+    (void)state;
+    struct bench *bench = filled();
+    assert_is_whole(bench, bench->one);
+    assert_is_whole(bench, bench->one);
+    assert_int_equal(stats_get(STAT_disk_hits), 0);
+    bench_done(bench);
+}
+
+static void a_file_of_one_chunk_is_not_worth_it(void **state) {
+    (void)state;
+    struct bench *bench = filled();
+    assert_int_equal(whole(bench, bench->other), -EBADMSG);
+    bench_done(bench);
+}
+
+static void what_is_not_all_there_is_not_given(void **state) {
+    (void)state;
+    struct bench *bench = bench_new();
+    assert_int_equal(whole(bench, bench->one), -ENOENT);
+    fetched(bench, bench->one, 0, CHUNKS - 1);
+    restart(bench);
+    assert_int_equal(whole(bench, bench->one), -EAGAIN);
+    fetched(bench, bench->one, CHUNKS - 1, 1);
+    restart(bench);
+    assert_is_whole(bench, bench->one);
+    bench_done(bench);
+}
+
+static void what_is_damaged_is_not_given_until_it_was_fetched(void **state) {
+    (void)state;
+    struct bench *bench = filled();
+    spoil(bench, 7 * CHUNK + 3);
+    assert_int_equal(whole(bench, bench->one), -EBADMSG);
+    assert_int_equal(stats_get(STAT_disk_damaged), 1);
+    assert_int_equal(fetched(bench, bench->one, 0, CHUNKS), 1);
+    restart(bench);
+    assert_is_whole(bench, bench->one);
+    bench_done(bench);
+}
+
+static void one_of_another_length_is_not_given(void **state) {
+    (void)state;
+    struct bench *bench = filled();
+    assert_int_equal(truncate(path_of(bench, bench->one), bench->one->length + 1), 0);
+    assert_int_equal(whole(bench, bench->one), -EBADMSG);
+    bench_done(bench);
+}
+
+/* Else the holes of a new file would be taken for what the one before it had. */
+static void one_that_was_made_anew_is_another(void **state) {
+    (void)state;
+    struct bench *bench = filled();
+    for (unsigned round = 0; round < 20; round++) {
+        assert_is_whole(bench, bench->one);
+        assert_int_equal(unlink(path_of(bench, bench->one)), 0);
+        assert_int_equal(whole(bench, bench->one), -ENOENT);
+        assert_int_equal(fetched(bench, bench->one, 0, 2), 2);
+        while (!is_there(path_of(bench, bench->one)) || !stats_get(STAT_disk_bytes_stored))
+            usleep(1000);
+        int fd = whole(bench, bench->one);
+        assert_true(fd < 0);
+        restart(bench);
+        fetched(bench, bench->one, 0, CHUNKS);
+        restart(bench);
+    }
+    bench_done(bench);
+}
+
+static int descriptors(void) {
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void a_file_that_is_removed_is_let_go(void **state) {
+    (void)state;
+    struct bench *bench = filled();
+    int before = descriptors();
+    assert_is_whole(bench, bench->one);
+    assert_int_equal(descriptors(), before + 1);
+    disk_tick(bench->disk);
+    assert_int_equal(descriptors(), before + 1);
+    assert_int_equal(unlink(path_of(bench, bench->one)), 0);
+    disk_tick(bench->disk);
+    assert_int_equal(descriptors(), before);
+    bench_done(bench);
+}
+
+static void so_many_are_known_and_no_more(void **state) {
+    (void)state;
+    struct bench *bench = bench_new();
+    struct pattern_file *files[SOUND_FILES + 10];
+    int before = descriptors();
+    for (unsigned i = 0; i < SOUND_FILES + 10; i++) {
+        files[i] = file_new(2 * CHUNK, (unsigned char)(10 + i));
+        fetched(bench, files[i], 0, 2);
+        restart(bench); /* the queue is short */
+    }
+    for (unsigned round = 0; round < 2; round++)
+        for (unsigned i = 0; i < SOUND_FILES + 10; i++)
+            assert_is_whole(bench, files[i]);
+    assert_in_range(descriptors(), before, before + SOUND_FILES);
+    for (unsigned i = 0; i < SOUND_FILES + 10; i++)
+        free(files[i]);
+    bench_done(bench);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_that_memory_has_is_looked_at_and_given),
+        cmocka_unit_test(a_file_of_one_chunk_is_not_worth_it),
+        cmocka_unit_test(what_is_not_all_there_is_not_given),
+        cmocka_unit_test(what_is_damaged_is_not_given_until_it_was_fetched),
+        cmocka_unit_test(one_of_another_length_is_not_given),
+        cmocka_unit_test(one_that_was_made_anew_is_another),
+        cmocka_unit_test(a_file_that_is_removed_is_let_go),
+        cmocka_unit_test(so_many_are_known_and_no_more),
+    };
+    return cmocka_run_group_tests_name("disk sound", tests, NULL, NULL);
+}
