@@ -54,6 +54,7 @@ static char *text(void *context, enum vfs_text which) {
         .disk_size = mount->options->cache_disk,
         .disk_used = disk.used,
         .disk_resting = disk.resting,
+        .disk_passing = session_passing(mount->session),
         .disk_backlog = disk.backlog,
         .warming = mount->warming ? &warming : NULL,
     };
@@ -273,6 +274,7 @@ static int open_session(struct mount *mount, char **ret_error) {
         .read_only = options->read_only,
         .allow_other = options->allow_other,
         .cluster_locks = options->locks == LOCKS_CLUSTER,
+        .passes = mount->disk && options->read_only && options->locks != LOCKS_CLUSTER,
         .hard = options->hard,
         .flags = flags,
         .ready = tell_ready,

@@ -53,6 +53,7 @@ static void put_disk_json(FILE *out, const struct status_facts *facts) {
     fputs("\"cache_dir\":{", out);
     put_string(out, "path", facts->disk);
     put_string(out, "state", facts->disk_resting ? strerror(-facts->disk_resting) : "ok");
+    put_string(out, "passthrough", facts->disk_passing);
     fprintf(out, "\"size\":%" PRId64 ",\"used\":%" PRId64 ",\"backlog_percent\":%u},", facts->disk_size, facts->disk_used,
             facts->disk_backlog);
 }
@@ -100,9 +101,9 @@ static void put_text(FILE *out, const struct status_facts *facts) {
                                                   : "none: changes by others are asked for");
     fprintf(out, "cache       %zu of %zu MiB\n", facts->cache_used >> 20, facts->cache_size >> 20);
     if (facts->disk)
-        fprintf(out, "cache_dir   %" PRId64 " of %" PRId64 " MiB in %s%s%s\n", facts->disk_used >> 20, facts->disk_size >> 20,
-                facts->disk, facts->disk_resting ? "; nothing is kept now: " : "",
-                facts->disk_resting ? strerror(-facts->disk_resting) : "");
+        fprintf(out, "cache_dir   %" PRId64 " of %" PRId64 " MiB in %s%s%s\npassthrough %s\n", facts->disk_used >> 20,
+                facts->disk_size >> 20, facts->disk, facts->disk_resting ? "; nothing is kept now: " : "",
+                facts->disk_resting ? strerror(-facts->disk_resting) : "", facts->disk_passing);
     if (facts->warming)
         fprintf(out, "warming     %s: %" PRIu64 " files, %" PRIu64 " MiB, %" PRIu64 " failed\n", facts->warming->state,
                 facts->warming->files, facts->warming->bytes >> 20, facts->warming->failed);

@@ -27,6 +27,7 @@ struct status_facts {
     const char *disk;               /* where chunks are kept on disk; NULL: nowhere */
     int64_t disk_size, disk_used;   /* bytes */
     int disk_resting;               /* 0, or the -errno for which nothing is kept there now */
+    const char *disk_passing;       /* whether the kernel reads whole files there by itself, in words */
     unsigned disk_backlog;          /* how full the queue of what is to be kept is, in percent */
     const struct status_warming *warming; /* NULL: nothing does */
 };

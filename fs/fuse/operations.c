@@ -8,6 +8,7 @@
 #include "cache/base/stats.h"
 #include "fs/fuse/loop.h"
 #include "fs/fuse/orphans.h"
+#include "fs/fuse/passing.h"
 #include "fs/fuse/request.h"
 
 static void do_init(void *userdata, struct fuse_conn_info *connection) {
@@ -30,6 +31,7 @@ static void do_init(void *userdata, struct fuse_conn_info *connection) {
 #endif
     if (connection->max_write > LOOP_LARGEST)
         connection->max_write = LOOP_LARGEST;
+    passing_init(context->passing, connection);
     connection->max_background = 64; /* requests wait for a network, not for a disk */
     connection->congestion_threshold = 48;
     context->ready(context->ready_context);
@@ -110,8 +112,15 @@ static void do_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info
     info->direct_io = live;
     info->keep_cache = !live; /* an inode has one content: its pages never go stale */
     info->noflush = (info->flags & O_ACCMODE) == O_RDONLY && !request_context(request)->cluster_locks;
-    if (fuse_reply_open(request, info))
-        vfs_close(vfs, handle);
+    struct passing *passing = request_context(request)->passing;
+    result = live ? 0 : passing_open(passing, request, number, info);
+    if (result)
+        request_fail(request, result);
+    else if (fuse_reply_open(request, info) == 0)
+        return;
+    else
+        passing_release(passing, request, number);
+    vfs_close(vfs, handle);
 }
 
 static void do_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset, struct fuse_file_info *info) {
@@ -131,7 +140,7 @@ static void do_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t of
 }
 
 static void do_release(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
-    (void)number;
+    passing_release(request_context(request)->passing, request, number);
     orphans_end(request_context(request)->orphans, close_handle, request_vfs(request), request_handle(info), 0);
     fuse_reply_err(request, 0);
 }

@@ -7,12 +7,14 @@
 #include <stdbool.h>
 
 struct orphans;
+struct passing;
 struct vfs;
 
 /* The userdata of a session. */
 struct operations_context {
     struct vfs *vfs;
     struct orphans *orphans;
+    struct passing *passing;
     struct fuse_session *fuse;
     bool cluster_locks; /* else the kernel keeps locks */
     double trust; /* seconds: entry and attribute timeouts */

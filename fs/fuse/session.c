@@ -16,6 +16,7 @@
 #include "fs/fuse/operations.h"
 #include "fs/fuse/orphans.h"
 #include "fs/fuse/parallel.h"
+#include "fs/fuse/passing.h"
 #include "fs/vfs/vfs.h"
 
 enum {
@@ -118,7 +119,8 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
     session->told_context = config->context;
     speaking = session;
     fuse_set_log_func(take_log);
-    int result = add_options(&arguments, config);
+    session->context.passing = passing_new(config->passes);
+    int result = session->context.passing ? add_options(&arguments, config) : -ENOMEM;
     if (result == 0) {
         session->fuse = fuse_session_new(&arguments, &operations, sizeof operations, &session->context);
         session->context.fuse = session->fuse;
@@ -183,6 +185,10 @@ int session_run(struct session *session) {
     return result;
 }
 
+const char *session_passing(const struct session *session) {
+    return passing_state(session->context.passing);
+}
+
 bool session_is_mounted(const struct session *session) {
     struct pollfd device = {.fd = fuse_session_fd(session->fuse)};
     return poll(&device, 1, 0) == 0 || !(device.revents & (POLLERR | POLLNVAL));
@@ -201,6 +207,7 @@ struct session *session_free(struct session *session) {
         fuse_session_unmount(session->fuse);
     if (session->fuse)
         fuse_session_destroy(session->fuse);
+    passing_free(session->context.passing);
     free(session);
     return NULL;
 }

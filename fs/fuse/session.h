@@ -21,6 +21,7 @@ struct session_config {
     bool trust_absence;     /* and names that are not there */
     bool read_only, allow_other;
     bool cluster_locks;     /* locks of programs are the vfs's affair, else the kernel's */
+    bool passes;            /* the kernel may read by itself what vfs_whole() gives */
     bool hard;              /* requests wait for the server, however long it is away */
     const char *flags; /* further kernel flags ("noexec,noatime"), or NULL */
     void (*ready)(void *context); /* called once, when the mount is usable */
@@ -36,6 +37,8 @@ void session_outdated(struct session *session, const struct inode *inode, bool l
 void session_outdated_name(struct session *session, const struct inode *directory, const char *name);
 /* Serves until it is unmounted or a signal comes. 0 or -errno. */
 int session_run(struct session *session);
+/* Whether the kernel reads files by itself, in words: a constant. */
+const char *session_passing(const struct session *session);
 /* Whether it still is there for programs; from any thread, until session_free(). */
 bool session_is_mounted(const struct session *session);
 /* Unmounts when it still is mounted. Takes NULL, returns NULL. */

@@ -246,6 +246,21 @@ def test_what_was_read_is_kept_in_a_cache_dir_of_the_users(served, public, bucke
     assert {made.stat().st_uid for made in [public / "cache", *(public / "cache").rglob("*")]} == {NOBODY}
 
 
+def test_what_the_kernel_does_not_read_for_a_user_is_read_all_the_same(served, public, bucket):
+    content = os.urandom(1 << 20)
+    bucket.put("read", content)
+    options = f"user=nobody,ro,cache_free=1M,cache_dir={public}/cache"
+    directory = served(options)
+    assert as_user(NOBODY, (directory / "read").read_bytes) == content
+    assert gridmount("umount", directory).returncode == 0
+    served(options)
+    for _ in range(2):
+        assert as_user(NOBODY, (directory / "read").read_bytes) == content
+    status = json.loads(status_of(directory))
+    assert status["cache_dir"]["passthrough"].startswith("none: ")
+    assert status["counters"]["opens_passed"] == status["counters"]["chunks_fetched"] == 0
+
+
 def test_a_staging_dir_of_another_is_refused(uri, public, directory):
     (public / "roots").mkdir()
     refused(gridmount("mount", uri, directory, "-o", f"user=nobody,staging_dir={public}/roots"),

@@ -143,13 +143,14 @@ static void what_is_kept_on_disk_is_shown_where_it_is(void **state) {
     kept.disk_size = INT64_C(10) << 30;
     kept.disk_used = 3 << 20;
     kept.disk_backlog = 40;
+    kept.disk_passing = "used";
     bson_t *without = parsed(&facts), *with = parsed(&kept);
     cleanup_free char *text = status_text(&kept, false);
     assert_false(bson_has_field(without, "cache_dir"));
     assert_int_equal(number_at(with, "cache_dir.size"), kept.disk_size);
     assert_int_equal(number_at(with, "cache_dir.used"), kept.disk_used);
     assert_int_equal(number_at(with, "cache_dir.backlog_percent"), 40);
-    assert_non_null(strstr(text, "cache_dir   3 of 10240 MiB in /var/cache/chunks\n"));
+    assert_non_null(strstr(text, "cache_dir   3 of 10240 MiB in /var/cache/chunks\npassthrough used\n"));
     bson_destroy(without);
     bson_destroy(with);
     kept.disk_resting = -ENOSPC;

@@ -1,0 +1,186 @@
+"""Files that are whole in cache_dir are read by the kernel itself (FUSE passthrough), where libfuse and the kernel can."""
+import contextlib
+import mmap
+import os
+import random
+import threading
+
+import pytest
+
+from buckets import CHUNK
+from mounting import wait_for
+
+MIB = 1 << 20
+PATIENCE = 30
+NAME = "large.bin"
+ASKED = ("cache_hits", "cache_misses", "cache_joins", "chunks_fetched", "disk_hits")
+
+
+@pytest.fixture
+def content(bucket, scale):
+    data = random.Random(3).randbytes(scale(4 * MIB) + 12345)
+    bucket.put(NAME, data)
+    return data
+
+
+@pytest.fixture
+def place(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def cached(mount, place):
+    """cached(options="ro"): a mount with cache_dir."""
+    return lambda options="ro", **more: mount(options=f"cache_dir={place},cache_free=1M,{options}", **more)
+
+
+@pytest.fixture
+def filled(cached, content):
+    """All is in cache_dir."""
+    mnt = cached()
+    fill(mnt, content)
+    assert mnt.unmount() == 0
+    return content
+
+
+@pytest.fixture
+def passing(cached, filled):
+    """A fresh mount on that, of a library and a kernel that can."""
+    mnt = cached()
+    state = mnt.status()["cache_dir"]["passthrough"]
+    if state != "used":
+        pytest.skip(f"passthrough {state}")
+    return mnt
+
+
+def fill(mnt, content):
+    assert (mnt.path / NAME).read_bytes() == content
+    wait_for(lambda: mnt.counters()["disk_bytes_stored"] >= len(content), PATIENCE, "all stored in cache_dir")
+
+
+def cache_file(place):
+    path, = (path for path in (place / "chunks").iterdir() if not path.name.endswith("h"))
+    return path
+
+
+def asked(mnt):
+    """What of the content the daemon was asked for."""
+    counters = mnt.counters()
+    return sum(counters[name] for name in ASKED)
+
+
+def test_the_daemon_is_not_asked_for_a_byte(passing, filled):
+    assert (passing.path / NAME).read_bytes() == filled
+    with open(passing.path / NAME, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+        assert mapped[:] == filled
+        assert os.pread(file.fileno(), 100, len(filled) - 50) == filled[-50:]
+        assert os.fstat(file.fileno()).st_size == len(filled)
+        with open(passing.path / NAME, "rb") as other:
+            assert other.read() == filled
+    assert asked(passing) == 0
+    assert passing.counters()["opens_passed"] == 3
+
+
+def test_what_is_not_passed_is_read_all_the_same_and_status_says_why(cached, filled, place):
+    assert cached("ro").status()["cache_dir"]["passthrough"].split(":")[0] in ("used", "none")
+    mnt = cached("umask=022")
+    assert mnt.status()["cache_dir"]["passthrough"] == "none: only with ro, and without locks=cluster"
+    assert (mnt.path / NAME).read_bytes() == filled
+    with open(mnt.path / NAME, "rb") as reader, open(mnt.path / NAME, "r+b") as writer:
+        writer.write(b"changed")
+        writer.flush()
+        assert reader.read(7) == b"changed"
+    assert mnt.counters()["opens_passed"] == 0
+    assert mnt.unmount() == 0
+    assert any(path.read_bytes() == filled for path in (place / "chunks").iterdir()), "it was written into cache_dir"
+
+
+def test_what_is_damaged_is_fetched_and_passed_when_it_is_mended(passing, filled, place):
+    with open(cache_file(place), "r+b") as file:
+        file.seek(CHUNK + 1000)
+        byte = file.read(1)[0]
+        file.seek(CHUNK + 1000)
+        file.write(bytes([byte ^ 4]))
+    assert (passing.path / NAME).read_bytes() == filled
+    counters = passing.counters()
+    assert counters["opens_passed"] == 0 and counters["chunks_fetched"] == 1 and counters["disk_damaged"] >= 1
+    wait_for(lambda: cache_file(place).read_bytes() == filled, PATIENCE, "mended")
+    assert (passing.path / NAME).read_bytes() == filled
+    assert passing.counters()["opens_passed"] == 1
+
+
+def test_an_open_file_keeps_its_revision_and_the_next_open_has_the_new_one(passing, filled, bucket):
+    with open(passing.path / NAME, "rb") as old:
+        assert old.read(10) == filled[:10]
+        bucket.put(NAME, b"new" * 100000)
+        with open(passing.path / NAME, "rb") as new:
+            assert new.read() == b"new" * 100000
+            old.seek(0)
+            assert old.read() == filled
+    assert passing.counters()["opens_passed"] == 1
+
+
+def test_reads_go_on_when_the_cached_file_is_removed(passing, filled, place):
+    with open(passing.path / NAME, "rb") as file:
+        assert file.read(10) == filled[:10]
+        for path in (place / "chunks").iterdir():
+            path.unlink()
+        with open(passing.path / NAME, "rb") as other:     # while it is passed
+            assert other.read() == filled
+        file.seek(0)
+        assert file.read() == filled
+    assert asked(passing) == 0
+    assert (passing.path / NAME).read_bytes() == filled     # and now it is not
+    assert passing.counters()["chunks_fetched"] > 0
+
+
+def test_a_file_that_is_open_otherwise_is_passed_once_it_is_closed(passing, filled, place, cached):
+    assert passing.unmount() == 0
+    for path in (place / "chunks").iterdir():
+        path.unlink()
+    mnt = cached()
+    with open(mnt.path / NAME, "rb") as first:
+        fill(mnt, filled)
+        with open(mnt.path / NAME, "rb") as second:
+            assert second.read() == filled
+        assert first.read() == filled
+        assert mnt.counters()["opens_passed"] == 0
+    wait_for(lambda: opens_passed_by_reading(mnt, filled) > 0, PATIENCE, "passed")     # a release comes after the close
+
+
+def opens_passed_by_reading(mnt, content):
+    assert (mnt.path / NAME).read_bytes() == content
+    return mnt.counters()["opens_passed"]
+
+
+def test_many_at_once_open_close_and_lose_it_and_no_byte_is_wrong(passing, filled, place):
+    wrong, over = [], threading.Event()
+
+    def read(seed):
+        dice = random.Random(seed)
+        for _ in range(60):
+            at = dice.randrange(len(filled))
+            try:
+                with open(passing.path / NAME, "rb", buffering=0) as file:
+                    piece = os.pread(file.fileno(), 300000, at)
+            except OSError as error:
+                wrong.append(error)
+                return
+            if piece != filled[at:at + len(piece)] or not piece:
+                wrong.append(at)
+
+    def remove():
+        while not over.wait(0.02):
+            for path in (place / "chunks").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    path.unlink()
+
+    readers = [threading.Thread(target=read, args=(seed,)) for seed in range(6)]
+    remover = threading.Thread(target=remove)
+    for thread in (*readers, remover):
+        thread.start()
+    for thread in readers:
+        thread.join()
+    over.set()
+    remover.join()
+    assert not wrong
