@@ -129,13 +129,15 @@ static int look_at(struct disk_sound *sound, const struct disk_open *open, const
     return result == -ENOENT ? -EAGAIN : result;
 }
 
+/* Whether what is left is little enough to be looked at now. */
 static bool begin(struct disk_sound *sound, const struct disk_file *file, int content, const struct stat *status) {
     lock_acquire(&sound->lock);
     struct known *known = learn(sound, file, content, status);
     if (known)
         known->used = ++sound->turns;
+    bool little = known && (int64_t)known->left * file->chunk_size <= SOUND_BYTES;
     lock_release(&sound->lock);
-    return known != NULL;
+    return little;
 }
 
 static bool is_whole(struct disk_sound *sound, const struct disk_file *file, const struct stat *status) {
@@ -155,7 +157,7 @@ int disk_sound_open(struct disk_sound *sound, const char *folder, const struct d
     if (fstat(open.content, &status) || status.st_size != file->length || open.heads == open.content)
         return -EBADMSG; /* who reads it without us would find another end */
     if (!begin(sound, file, open.content, &status))
-        return -ENOMEM;
+        return -EAGAIN;
     disk_file_use(&open);
     result = look_at(sound, &open, file, &status);
     if (result || !is_whole(sound, file, &status))

@@ -15,7 +15,11 @@
 
 #include "cache/disk_file.h"
 
-enum { SOUND_FILES = 64, SOUND_MS = 150 };
+enum {
+    SOUND_FILES = 64,
+    SOUND_MS = 150,
+    SOUND_BYTES = 512 << 20, /* with more than these to look at it is not begun: programs wait for a first page, too */
+};
 
 struct disk_sound;
 
