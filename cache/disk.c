@@ -51,8 +51,7 @@ static struct blob *read_chunk(struct disk *disk, const struct disk_open *open, 
     int result = blob ? disk_file_read(open, file, n, blob->bytes) : -ENOMEM;
     if (result == -EBADMSG)
         stats_add(STAT_disk_damaged, 1);
-    if (result == 0)
-        disk_sound_note(disk->sound, open, file, n);
+    disk_sound_note(disk->sound, open, file, n, result);
     return result ? NULL : steal_ptr(&blob);
 }
 
@@ -200,7 +199,10 @@ static int fetch_heads(void *context, void *const *handles, uint32_t count, stru
 static int whole(void *context, void *handle) {
     struct disk *disk = context;
     struct disk_file file = file_of(disk, handle);
-    return goes_below(disk, &disk->ranges) ? -EAGAIN : disk_sound_open(disk->sound, disk->config.folder, &file);
+    lock_acquire(&disk->lock);
+    bool slow = pace_is_far(&disk->ranges);
+    lock_release(&disk->lock);
+    return slow ? -EAGAIN : disk_sound_open(disk->sound, disk->config.folder, &file);
 }
 
 struct chunk_source disk_source(struct disk *disk) {
@@ -248,7 +250,6 @@ struct disk *disk_free(struct disk *disk) {
 }
 
 void disk_tick(struct disk *disk) {
-    disk_sound_tick(disk->sound);
     if (++disk->ticks % LOOK_TICKS == 0)
         disk_writer_look(disk->writer);
 }

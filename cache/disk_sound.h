@@ -2,13 +2,14 @@
  * file whose chunks all were, the kernel may read the content by itself.
  *
  *     not known [disk_sound_open] -> known, of each chunk whether it was sound [the last one was] -> whole
- *         ^------ [too many others are, or it was removed from the folder] ------'
+ *         ^------ [too many others are] ------'  ^------------- [one was found damaged] ------------'
  *
- * A file is known by an open descriptor, so that what is made anew at its name is another one. Who writes to it writes what
- * its checksums say. What the disk makes of it later is not seen.
+ * A file is known by what its file system tells it from all others by, so that what is made anew at its name is another
+ * one; nothing is held that would keep the room of one that was removed. Who writes to it writes what its checksums say.
+ * What the disk makes of it later is not seen, unless it is read through us.
  *
  * Threads: all functions from any thread. disk_sound_open() reads for SOUND_MS at the most, and waits for no content.
- * Memory: of SOUND_FILES files a bit for each chunk, and one descriptor.
+ * Memory: of SOUND_FILES files a bit for each chunk.
  * Errors: 0 or -errno. */
 #ifndef CACHE_DISK_SOUND_H
 #define CACHE_DISK_SOUND_H
@@ -17,8 +18,9 @@
 
 enum {
     SOUND_FILES = 64,
-    SOUND_MS = 150,
-    SOUND_BYTES = 512 << 20, /* with more than these to look at it is not begun: programs wait for a first page, too */
+    SOUND_CHUNKS = 1 << 20, /* one of more is never looked at */
+    SOUND_MS = 100,
+    SOUND_BYTES = 320 << 20, /* with more than these to look at it is not begun: programs wait for a first page, too */
 };
 
 struct disk_sound;
@@ -28,11 +30,11 @@ struct disk_sound *disk_sound_new(void);
 /* Takes NULL, returns NULL. */
 struct disk_sound *disk_sound_free(struct disk_sound *sound);
 /* A descriptor of the content, to be closed, when all of it is sound; what is not known to be and in memory is looked at
- * first. -EAGAIN: not all of it is known to be sound, yet. -EBADMSG: it is not. */
+ * first. -EAGAIN: not all of it is known to be sound, yet. -EBADMSG: it is not. -EOPNOTSUPP: its file system does not tell
+ * files apart. */
 int disk_sound_open(struct disk_sound *sound, const char *folder, const struct disk_file *file);
-/* A chunk was read from `open` and was sound: of files that are known, that is noted. */
-void disk_sound_note(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file, uint32_t n);
-/* Now and then forgets the files that were removed. */
-void disk_sound_tick(struct disk_sound *sound);
+/* A chunk was read from `open`: 0, it was sound, or -EBADMSG; others say nothing. Of files that are known, that is noted. */
+void disk_sound_note(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file, uint32_t n,
+                     int found);
 
 #endif

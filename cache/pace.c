@@ -19,8 +19,10 @@ static bool is_slower(const struct pace_way *one, const struct pace_way *other) 
     return (double)one->ns / (double)one->bytes > 1.25 * (double)other->ns / (double)other->bytes;
 }
 
+bool pace_is_far(const struct pace *pace) {
+    return pace->near.times >= ENOUGH && pace->far.times >= ENOUGH && is_slower(&pace->near, &pace->far);
+}
+
 bool pace_goes_far(struct pace *pace) {
-    if (pace->near.times < ENOUGH || pace->far.times < ENOUGH || !is_slower(&pace->near, &pace->far))
-        return false;
-    return ++pace->turns % PROBE_TURNS != 0;
+    return pace_is_far(pace) && ++pace->turns % PROBE_TURNS != 0;
 }

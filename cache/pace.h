@@ -21,6 +21,8 @@ struct pace {
 };
 
 void pace_note(struct pace_way *way, int64_t bytes, int64_t ns);
+/* Whether the far way is the quicker one. */
+bool pace_is_far(const struct pace *pace);
 /* Whether to take the far way this time. */
 bool pace_goes_far(struct pace *pace);
 
