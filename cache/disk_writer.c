@@ -230,7 +230,7 @@ void disk_writer_store(struct disk_writer *writer, const struct disk_file *file,
 }
 
 bool disk_writer_takes(struct disk_writer *writer, const struct disk_file *file) {
-    return file->length <= writer->room.most && !is_resting(writer);
+    return file->length > 0 && disk_file_takes(file, 0, disk_file_chunks(file)) <= writer->room.most && !is_resting(writer);
 }
 
 /* ---- its life ---- */

@@ -235,16 +235,19 @@ static void databases_do_not_mix(void **state) {
 static void another_format_is_another_file(void **state) {
     (void)state;
     struct bench *bench = bench_new();
-    char later[300];
-    fetched(bench, bench->one, 0, 3);
-    put_away(bench);
-    snprintf(later, sizeof later, "%s2", path_of(bench, bench->one)); /* .v22 */
-    assert_int_equal(rename(path_of(bench, bench->one), later), 0);
-    start(bench);
-    assert_int_equal(fetched(bench, bench->one, 0, 3), 3);
-    restart(bench);
-    assert_true(is_there(later)); /* until it is the least recently used */
-    assert_int_equal(fetched(bench, bench->one, 0, 3), 0);
+    for (unsigned version = 1; version < 30; version += 20) { /* the one before this, and a later one */
+        char other[300];
+        fetched(bench, bench->one, 0, 3);
+        put_away(bench);
+        snprintf(other, sizeof other, "%s", path_of(bench, bench->one));
+        snprintf(strrchr(other, 'v'), 4, "v%u", version);
+        assert_int_equal(rename(path_of(bench, bench->one), other), 0);
+        start(bench);
+        assert_int_equal(fetched(bench, bench->one, 0, 3), 3);
+        restart(bench);
+        assert_true(is_there(other)); /* until it is the least recently used */
+        assert_int_equal(fetched(bench, bench->one, 0, 3), 0);
+    }
     bench_done(bench);
 }
 

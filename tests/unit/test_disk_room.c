@@ -218,6 +218,8 @@ static void a_disk_that_is_slower_than_the_source_is_passed_by(void **state) {
     await(comes_back, bench);
     atomic_store(&fake_disk.slow_us, 5000);
     await(passes_by, bench);
+    for (unsigned i = 0; i < 20; i++) /* and what is asked of it for good is not asked */
+        assert_int_equal(bench->source.whole(bench->source.context, bench->one), -EAGAIN);
     bench->pattern.failure = -EIO; /* without the source, what the disk has is good all the same */
     atomic_store(&bench->pattern.failures, 1);
     assert_int_equal(fetched(bench, bench->one, 0, 1), 0);
@@ -291,6 +293,31 @@ static void heads_whose_content_went_go_too(void **state) {
     bench_done(bench);
 }
 
+/* The folder of an older version: what is in it is of no use, but takes room. */
+static void what_another_format_takes_counts_and_goes_first(void **state) {
+    (void)state;
+    struct bench *bench = bench_new_of(20 * TAKES);
+    struct pattern_file *files[FILES];
+    char older[256];
+    make_files(files);
+    snprintf(older, sizeof older, "%s", path_of(bench, files[0]));
+    strcpy(strrchr(older, 'v'), "v1");
+    int fd = open(older, O_CREAT | O_WRONLY, 0600);
+    assert_int_equal(posix_fallocate(fd, 0, 10 * TAKES), 0);
+    assert_int_equal(close(fd), 0);
+    unsigned count = 0;
+    for (; count < FILES && is_there(older); count++) {
+        fetched(bench, files[count], 0, FILE_CHUNKS);
+        restart(bench);
+        assert_true(used(bench) <= 20 * TAKES);
+    }
+    assert_in_range(count, 5, 10);
+    for (unsigned i = 0; i < count; i++)
+        assert_true(is_there(path_of(bench, files[i])));
+    free_files(files);
+    bench_done(bench);
+}
+
 static void a_date_in_the_future_is_set_right_by_a_use(void **state) {
     (void)state;
     struct bench *bench = bench_new();
@@ -308,13 +335,15 @@ static void a_date_in_the_future_is_set_right_by_a_use(void **state) {
 static void what_can_never_fit_is_not_begun(void **state) {
     (void)state;
     struct bench *bench = bench_new_of(20 * TAKES);
-    struct pattern_file *long_one = file_new(21 * TAKES, 9);
+    struct pattern_file *long_ones[] = {file_new(21 * TAKES, 9), file_new(20 * TAKES, 10)}; /* that one but for its heads */
     fetched(bench, bench->one, 0, CHUNKS);
-    fetched(bench, long_one, 0, 20);
-    restart(bench);
-    assert_int_equal(fetched(bench, bench->one, 0, CHUNKS), 0);
-    assert_int_equal(fetched(bench, long_one, 0, 20), 20);
-    free(long_one);
+    for (unsigned i = 0; i < 2; i++) {
+        fetched(bench, long_ones[i], 0, 20);
+        restart(bench);
+        assert_int_equal(fetched(bench, bench->one, 0, CHUNKS), 0);
+        assert_int_equal(fetched(bench, long_ones[i], 0, 20), 20);
+        free(long_ones[i]);
+    }
     bench_done(bench);
 }
 
@@ -431,6 +460,7 @@ int main(void) {
         cmocka_unit_test(a_disk_that_is_slower_than_the_source_is_passed_by),
         cmocka_unit_test(the_least_recently_used_go_first),
         cmocka_unit_test(heads_whose_content_went_go_too),
+        cmocka_unit_test(what_another_format_takes_counts_and_goes_first),
         cmocka_unit_test(a_date_in_the_future_is_set_right_by_a_use),
         cmocka_unit_test(what_can_never_fit_is_not_begun),
         cmocka_unit_test(the_file_system_keeps_its_free_space),
