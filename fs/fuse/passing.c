@@ -1,6 +1,7 @@
 #include "fs/fuse/passing.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 
 #include "cache/base/cleanup.h"
@@ -86,10 +87,12 @@ static void take_back(fuse_req_t request, int backing) {
     (void)fuse_passthrough_close(request, backing);
 }
 
+/* What is opened with O_DIRECT is mapped by the kernel, but read through us: the file below may want it aligned. */
 static void pass(struct fuse_file_info *info, int backing) {
     info->backing_id = backing;
     info->keep_cache = false; /* there are no pages of ours */
-    stats_add(STAT_opens_passed, 1);
+    info->direct_io = (info->flags & O_DIRECT) != 0;
+    stats_add(STAT_opens_passed, info->direct_io ? 0 : 1);
 }
 
 #else
@@ -138,7 +141,7 @@ static bool is_open(struct passing *passing, fuse_ino_t number) {
 int passing_open(struct passing *passing, fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
     if (atomic_load(&passing->state) < REFUSED)
         return 0;
-    bool asks = atomic_load(&passing->state) == USED && !is_open(passing, number);
+    bool asks = atomic_load(&passing->state) == USED && !(info->flags & O_DIRECT) && !is_open(passing, number);
     cleanup_fd int fd = asks ? vfs_whole(request_vfs(request), request_handle(info)) : -1;
     lock_acquire(&passing->lock);
     struct node **place = place_of(passing, number);
