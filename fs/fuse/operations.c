@@ -31,7 +31,7 @@ static void do_init(void *userdata, struct fuse_conn_info *connection) {
 #endif
     if (connection->max_write > LOOP_LARGEST)
         connection->max_write = LOOP_LARGEST;
-    passing_init(context->passing, connection);
+    passing_init(context->passing, context->fuse, connection);
     connection->max_background = 64; /* requests wait for a network, not for a disk */
     connection->congestion_threshold = 48;
     context->ready(context->ready_context);
@@ -119,7 +119,7 @@ static void do_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info
     else if (fuse_reply_open(request, info) == 0)
         return;
     else
-        passing_release(passing, request, number);
+        passing_release(passing, number);
     vfs_close(vfs, handle);
 }
 
@@ -140,7 +140,7 @@ static void do_read(fuse_req_t request, fuse_ino_t number, size_t size, off_t of
 }
 
 static void do_release(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
-    passing_release(request_context(request)->passing, request, number);
+    passing_release(request_context(request)->passing, number);
     orphans_end(request_context(request)->orphans, close_handle, request_vfs(request), request_handle(info), 0);
     fuse_reply_err(request, 0);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 
 #include "cache/base/cleanup.h"
 #include "cache/base/lock.h"
@@ -11,7 +12,7 @@
 #include "fs/fuse/request.h"
 
 enum { CHAINS = 256 };
-enum { UNWANTED, UNKNOWN_HERE, NOT_IN_KERNEL, REFUSED, USED };
+enum { UNWANTED, UNKNOWN_HERE, NOT_IN_KERNEL, REFUSED, UNTRIED, USED };
 
 /* An open file. */
 struct node {
@@ -22,8 +23,9 @@ struct node {
 };
 
 struct passing {
-    atomic_int state; /* REFUSED is what USED may become */
-    struct lock lock; /* guards what follows */
+    struct fuse_session *fuse; /* once the kernel was asked */
+    atomic_int state;          /* UNTRIED may become USED, and both REFUSED */
+    struct lock lock;          /* guards what follows */
     struct node *chains[CHAINS];
 };
 
@@ -33,6 +35,7 @@ const char *passing_state(struct passing *passing) {
         [UNKNOWN_HERE] = "none: libfuse is older than 3.17",
         [NOT_IN_KERNEL] = "none: the kernel has none",
         [REFUSED] = "none: the kernel refuses it here",
+        [UNTRIED] = "none yet: no file that was opened was known to be whole in cache_dir",
         [USED] = "used",
     };
     return words[atomic_load(&passing->state)];
@@ -64,27 +67,34 @@ struct passing *passing_free(struct passing *passing) {
 
 #ifdef FUSE_CAP_PASSTHROUGH
 
-void passing_init(struct passing *passing, struct fuse_conn_info *connection) {
+enum { BACKING_CLOSE = _IOW(229, 2, uint32_t) }; /* FUSE_DEV_IOC_BACKING_CLOSE, of a newer linux/fuse.h */
+
+void passing_init(struct passing *passing, struct fuse_session *fuse, struct fuse_conn_info *connection) {
+    passing->fuse = fuse;
     if (atomic_load(&passing->state) == UNWANTED)
         return;
     bool can = connection->capable & FUSE_CAP_PASSTHROUGH;
     connection->want |= can ? (unsigned)FUSE_CAP_PASSTHROUGH : 0;
-    atomic_store(&passing->state, can ? USED : NOT_IN_KERNEL);
+    atomic_store(&passing->state, can ? UNTRIED : NOT_IN_KERNEL);
 }
 
 /* What the kernel knows the descriptor by; 0: it takes none. */
 static int give(struct passing *passing, fuse_req_t request, int fd) {
-    int backing = fuse_passthrough_open(request, fd);
-    if (backing > 0)
+    int backing = fuse_passthrough_open(request, fd), untried = UNTRIED;
+    if (backing > 0) {
+        atomic_compare_exchange_strong(&passing->state, &untried, USED);
         return backing;
-    if (atomic_exchange(&passing->state, REFUSED) == USED)
+    }
+    if (atomic_exchange(&passing->state, REFUSED) != REFUSED)
         log_info("files in cache_dir are read through gridmount: the kernel does not read them by itself for a process "
                  "without CAP_SYS_ADMIN, or from a stacked file system (overlayfs)");
     return 0;
 }
 
-static void take_back(fuse_req_t request, int backing) {
-    (void)fuse_passthrough_close(request, backing);
+/* As fuse_passthrough_close(), without a request: one that was answered in vain is no more. */
+static void take_back(struct passing *passing, int backing) {
+    uint32_t number = (uint32_t)backing;
+    (void)ioctl(fuse_session_fd(passing->fuse), BACKING_CLOSE, &number);
 }
 
 /* What is opened with O_DIRECT is mapped by the kernel, but read through us: the file below may want it aligned. */
@@ -97,8 +107,8 @@ static void pass(struct fuse_file_info *info, int backing) {
 
 #else
 
-void passing_init(struct passing *passing, struct fuse_conn_info *connection) {
-    (void)passing;
+void passing_init(struct passing *passing, struct fuse_session *fuse, struct fuse_conn_info *connection) {
+    passing->fuse = fuse;
     (void)connection;
 }
 
@@ -109,8 +119,8 @@ static int give(struct passing *passing, fuse_req_t request, int fd) {
     return 0;
 }
 
-static void take_back(fuse_req_t request, int backing) {
-    (void)request;
+static void take_back(struct passing *passing, int backing) {
+    (void)passing;
     (void)backing;
 }
 
@@ -141,7 +151,7 @@ static bool is_open(struct passing *passing, fuse_ino_t number) {
 int passing_open(struct passing *passing, fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info) {
     if (atomic_load(&passing->state) < REFUSED)
         return 0;
-    bool asks = atomic_load(&passing->state) == USED && !(info->flags & O_DIRECT) && !is_open(passing, number);
+    bool asks = atomic_load(&passing->state) > REFUSED && !(info->flags & O_DIRECT) && !is_open(passing, number);
     cleanup_fd int fd = asks ? vfs_whole(request_vfs(request), request_handle(info)) : -1;
     lock_acquire(&passing->lock);
     struct node **place = place_of(passing, number);
@@ -158,12 +168,12 @@ int passing_open(struct passing *passing, fuse_req_t request, fuse_ino_t number,
     return backing < 0 ? backing : 0;
 }
 
-void passing_release(struct passing *passing, fuse_req_t request, fuse_ino_t number) {
+void passing_release(struct passing *passing, fuse_ino_t number) {
     lock_acquire(&passing->lock);
     struct node **place = place_of(passing, number), *node = *place;
     if (node && --node->opens == 0) {
         if (node->backing)
-            take_back(request, node->backing);
+            take_back(passing, node->backing);
         *place = node->next;
         free(node);
     }

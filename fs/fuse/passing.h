@@ -21,12 +21,12 @@ struct passing;
 struct passing *passing_new(bool wanted);
 /* Takes NULL, returns NULL. */
 struct passing *passing_free(struct passing *passing);
-/* Asks the kernel for it. */
-void passing_init(struct passing *passing, struct fuse_conn_info *connection);
+/* Asks the kernel for it. `fuse` is lent until passing_free(). */
+void passing_init(struct passing *passing, struct fuse_session *fuse, struct fuse_conn_info *connection);
 /* An open of a file that is to be answered: sets how in `info`. 0 or -ENOMEM. */
 int passing_open(struct passing *passing, fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info);
 /* That open is over, or was not waited for. Others than those are left alone. */
-void passing_release(struct passing *passing, fuse_req_t request, fuse_ino_t number);
+void passing_release(struct passing *passing, fuse_ino_t number);
 /* In words, for the status: a constant. */
 const char *passing_state(struct passing *passing);
 

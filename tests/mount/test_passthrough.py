@@ -3,8 +3,10 @@ import contextlib
 import errno
 import mmap
 import os
+import pathlib
 import random
 import subprocess
+import sys
 import threading
 
 import pytest
@@ -48,9 +50,12 @@ def filled(cached, content):
 @pytest.fixture
 def passing(cached, filled):
     """A fresh mount on that, of a library and a kernel that can."""
-    mnt = cached()
+    return able(cached())
+
+
+def able(mnt):
     state = mnt.status()["cache_dir"]["passthrough"]
-    if state != "used":
+    if not state.startswith("none yet"):
         pytest.skip(f"passthrough {state}")
     return mnt
 
@@ -93,10 +98,11 @@ def test_the_daemon_is_not_asked_for_a_byte(passing, filled):
             assert other.read() == filled
     assert asked(passing) == 0
     assert passing.counters()["opens_passed"] == 3
+    assert passing.status()["cache_dir"]["passthrough"] == "used"
 
 
 def test_what_is_not_passed_is_read_all_the_same_and_status_says_why(cached, filled, place):
-    assert cached("ro").status()["cache_dir"]["passthrough"].split(":")[0] in ("used", "none")
+    assert cached("ro").status()["cache_dir"]["passthrough"].split(":")[0] in ("none yet", "none")
     mnt = cached("umask=022")
     assert mnt.status()["cache_dir"]["passthrough"] == "none: only with ro, and without locks=cluster"
     assert (mnt.path / NAME).read_bytes() == filled
@@ -188,6 +194,34 @@ def test_a_file_that_is_open_otherwise_is_passed_once_it_is_closed(passing, fill
         assert first.read() == filled
         assert mnt.counters()["opens_passed"] == 0
     wait_until_passed(mnt, filled)
+
+
+# Asks for nothing but that open.
+OPENING = """
+import os, sys
+path = os.open(sys.argv[1], os.O_PATH)
+print(flush=True)
+input()
+os.open(f"/proc/self/fd/{path}", os.O_RDONLY)
+"""
+
+
+def test_an_open_that_nobody_waits_for_any_more_is_taken_back(cached, content, link, through):
+    mnt = able(cached(uri=through))
+    fill(mnt, content)
+    assert mnt.unmount() == 0
+    mnt = able(cached(uri=through, settings={"MALLOC_PERTURB_": "165"}))
+    with subprocess.Popen([sys.executable, "-c", OPENING, mnt.path / NAME], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as program:
+        assert program.stdout.readline()
+        link.set(stalled=True)
+        program.stdin.write("\n")
+        program.stdin.flush()
+        wait_for(lambda: "wait" in pathlib.Path(f"/proc/{program.pid}/wchan").read_text(), PATIENCE, "an open that waits")
+        program.kill()
+    link.set(stalled=False)
+    wait_for(lambda: mnt.counters()["opens_passed"] == 1, PATIENCE, "answered too late")
+    wait_until_passed(mnt, content)
 
 
 def test_many_at_once_open_close_and_lose_it_and_no_byte_is_wrong(passing, filled, place):
