@@ -8,7 +8,7 @@
  * one; nothing is held that would keep the room of one that was removed. Who writes to it writes what its checksums say.
  * What the disk makes of it later is not seen, unless it is read through us.
  *
- * Threads: all functions from any thread. disk_sound_open() reads for SOUND_MS at the most, and waits for no content.
+ * Threads: all functions from any thread. disk_sound_open() works for SOUND_MS at the most, and waits for no content.
  * Memory: of SOUND_FILES files a bit for each chunk.
  * Errors: 0 or -errno. */
 #ifndef CACHE_DISK_SOUND_H
