@@ -84,7 +84,7 @@ static void whatever_bit_is_another_it_is_not_given(void **state) {
         spoil(path, at);
         assert_int_equal(whole(bench, bench->one), -EBADMSG);
         spoil(path, at); /* as it was */
-        stop(bench);     /* what was sound before is looked at anew, too */
+        put_away(bench);     /* what was sound before is looked at anew, too */
         start(bench);
     }
     assert_is_whole(bench, bench->one);
@@ -95,14 +95,14 @@ static void what_was_sound_and_is_found_damaged_is_not_given(void **state) {
     (void)state;
     struct bench *bench = filled();
     int64_t most = bench->config.room.most;
-    stop(bench);
+    put_away(bench);
     bench->config.room.most = CHUNK; /* nothing mends it */
     start(bench);
     assert_is_whole(bench, bench->one);
     spoil(path_of(bench, bench->one), 7 * CHUNK + 3);
     assert_int_equal(fetched(bench, bench->one, 0, CHUNKS), 1);
     assert_int_equal(whole(bench, bench->one), -EBADMSG);
-    stop(bench);
+    put_away(bench);
     bench->config.room.most = most;
     start(bench);
     assert_int_equal(fetched(bench, bench->one, 0, CHUNKS), 1);
