@@ -1,5 +1,6 @@
 """Hosted clusters: TLS, who is let in, and what is said of the usual mistakes. The mistakes are the driver's to see and not
 the server's, so they are made on one server only."""
+import contextlib
 import socket
 import struct
 import threading
@@ -11,9 +12,11 @@ import front
 import servers
 from buckets import Bucket
 from mounting import gridmount, names_in
+from relay import Relay
 from test_usage import FAILED, directory, refused  # pylint: disable=unused-import
 
 HALF_SECONDS = "timeout=4"      # half of it is for finding a server
+AT_ONCE = "timeout=120"         # half of it is more than gridmount() waits for
 ALERT = bytes.fromhex("15030300020250")     # "internal error": what Atlas answers an address that is not on its list
 HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 
@@ -63,12 +66,12 @@ def test_the_authorities_of_the_system_are_trusted(door, made, database, bucket,
 
 
 def test_an_unknown_authority_is_said(door, directory):
-    refused(gridmount("mount", through(door), directory, "-o", HALF_SECONDS), FAILED, "not trusted", "tlsCAFile=")
+    refused(gridmount("mount", through(door), directory, "-o", AT_ONCE), FAILED, "not trusted", "tlsCAFile=")
 
 
 def test_a_file_of_the_uri_that_is_not_there_is_said(door, directory):
     for option in ("tlsCAFile", "tlsCertificateKeyFile"):
-        result = gridmount("mount", through(door, **{option: "/nowhere"}), directory, "-o", HALF_SECONDS)
+        result = gridmount("mount", through(door, **{option: "/nowhere"}), directory, "-o", AT_ONCE)
         refused(result, FAILED, "cannot be read", option)
 
 
@@ -77,7 +80,7 @@ def test_a_file_of_the_uri_that_is_not_there_is_said(door, directory):
     ("other.example", 30, ("another host name", "in the URI"))])
 def test_what_is_wrong_with_a_certificate_is_said(one, made, directory, name, days, words):
     with front.Front("127.0.0.1", one.port, made.signed(name, days)) as opened:
-        result = gridmount("mount", through(opened, tlsCAFile=made.authority), directory, "-o", HALF_SECONDS)
+        result = gridmount("mount", through(opened, tlsCAFile=made.authority), directory, "-o", AT_ONCE)
         refused(result, FAILED, *words)
 
 
@@ -93,7 +96,7 @@ def test_a_login_by_certificate_is_asked_for_and_its_refusal_is_said(door, made,
     """No server of these tests grants one: what is seen is that the driver asks."""
     uri = through(door, tlsCAFile=made.authority, tlsCertificateKeyFile=made.signed("mounter"),
                   authMechanism="MONGODB-X509", authSource="$external")
-    refused(gridmount("mount", uri, directory, "-o", HALF_SECONDS), FAILED, "the server refused", "check")
+    refused(gridmount("mount", uri, directory, "-o", AT_ONCE), FAILED, "the server refused", "check")
     assert [(asked["mechanism"], asked["user"]) for asked in door.commands if "authenticate" in asked][:1] == \
         [("MONGODB-X509", "CN=mounter")]
 
@@ -150,6 +153,24 @@ def test_who_ends_the_connection_is_told_from_who_answers(one, closing, director
     refused(gridmount("mount", uri, directory, "-o", HALF_SECONDS), FAILED, *words)
 
 
+class Late(Relay):
+    """Closes the first connections."""
+    early = 2
+
+    def serve(self, near):
+        if self.early:
+            self.early -= 1
+            near.close()
+        else:
+            super().serve(near)
+
+
+def test_a_server_that_comes_late_is_waited_for(one, database, bucket, mount):
+    with contextlib.closing(Late("127.0.0.1", one.port).open()) as late:
+        works(mount(uri=f"mongodb://localhost:{late.port}/{database.name}?directConnection=true"), bucket)
+        assert late.early == 0
+
+
 # Users
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-1", "SCRAM-SHA-256"])
@@ -167,12 +188,12 @@ def test_a_user_is_looked_for_in_the_auth_source(guarded, mount, directory):
         client.own.command("createUser", "hosted", pwd="secret-word", roles=[{"role": "read", "db": "hosted"}])
         Bucket(client["hosted"]).put("f", b"content")
     uri = f"mongodb://hosted:secret-word@localhost:{guarded.port}/hosted?directConnection=true"
-    result = gridmount("mount", uri, directory, "-o", HALF_SECONDS)
+    result = gridmount("mount", uri, directory, "-o", AT_ONCE)
     refused(result, FAILED, "user or password", "authSource")
     assert "secret-word" not in result.stderr
     assert (mount(uri=uri + "&authSource=own").path / "f").read_bytes() == b"content"
     other = uri.replace("/hosted?", "/other?") + "&authSource=own"
-    refused(gridmount("mount", other, directory, "-o", HALF_SECONDS), FAILED, "may not read this database", "name", "role")
+    refused(gridmount("mount", other, directory, "-o", AT_ONCE), FAILED, "may not read this database", "name", "role")
 
 
 @pytest.mark.parametrize("given, seen", [("", "gridmount"), ("shop-assets", "shop-assets")])

@@ -9,6 +9,7 @@
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
 #include "fs/store/mongo/complaint.h"
+#include "fs/store/mongo/greeting.h"
 #include "fs/store/mongo/transport.h"
 
 enum {
@@ -22,6 +23,7 @@ struct connection {
     mongoc_uri_t *uri;
     mongoc_client_pool_t *pool;
     struct workers *askers; /* of questions that are asked side by side */
+    struct greeting greeting;
     char *address;
     char *database;
     atomic_int pins;
@@ -69,13 +71,22 @@ static void note_failure(const mongoc_apm_command_failed_t *event) {
         note_health(connection, false);
 }
 
+static void note_server(const mongoc_apm_server_opening_t *event) {
+    struct connection *connection = mongoc_apm_server_opening_get_context(event);
+    greeting_expect(&connection->greeting);
+}
+
 static void note_heartbeat_failure(const mongoc_apm_server_heartbeat_failed_t *event) {
     struct connection *connection = mongoc_apm_server_heartbeat_failed_get_context(event);
+    bson_error_t error;
+    mongoc_apm_server_heartbeat_failed_get_error(event, &error);
+    greeting_heard(&connection->greeting, mongoc_apm_server_heartbeat_failed_get_host(event)->host_and_port, &error);
     note_health(connection, false);
 }
 
 static void note_heartbeat(const mongoc_apm_server_heartbeat_succeeded_t *event) {
     struct connection *connection = mongoc_apm_server_heartbeat_succeeded_get_context(event);
+    greeting_heard(&connection->greeting, mongoc_apm_server_heartbeat_succeeded_get_host(event)->host_and_port, NULL);
     note_health(connection, true);
 }
 
@@ -84,6 +95,7 @@ static void watch(struct connection *connection) {
     mongoc_apm_set_command_started_cb(callbacks, count_started);
     mongoc_apm_set_command_succeeded_cb(callbacks, note_answer);
     mongoc_apm_set_command_failed_cb(callbacks, note_failure);
+    mongoc_apm_set_server_opening_cb(callbacks, note_server);
     mongoc_apm_set_server_heartbeat_failed_cb(callbacks, note_heartbeat_failure);
     mongoc_apm_set_server_heartbeat_succeeded_cb(callbacks, note_heartbeat);
     mongoc_client_pool_set_apm_callbacks(connection->pool, callbacks, connection);
@@ -111,6 +123,27 @@ static char *address_of(const mongoc_uri_t *uri) {
     const mongoc_host_list_t *hosts = mongoc_uri_get_hosts(uri);
     const char *service = mongoc_uri_get_srv_hostname(uri);
     return strdup(hosts ? hosts->host_and_port : service ? service : "unknown");
+}
+
+/* Before it was heard of: a load balancer, which the driver does not listen to. */
+static bool is_known(mongoc_client_t *client) {
+    size_t known;
+    mongoc_server_description_t **servers = mongoc_client_get_server_descriptions(client, &known);
+    mongoc_server_descriptions_destroy_all(servers, known);
+    return known > 0;
+}
+
+/* Waits for the first words of the servers, but not for long: who is silent is waited for by the first question. */
+static int check_greeting(struct connection *connection, int timeout_ms, char **ret_error) {
+    bson_error_t refusal;
+    mongoc_client_t *client = connection_pop(connection); /* the first has the driver begin */
+    if (!client)
+        return 0;
+    bool refused = !is_known(client) && greeting_refused(&connection->greeting, timeout_ms / 8, &refusal);
+    connection_push(connection, client);
+    if (refused)
+        *ret_error = complaint_about(&refusal, connection->address);
+    return refused ? -EIO : 0;
 }
 
 /* Asks what every mount will ask, so that a missing role or password is found now. */
@@ -154,7 +187,8 @@ static int open_pool(struct connection *connection, mongoc_uri_t *uri, const str
         return -ENOMEM;
     mongoc_client_pool_set_error_api(connection->pool, MONGOC_ERROR_API_VERSION_2);
     watch(connection);
-    return check_answer(connection, config->bucket, ret_error);
+    int result = check_greeting(connection, config->timeout_ms, ret_error);
+    return result ? result : check_answer(connection, config->bucket, ret_error);
 }
 
 int connection_new(const struct server_config *config, struct connection **ret_connection, char **ret_error) {
@@ -164,6 +198,7 @@ int connection_new(const struct server_config *config, struct connection **ret_c
         return -ENOMEM;
     atomic_init(&connection->round_trip_us, INT32_MAX);
     atomic_init(&connection->healthy, true);
+    greeting_init(&connection->greeting);
     mongoc_uri_t *uri = mongoc_uri_new_with_error(config->uri, &error);
     int result = -EINVAL;
     if (uri)
@@ -187,6 +222,7 @@ struct connection *connection_free(struct connection *connection) {
         mongoc_client_pool_destroy(connection->pool);
     if (connection->uri)
         mongoc_uri_destroy(connection->uri);
+    greeting_done(&connection->greeting);
     free(connection->address);
     free(connection->database);
     free(connection);
