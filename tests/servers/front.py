@@ -15,13 +15,18 @@ import bson
 from relay import HEADER, OP_MSG, Relay, sections
 
 
+def context_of(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
 class Front(Relay):
     """`clients`: the authority that signed the clients' certificates; without one none is asked for."""
 
     def __init__(self, host, port, certificate, clients=None):
         super().__init__(host, port)
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(certificate)
+        self.context = context_of(certificate)
         if clients:
             self.context.load_verify_locations(clients)
             self.context.verify_mode = ssl.CERT_REQUIRED

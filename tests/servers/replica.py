@@ -4,32 +4,62 @@
         members.uri("app", "secondary")         # connect here
         members.secondary.asked                 # Counter({("find", "fs.chunks"): 3})
         members.secondary.lagging = True        # from now on it has nothing new
+        members.fail_over()                     # the primary steps down, soon the other is elected
+        members.fail_over(gone=True)            # the primary is gone, with all its connections
 
 Both members lead to the same server, so what one does not say the other has. While the secondary lags, it answers a
-find as it did before it lagged, and with no documents when it was not asked that before. Where a real secondary would
-refuse, this one answers, and has counted it. The server has to be of a replica set itself: drivers ask such ones more.
+find as it did before it lagged, and with no documents when it was not asked that before. As a real one it refuses what is
+the primary's. The server has to be of a replica set itself: drivers ask such ones more.
 """
 import collections
+import contextlib
+import socket
 import threading
 
 import bson
 
+import front
 from relay import HEADER, OP_MSG, Relay, body_of, framed, sections
 
 OP_QUERY = 2004                 # drivers still begin with it
 BODY = {OP_MSG: HEADER.size + 5, 1: HEADER.size + 20}      # where the document of an answer begins
 HELLO = ("hello", "ismaster")
+REFUSAL = {"ok": 0.0, "code": 10107, "codeName": "NotWritablePrimary", "errmsg": "not primary"}
+PRIMARY = {"mode": "primary"}
+ANYONES = ("getMore", "killCursors", "endSessions")
+HELLOS_OF_AN_ELECTION = 4       # of all members' together: each is asked again
 UNSAID = ("topologyVersion", "electionId")  # told no version, drivers ask again from time to time, and do not listen
 
 
 class Member(Relay):
     """One address of the server. Nobody listens for a new hello."""
 
-    def __init__(self, host, port):
+    def __init__(self, host, port, replica, name):
         super().__init__(host, port)
         self.lagging, self.asked = False, collections.Counter()
-        self.role, self.known, self.lock = {}, {}, threading.Lock()
-        self.address = f"127.0.0.1:{self.port}"
+        self.replica, self.name = replica, name
+        self.known, self.lock, self.connections = {}, threading.Lock(), set()
+        self.address = f"{replica.host}:{self.port}"
+
+    @property
+    def leads(self):
+        return self.replica.leader is self
+
+    def serve(self, near):
+        with contextlib.suppress(OSError):
+            near = self.replica.tls.wrap_socket(near, server_side=True) if self.replica.tls else near
+            self.connections.add(near)
+            super().serve(near)
+        self.connections.discard(near)
+
+    def close(self):
+        """With all connections: a thread that still accepts, or reads, would go on."""
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        super().close()
+        for near in list(self.connections):
+            with contextlib.suppress(OSError):
+                near.shutdown(socket.SHUT_RDWR)
 
     def answers(self, message, far):
         return [self.answer(message, far)]
@@ -43,10 +73,15 @@ class Member(Relay):
         command = next(sections(message)) if code == OP_MSG else {"hello": 1}
         what = next(iter(command))
         if what.lower() in HELLO:
+            self.replica.heard_hello()
             return self.disguised(self.ask(message, far))
+        self.replica.heard_question()
         collection = command.get("collection") or command[what]
         with self.lock:
             self.asked[what, collection if isinstance(collection, str) else ""] += 1
+        if not self.leads and what not in ANYONES and command.get("$readPreference", PRIMARY)["mode"] == "primary":
+            labels = ["RetryableWriteError"] if "txnNumber" in command else []
+            return framed(body_of(REFUSAL | {"errorLabels": labels}), number)
         if what != "find":
             return self.ask(message, far)
         # Without what differs from one time to the next.
@@ -63,28 +98,65 @@ class Member(Relay):
         cursor = {"firstBatch": [], "id": bson.Int64(0), "ns": f"{command['$db']}.{command['find']}"}
         return body_of({"cursor": cursor, "ok": 1.0})
 
+    def role(self):
+        """Its part of a hello."""
+        members, leader = (self.replica.primary, self.replica.secondary), self.replica.leader
+        return {"setName": "replica", "hosts": [member.address for member in members], "me": self.address,
+                "primary": leader.address if leader else None, "isWritablePrimary": self.leads, "ismaster": self.leads,
+                "secondary": not self.leads, "tags": {"member": self.name}}
+
     def disguised(self, answer):
         _, number, answers, code = HEADER.unpack_from(answer)
         start = BODY[code]
-        said = {name: value for name, value in bson.decode(answer[start:]).items() if name not in UNSAID}
-        body = answer[HEADER.size:start] + bson.encode(said | self.role)
+        said = {name: value for name, value in bson.decode(answer[start:]).items() if name not in UNSAID} | self.role()
+        body = answer[HEADER.size:start] + bson.encode({name: value for name, value in said.items() if value is not None})
         return HEADER.pack(HEADER.size + len(body), number, answers, code) + body
 
 
 class Replica:
-    def __init__(self, host, port):
-        self.primary, self.secondary = Member(host, port), Member(host, port)
-        shared = {"setName": "replica", "hosts": [self.primary.address, self.secondary.address],
-                  "primary": self.primary.address}
-        for member, name in ((self.primary, "primary"), (self.secondary, "secondary")):
-            first = member is self.primary
-            member.role = shared | {"me": member.address, "isWritablePrimary": first, "ismaster": first,
-                                    "secondary": not first, "tags": {"member": name}}
-            member.open()
+    """With a certificate for `name`, by which its members call themselves, they speak TLS."""
+
+    def __init__(self, host, port, name="127.0.0.1", certificate=None):
+        self.host, self.tls = name, certificate and front.context_of(certificate)
+        self.lock = threading.RLock()
+        self.until_fail_over = self.until_elected = 0
+        self.gone = False
+        self.primary, self.secondary = (Member(host, port, self, name) for name in ("primary", "secondary"))
+        self.leader = self.primary
+        self.primary.open()
+        self.secondary.open()
 
     def uri(self, database, preference):
         hosts = f"{self.primary.address},{self.secondary.address}"
         return f"mongodb://{hosts}/{database}?replicaSet=replica&readPreference={preference}"
+
+    def fail_over(self, gone=False, after=0):
+        """At once, or when so many more questions have come in, before the last is answered."""
+        with self.lock:
+            self.gone, self.until_fail_over = gone, after
+            if not after:
+                self.lose_leader()
+
+    def lose_leader(self):
+        leader, self.leader = self.leader, None
+        self.next = self.secondary if leader is self.primary else self.primary
+        self.until_elected = HELLOS_OF_AN_ELECTION
+        if self.gone:
+            leader.close()
+
+    def heard_question(self):
+        with self.lock:
+            if self.until_fail_over:
+                self.until_fail_over -= 1
+                if not self.until_fail_over:
+                    self.lose_leader()
+
+    def heard_hello(self):
+        with self.lock:
+            if not self.leader:
+                self.until_elected -= 1
+                if self.until_elected <= 0:
+                    self.leader = self.next
 
     def __enter__(self):
         return self

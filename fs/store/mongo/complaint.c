@@ -17,6 +17,7 @@ static const struct {
     {"mongodb-x509", "the server refused the certificate as a login",
      "check tlsCertificateKeyFile=, and that there is a user of its subject in $external", STAYS},
     {"auth mechanism", "the server refused the way of logging in", "check authMechanism in the URI", STAYS},
+    {"a temporary error occurred on an auth", "no resolver answers", "check /etc/resolv.conf, and what it names", PASSES},
     {"srv record", "DNS has no servers for this name",
      "check the host of mongodb+srv:// in the URI, and this host's resolver", PASSES},
     {"failed to resolve", "the host name cannot be resolved", "check the host in the URI, and DNS", PASSES},
