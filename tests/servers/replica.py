@@ -39,6 +39,7 @@ class Member(Relay):
         self.lagging, self.asked = False, collections.Counter()
         self.replica, self.name = replica, name
         self.known, self.lock, self.connections = {}, threading.Lock(), set()
+        self.away = False
         self.address = f"{replica.host}:{self.port}"
 
     @property
@@ -46,17 +47,16 @@ class Member(Relay):
         return self.replica.leader is self
 
     def serve(self, near):
+        if self.away:
+            near.close()
+            return
         with contextlib.suppress(OSError):
             near = self.replica.tls.wrap_socket(near, server_side=True) if self.replica.tls else near
             self.connections.add(near)
             super().serve(near)
         self.connections.discard(near)
 
-    def close(self):
-        """With all connections: a thread that still accepts, or reads, would go on."""
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        super().close()
+    def cut(self):
         for near in list(self.connections):
             with contextlib.suppress(OSError):
                 near.shutdown(socket.SHUT_RDWR)
@@ -75,22 +75,25 @@ class Member(Relay):
         if what.lower() in HELLO:
             self.replica.heard_hello()
             return self.disguised(self.ask(message, far))
-        self.replica.heard_question()
         collection = command.get("collection") or command[what]
+        question = what, collection if isinstance(collection, str) else ""
         with self.lock:
-            self.asked[what, collection if isinstance(collection, str) else ""] += 1
+            self.asked[question] += 1
+        if self.replica.heard_question(question) and self.away:
+            self.ask(message, far)
+            raise ConnectionError
         if not self.leads and what not in ANYONES and command.get("$readPreference", PRIMARY)["mode"] == "primary":
             labels = ["RetryableWriteError"] if "txnNumber" in command else []
             return framed(body_of(REFUSAL | {"errorLabels": labels}), number)
         if what != "find":
             return self.ask(message, far)
         # Without what differs from one time to the next.
-        question = bson.encode({name: value for name, value in command.items()
+        asked = bson.encode({name: value for name, value in command.items()
                                 if name != "lsid" and name != "$clusterTime"})
         if self.lagging:
-            return framed(self.known.get(question) or self.nothing(command), number)
+            return framed(self.known.get(asked) or self.nothing(command), number)
         answer = self.ask(message, far)
-        self.known[question] = answer[HEADER.size:]
+        self.known[asked] = answer[HEADER.size:]
         return answer
 
     @staticmethod
@@ -119,8 +122,7 @@ class Replica:
     def __init__(self, host, port, name="127.0.0.1", certificate=None):
         self.host, self.tls = name, certificate and front.context_of(certificate)
         self.lock = threading.RLock()
-        self.until_fail_over = self.until_elected = 0
-        self.gone = False
+        self.gone, self.when, self.until_elected = False, None, 0
         self.primary, self.secondary = (Member(host, port, self, name) for name in ("primary", "secondary"))
         self.leader = self.primary
         self.primary.open()
@@ -130,26 +132,29 @@ class Replica:
         hosts = f"{self.primary.address},{self.secondary.address}"
         return f"mongodb://{hosts}/{database}?replicaSet=replica&readPreference={preference}"
 
-    def fail_over(self, gone=False, after=0):
-        """At once, or when so many more questions have come in, before the last is answered."""
+    def fail_over(self, gone=False, when=None):
+        """At once, or with the first question for which when((command, collection)) is true. A member that is gone has done
+        what it was asked then, and does not say so; it is back the next time."""
         with self.lock:
-            self.gone, self.until_fail_over = gone, after
-            if not after:
+            self.gone, self.when = gone, when
+            if not when:
                 self.lose_leader()
 
     def lose_leader(self):
-        leader, self.leader = self.leader, None
+        leader, self.leader, self.when = self.leader, None, None
         self.next = self.secondary if leader is self.primary else self.primary
         self.until_elected = HELLOS_OF_AN_ELECTION
+        leader.away, self.next.away = self.gone, False
         if self.gone:
-            leader.close()
+            leader.cut()
 
-    def heard_question(self):
+    def heard_question(self, question):
+        """Whether that was when."""
         with self.lock:
-            if self.until_fail_over:
-                self.until_fail_over -= 1
-                if not self.until_fail_over:
-                    self.lose_leader()
+            now = bool(self.when and self.when(question))
+            if now:
+                self.lose_leader()
+            return now
 
     def heard_hello(self):
         with self.lock:
@@ -162,5 +167,6 @@ class Replica:
         return self
 
     def __exit__(self, *_):
-        self.primary.close()
-        self.secondary.close()
+        for member in (self.primary, self.secondary):
+            member.close()
+            member.cut()

@@ -125,8 +125,8 @@ int bucket_insert(struct bucket *bucket, const char *collection, const bson_t *d
     return end(bucket, collection, &changing, done, &error);
 }
 
-int bucket_update(struct bucket *bucket, const char *collection, const bson_t *filter, const bson_t *update, bool many,
-                  bool upsert, int64_t *ret_matched) {
+static int update_once(struct bucket *bucket, const char *collection, const bson_t *filter, const bson_t *update,
+                       bool many, bool upsert, int64_t *ret_matched) {
     struct changing changing;
     bson_error_t error = {0};
     int result = begin(bucket, collection, upsert, &changing);
@@ -141,8 +141,17 @@ int bucket_update(struct bucket *bucket, const char *collection, const bson_t *f
     return result == 0 && ret_matched ? take_count(&changing, matched, ret_matched) : result;
 }
 
-int bucket_delete(struct bucket *bucket, const char *collection, const bson_t *filter, bool many,
-                  int64_t *ret_deleted) {
+int bucket_update(struct bucket *bucket, const char *collection, const bson_t *filter, const bson_t *update, bool many,
+                  bool upsert, int64_t *ret_matched) {
+    int64_t began = clock_now_ms();
+    int result = update_once(bucket, collection, filter, update, many, upsert, ret_matched);
+    if (many && bucket_broke_off(bucket, result, began))
+        result = update_once(bucket, collection, filter, update, many, upsert, ret_matched);
+    return result;
+}
+
+static int delete_once(struct bucket *bucket, const char *collection, const bson_t *filter, bool many,
+                       int64_t *ret_deleted) {
     struct changing changing;
     bson_error_t error = {0};
     int result = begin(bucket, collection, false, &changing);
@@ -153,6 +162,15 @@ int bucket_delete(struct bucket *bucket, const char *collection, const bson_t *f
     int64_t deleted = reply_number(&changing.reply, "deletedCount");
     result = end(bucket, collection, &changing, done, &error);
     return result == 0 && ret_deleted ? take_count(&changing, deleted, ret_deleted) : result;
+}
+
+int bucket_delete(struct bucket *bucket, const char *collection, const bson_t *filter, bool many,
+                  int64_t *ret_deleted) {
+    int64_t began = clock_now_ms();
+    int result = delete_once(bucket, collection, filter, many, ret_deleted);
+    if (many && bucket_broke_off(bucket, result, began))
+        result = delete_once(bucket, collection, filter, many, ret_deleted);
+    return result;
 }
 
 /* ---- the server's clock ---- */

@@ -5,7 +5,8 @@
  * of this program before the first write outside the GridFS collections.
  *
  * Threads: any. Blocking is bounded by the connection's timeout. The driver repeats single changes once where the
- * server has sessions; changes of many documents are never repeated. A server that was started in between may have
+ * server has sessions; those of many documents are repeated here, where the connection broke or the primary changed: so they
+ * have to be such that making them twice does no harm, and have no count. A server that was started in between may have
  * forgotten that it made the change (SecantusDB has), and make it anew: then it finds nothing to change or delete, or what
  * it is to insert, and that is -ETIMEDOUT, for a repeated change only.
  * Errors: those of store.h. -EEXIST: the _id, or another unique key, is there. -ETIMEDOUT: it may have been made. */
@@ -15,7 +16,8 @@
 #include "fs/store/mongo/bucket.h"
 
 int bucket_insert(struct bucket *bucket, const char *collection, const bson_t *document);
-/* `update` is one of operators, or a pipeline (an array). *ret_matched, unless NULL: how many were there before. */
+/* `update` is one of operators, or a pipeline (an array). *ret_matched, unless NULL: how many were there before; NULL with
+ * `many`. */
 int bucket_update(struct bucket *bucket, const char *collection, const bson_t *filter, const bson_t *update, bool many,
                   bool upsert, int64_t *ret_matched);
 int bucket_delete(struct bucket *bucket, const char *collection, const bson_t *filter, bool many,
