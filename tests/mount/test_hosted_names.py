@@ -28,10 +28,10 @@ def zone(*ports):
 def owned(one, guarded):
     """A server with a user who is known to the database `own` only."""
     with guarded.client() as client:
-        client.own.command("createUser", "hosted", pwd=PASSWORD, roles=[{"role": "readWrite", "db": "named"}])
+        client.own.command("createUser", "named", pwd=PASSWORD, roles=[{"role": "readWrite", "db": "named"}])
         Bucket(client["named"]).put("f", b"content\n")
         yield guarded
-        client.own.command("dropUser", "hosted")
+        client.own.command("dropUser", "named")
         client.drop_database("named")
 
 
@@ -47,7 +47,7 @@ def test_a_cluster_is_found_by_its_name(owned, tmp_path, directory):
     made = certificates.Certificates(tmp_path / "authority")
     with replica.Replica("127.0.0.1", owned.port, MEMBER, made.signed(MEMBER)) as members, \
             resolver.Resolver(zone(members.primary.port, members.secondary.port)) as names:
-        uri = f"mongodb+srv://hosted:{PASSWORD}@{CLUSTER}/named?tlsCAFile={made.authority}"
+        uri = f"mongodb+srv://named:{PASSWORD}@{CLUSTER}/named?tlsCAFile={made.authority}"
         result = run(names, tmp_path, f"{BINARY} mount '{uri}' mnt || exit", "cat mnt/f", "echo written >mnt/new && cat mnt/new",
                      "ls mnt", f"{BINARY} umount mnt", "echo $?")
         assert result.stdout.splitlines() == ["content", "written", "f", "new", "0"], result.stderr
