@@ -10,8 +10,9 @@ import pytest
 import certificates
 import front
 import servers
+import test_failover
 from buckets import Bucket
-from mounting import gridmount, names_in
+from mounting import gridmount, names_in, wait_for
 from relay import Relay
 from test_usage import FAILED, directory, refused  # pylint: disable=unused-import
 
@@ -202,3 +203,26 @@ def test_the_server_is_told_who_asks(door, made, database, bucket, mount, given,
                   **({"appName": given} if given else {}))
     works(mount(uri=uri), bucket)
     assert door.names == {seen}
+
+
+# The Stable API
+
+STABLE = set("""abortTransaction aggregate bulkWrite collMod commitTransaction count create createIndexes delete drop
+    dropDatabase dropIndexes endSessions explain find findAndModify getMore hello insert killCursors listCollections
+    listDatabases listIndexes ping refreshSessions update""".split())
+OLDER = {"isMaster", "ismaster"}        # `hello`, for servers that do not know it
+
+
+def test_what_is_asked_is_of_the_stable_api(door, made, database, bucket, mount):
+    """By name: version 1 of it leaves out no option or stage that is used here."""
+    names = [call.__name__ for call in test_failover.CALLS]
+    bucket.insert_names([f"{name}/{file}" for name in names for file in ("f", "other", "full/g")], test_failover.OLD)
+    uri = through(door, database.name, tlsCAFile=made.authority)
+    mnt = mount(uri=uri, options="push=on")
+    wait_for(lambda: mnt.status()["push"] == "healthy", 30, "a change stream")
+    for call in test_failover.CALLS:
+        assert call(mnt.path / call.__name__)
+    assert gridmount("fsck", uri).returncode == 0
+    asked = {next(iter(command)) for command in door.commands}
+    assert asked - STABLE <= OLDER
+    assert {"aggregate", "find", "getMore", "insert", "update", "delete"} <= asked
