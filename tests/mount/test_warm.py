@@ -97,7 +97,9 @@ def test_after_a_restart_nothing_is_fetched(cached, files, jobs):
     last, _ = warmed(mnt.path, f"--jobs={jobs}")
     assert (last["files"], last["of_files"], last["bytes"], last["exit"]) == (len(files), len(files), total, DONE)
     counters = mnt.counters()   # all is on disk when it has ended, without waiting
-    assert (counters["disk_bytes_stored"], counters["disk_dropped"]) == (total, 0)
+    stored = counters["disk_bytes_stored"]
+    assert stored == total or stored > total and counters["hedged_fetches"], "what was fetched twice is stored twice"
+    assert counters["disk_dropped"] == 0
     assert mnt.unmount() == 0
     mnt = cached()
     read_all(mnt, files)
