@@ -340,4 +340,4 @@ clean:
 	rm -rf build/cache build/fs build/lib build/tests build/unit build/store build/fuzz build/bench build/compare build/share build/deb build/gridmount build/sanitize-* build/developer
 
 .PHONY: all docs store-tests mount-runs $(MOUNT_RUNS) install dist deb check-packaging check-install check check-unit $(RUN_UNITS) check-mount check-bench check-long check-crash check-valgrind run-valgrind check-pjdfstest check-debian soak layers headers demo bench bench-plots bench-compare fuzz clean help bootstrap
--include $(shell find $(OUT) -path build/debian -prune -o -name '*.d' -type f -print 2>/dev/null)
+-include $(shell find $(OUT)/cache $(OUT)/fs $(OUT)/tests -name '*.d' 2>/dev/null)
