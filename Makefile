@@ -276,13 +276,15 @@ $(MOUNT_RUNS): mount-run-%:
 # What is installed; with the Debian package where `make deb` made one.
 check-install: $(OUT)/gridmount
 	@mkdir -p build/reports
-	@$(PYTHON) -m pytest tests/packaging -q -p no:cacheprovider --junitxml=build/reports/packaging$(if $(PYTEST),-long).xml $(PYTEST)
+	@$(PYTHON) -m pytest tests/packaging -q --junitxml=build/reports/packaging$(if $(PYTEST),-long).xml $(PYTEST)
 
+# Also the package in a Debian of its own, of each of SUITES.
+SUITES = bookworm trixie
 check-packaging: bootstrap-packaging
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@$(MAKE) --no-print-directory deb
 	@$(MAKE) --no-print-directory check-install
-	@$(MAKE) --no-print-directory check-install PYTEST=--long
+	@GRIDMOUNT_TEST_SUITES='$(SUITES)' $(MAKE) --no-print-directory check-install PYTEST='--long --timeout 1800 -s'
 
 # The same on another release of Debian, as root: SUITE=trixie|testing, CC=gcc|clang; TESTS and SERVER as for check-mount.
 SUITE = trixie

@@ -1,26 +1,14 @@
-"""What the packaging tests share: a server and mounts' tools as the mount tests have them; --long chooses what boots machines or
-needs an engine and images of its own: minutes."""
-import pathlib
-import sys
+"""What the packaging tests share: a server, and --long for what takes another system to try it in."""
 import uuid
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-LONG = "long: boots a machine, or builds images and starts containers; run with --long"
-
-sys.path[:0] = [str(ROOT / "tests/servers"), str(ROOT / "tests/mount")]
-
-import proxy        # noqa: E402
-import servers      # noqa: E402
+import proxy
+import servers
 
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run the long forms, and only those")
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", LONG)
 
 
 def pytest_collection_modifyitems(config, items):
@@ -30,7 +18,7 @@ def pytest_collection_modifyitems(config, items):
     items[:] = chosen
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory):
     with servers.start("default", tmp_path_factory.mktemp("server")) as started:
         yield started
