@@ -164,6 +164,10 @@ $(RUN_UNITS): run-%: %
 layers:
 	python3 tests/layers.py $(LAYERS)
 
+# Writes the line of the licence into source files that have none.
+add-licences:
+	@python3 tests/licences.py --add
+
 # Each header compiles alone, first in its file.
 headers:
 	@for header in $$(find cache fs -name '*.h'); do \
@@ -335,11 +339,11 @@ soak: bootstrap-check
 	@GRIDMOUNT_TEST_SOAK=$(SECONDS) $(MAKE) --no-print-directory check-mount TESTS=tests/mount/test_soak.py PYTEST='--long -s'
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+	@sed -n '/^# gridmount/,/^$$/s/^# \{0,1\}//p' Makefile
 	@grep -oE '^[a-z][a-z-]*:' Makefile | tr -d : | sort -u | xargs echo "targets:"
 
 clean:
 	rm -rf build/cache build/fs build/lib build/tests build/unit build/store build/fuzz build/bench build/compare build/share build/deb build/gridmount build/sanitize-* build/developer
 
-.PHONY: all docs store-tests mount-runs $(MOUNT_RUNS) install dist deb check-packaging check-install check check-unit $(RUN_UNITS) check-mount check-bench check-long check-crash check-valgrind run-valgrind check-pjdfstest check-debian soak layers headers demo bench bench-plots bench-compare fuzz clean help bootstrap
+.PHONY: all docs store-tests mount-runs $(MOUNT_RUNS) install dist deb check-packaging check-install check check-unit $(RUN_UNITS) check-mount check-bench check-long check-crash check-valgrind run-valgrind check-pjdfstest check-debian soak layers add-licences headers demo bench bench-plots bench-compare fuzz clean help bootstrap
 -include $(shell find $(OUT)/cache $(OUT)/fs $(OUT)/tests -name '*.d' 2>/dev/null)
