@@ -66,6 +66,9 @@ static const char modes[] =
 
 /* ---- run: COMMAND with the mount around it ---- */
 
+/* What supervisors and people send to the first process of a container, and servers such as gunicorn listen to. */
+static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGTTIN, SIGTTOU};
+
 static volatile sig_atomic_t command_pid;
 
 static void pass_on(int signal, siginfo_t *info, void *context) {
@@ -74,16 +77,20 @@ static void pass_on(int signal, siginfo_t *info, void *context) {
         kill((pid_t)command_pid, signal);
 }
 
-static int wait_for(pid_t pid) {
-    int status;
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
+/* Takes in all children that end before this one: to process 1 of a container come also those that COMMAND has lost. */
+static int wait_for(pid_t pid, pid_t *server) {
+    int status = 0;
+    for (pid_t ended; (ended = waitpid(-1, &status, 0)) != pid;) {
+        if (ended < 0 && errno != EINTR)
             return EXIT_FAILED;
+        if (ended == *server)
+            *server = 0; /* the number may be another's by now */
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 /* Called with the signals blocked. */
-static int run_command(char **command, const char *warming, const sigset_t *before) {
+static int run_command(char **command, const char *warming, const sigset_t *before, pid_t *server) {
     struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO};
     pid_t pid = fork();
     if (pid == 0) {
@@ -95,11 +102,10 @@ static int run_command(char **command, const char *warming, const sigset_t *befo
         _exit(127);
     }
     command_pid = pid;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
+    for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
+        sigaction(passed_on[i], &action, NULL);
     sigprocmask(SIG_SETMASK, before, NULL);
-    int status = pid < 0 ? EXIT_FAILED : wait_for(pid);
+    int status = pid < 0 ? EXIT_FAILED : wait_for(pid, server);
     command_pid = 0;
     return status;
 }
@@ -116,9 +122,10 @@ static int run(struct options *options, char **command) {
     if (status)
         return status;
     int told = sigtimedwait(&ending, NULL, &at_once);
-    status = told > 0 ? 128 + told : run_command(command, options->await_warm ? options->mountpoint : NULL, &before);
-    kill(server, SIGTERM);
-    wait_for(server);
+    const char *warming = options->await_warm ? options->mountpoint : NULL;
+    status = told > 0 ? 128 + told : run_command(command, warming, &before, &server);
+    if (server > 0 && kill(server, SIGTERM) == 0)
+        wait_for(server, &server);
     return status;
 }
 
