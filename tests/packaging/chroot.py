@@ -41,11 +41,11 @@ def _mirror():
     return "http://deb.debian.org/debian"
 
 
-def _base(suite):
-    """Its folder; made once, half a minute."""
-    base = ROOT / "build/chroots" / suite
-    if not base.exists():
-        part = base.with_suffix(".part")
+def base(suite):
+    """The folder of a release; made once, half a minute."""
+    folder = ROOT / "build/chroots" / suite
+    if not folder.exists():
+        part = folder.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         made = subprocess.run(["debootstrap", "--variant=minbase", "--include=ca-certificates", suite, part, _mirror()],
@@ -53,8 +53,8 @@ def _base(suite):
         assert made.returncode == 0, made.stdout[-3000:]
         acquire = [line for line in _ask("apt-config", "dump", "Acquire").splitlines() if "Proxy" in line or "Check-" in line]
         (part / "etc/apt/apt.conf.d/90host").write_text("\n".join(acquire) + "\n")
-        part.rename(base)
-    return base
+        part.rename(folder)
+    return folder
 
 
 class Debian:
@@ -76,12 +76,12 @@ class Debian:
 def started(suite, folder):
     if os.getuid() != 0 or not shutil.which("debootstrap") or not os.path.exists("/dev/fuse"):
         pytest.skip("a Debian to install in needs root, debootstrap and /dev/fuse")
-    base = _base(suite)
+    lower = base(suite)
     for name in ("upper", "work", "root"):
         (folder / name).mkdir(parents=True)
     with open(folder / "log", "w+", encoding="utf-8") as log, subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child",
-             "sh", "-c", FIRST, "sh", base, folder], stdout=subprocess.PIPE, stderr=log, text=True) as keeper:
+             "sh", "-c", FIRST, "sh", lower, folder], stdout=subprocess.PIPE, stderr=log, text=True) as keeper:
         if keeper.stdout.readline() != "ready\n":
             keeper.kill()
             pytest.skip("the namespaces and the overlay of a Debian cannot be made here: " + (folder / "log").read_text())

@@ -43,3 +43,17 @@ def link(server):
     """A proxy in front of the server, that can do what networks do."""
     with proxy.Proxy("127.0.0.1", server.port) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def running_engine(tmp_path_factory):
+    import engine
+    with engine.started(tmp_path_factory.mktemp("engine")) as running:
+        yield running
+
+
+@pytest.fixture
+def images(running_engine):
+    """An engine that has the images, and the test in its network; skipped where there can be none."""
+    with running_engine.network():
+        yield running_engine
