@@ -41,6 +41,10 @@ static const char usage[] =
     "                                                    read what is there and below through its mount, so that the\n"
     "                                                    caches have it; --verify: compare the SHA-256 where one is\n"
     "                                                    recorded; exit status 0 all is warm, 1 some is not, 2 usage\n"
+    "  gridmount verify PATH... [--jobs N] [--sums] [--resume FILE] [--json]\n"
+    "                                                    read it, and say of each file whether it is as recorded: lines\n"
+    "                                                    as of sha256sum -c; --sums: as of sha256sum; --resume: note in\n"
+    "                                                    FILE what was verified, and leave that out; exit status likewise\n"
     "  gridmount fsck  [URI] [-o bucket=NAME] [--repair] [--yes] [--json]\n"
     "                                                    look a bucket over; --repair: take away what ended mounts\n"
     "                                                    left behind, asking first unless --yes; exit status as\n"
@@ -347,7 +351,7 @@ int main(int count, char **arguments) {
         return do_umount(count - 1, arguments + 1);
     if (strcmp(command, "status") == 0)
         return do_status(count - 1, arguments + 1);
-    if (strcmp(command, "warm") == 0)
+    if (strcmp(command, "warm") == 0 || strcmp(command, "verify") == 0)
         return do_warm(count - 1, arguments + 1);
     if (strcmp(command, "fsck") == 0)
         return fsck_run(count - 1, arguments + 1);

@@ -22,7 +22,7 @@ DOORS = {("fs", "fs/store/mongo"): {"server.h"}, ("fs", "fs/fuse"): {"session.h"
          ("fs/tools", "fs/store"): {"check.h"}}
 LIBRARIES = {"mongoc": ["fs/store/mongo"], "bson": ["fs/store/mongo"], "fuse": ["fs/fuse"],
              "openssl": ["fs/store/mongo", "fs/tools", "cache"], "xxhash": ["cache"], "microhttpd": ["fs"]}
-WITH_UTHASH = {"cache", "fs/store", "fs/store/mongo", "fs/vfs"}
+WITH_UTHASH = {"cache", "fs/tools", "fs/store", "fs/store/mongo", "fs/vfs"}
 
 
 def complaints(folder, file):

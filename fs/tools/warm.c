@@ -15,6 +15,7 @@
 #include "cache/base/clock.h"
 #include "fs/tools/text.h"
 #include "fs/tools/tools.h"
+#include "fs/tools/warm_notes.h"
 #include "fs/tools/warm_private.h"
 
 enum {
@@ -37,31 +38,59 @@ static bool parse_jobs(const char *text, unsigned *ret_jobs) {
     return true;
 }
 
+enum { JOBS_WORD = 256, VERIFY_WORD, JSON_WORD, SUMS_WORD, RESUME_WORD };
+
+static const struct option warm_words[] = {{"jobs", required_argument, NULL, JOBS_WORD},
+                                           {"verify", no_argument, NULL, VERIFY_WORD},
+                                           {"json", no_argument, NULL, JSON_WORD},
+                                           {NULL, 0, NULL, 0}};
+static const struct option verify_words[] = {{"jobs", required_argument, NULL, JOBS_WORD},
+                                             {"sums", no_argument, NULL, SUMS_WORD},
+                                             {"resume", required_argument, NULL, RESUME_WORD},
+                                             {"json", no_argument, NULL, JSON_WORD},
+                                             {NULL, 0, NULL, 0}};
+
+/* What is wrong; NULL: nothing. */
+static const char *take_word(int option, struct warm_request *request) {
+    switch (option) {
+    case JOBS_WORD:
+        return parse_jobs(optarg, &request->jobs) ? NULL : "--jobs takes a number from 1 to 64; see gridmount --help";
+    case VERIFY_WORD:
+        request->verify = true;
+        return NULL;
+    case JSON_WORD:
+        request->json = true;
+        return NULL;
+    case SUMS_WORD:
+        request->sums = true;
+        return NULL;
+    case RESUME_WORD:
+        request->resume = optarg;
+        return *optarg ? NULL : "--resume takes a file; see gridmount --help";
+    default:
+        return request->verify ? "verify takes paths, --jobs N, --sums, --resume FILE and --json; see gridmount --help"
+                               : "warm takes paths, --jobs N, --verify and --json; see gridmount --help";
+    }
+}
+
 int warm_parse(int count, char **arguments, struct warm_request *ret_request, char **ret_error) {
-    enum { JOBS_WORD = 256, VERIFY_WORD, JSON_WORD };
-    static const struct option words[] = {{"jobs", required_argument, NULL, JOBS_WORD},
-                                          {"verify", no_argument, NULL, VERIFY_WORD},
-                                          {"json", no_argument, NULL, JSON_WORD},
-                                          {NULL, 0, NULL, 0}};
-    struct warm_request request = {.jobs = JOBS};
+    bool verifies = strcmp(arguments[0], "verify") == 0;
+    struct warm_request request = {.jobs = JOBS, .verify = verifies};
     const char *wrong = NULL;
     int option;
     opterr = 0;
     optind = 0;
-    while ((option = getopt_long(count, arguments, "", words, NULL)) != -1) {
-        request.verify |= option == VERIFY_WORD;
-        request.json |= option == JSON_WORD;
-        if (option == JOBS_WORD && !parse_jobs(optarg, &request.jobs))
-            wrong = "--jobs takes a number from 1 to 64; see gridmount --help";
-        if (option == '?')
-            wrong = "warm takes paths, --jobs N, --verify and --json; see gridmount --help";
-    }
+    while (!wrong && (option = getopt_long(count, arguments, "", verifies ? verify_words : warm_words, NULL)) != -1)
+        wrong = take_word(option, &request);
     if (!wrong && optind == count)
         wrong = "no path named; name files or directories of a mount";
+    if (!wrong && request.sums && request.json)
+        wrong = "--json has the sums already; leave out --sums";
     if (wrong) {
         *ret_error = strdup(wrong);
         return -EINVAL;
     }
+    request.each = verifies && !request.sums;
     request.paths = arguments + optind;
     request.count = (unsigned)(count - optind);
     *ret_request = request;
@@ -110,6 +139,14 @@ static int add_path(struct warm *warm, const char *path) {
     warm_queue_add(S_ISDIR(status.st_mode) ? &directories : &files, item);
     (void)warm_list_add(warm->list, &directories, &files);
     return EXIT_DONE;
+}
+
+static int open_notes(struct warm *warm, const char *path) {
+    int result = warm_notes_open(path, &warm->notes);
+    if (result == 0)
+        return EXIT_DONE;
+    fprintf(stderr, "gridmount: --resume %s: %s; name a file that can be written\n", path, strerror(-result));
+    return EXIT_USAGE;
 }
 
 /* ---- the jobs ---- */
@@ -178,7 +215,8 @@ static int watch(struct warm *warm, int signals, unsigned *jobs) {
         signal = wait_for(warm, signals, jobs, LOOK_MS);
         warm_report_progress(warm);
     }
-    for (const struct warm_mount *mount = warm->mounts; mount && !signal; mount = mount->next)
+    bool fills = !warm->request->each && !warm->request->sums;
+    for (const struct warm_mount *mount = warm->mounts; mount && fills && !signal; mount = mount->next)
         signal = settle(warm, mount, signals);
     if (signal)
         warm_list_stop(warm->list);
@@ -222,6 +260,8 @@ int tools_warm(const struct warm_request *request) {
     warm.jobs_ended = eventfd(0, EFD_CLOEXEC);
     for (unsigned i = 0; warm.list && status == EXIT_DONE && i < request->count; i++)
         status = add_path(&warm, request->paths[i]);
+    if (status == EXIT_DONE && request->resume)
+        status = open_notes(&warm, request->resume);
     if (status == EXIT_DONE)
         signals = take_signals();
     if (status == EXIT_DONE && warm.list && warm.jobs_ended >= 0 && signals >= 0)
@@ -232,6 +272,7 @@ int tools_warm(const struct warm_request *request) {
         close(signals);
     if (warm.jobs_ended >= 0)
         close(warm.jobs_ended);
+    warm_notes_close(warm.notes);
     warm_mounts_free(&warm);
     warm_list_free(warm.list);
     lock_done(&warm.lock);

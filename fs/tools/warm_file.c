@@ -7,9 +7,10 @@
 #include <sys/xattr.h>
 
 #include "cache/base/cleanup.h"
+#include "fs/tools/warm_notes.h"
 #include "fs/tools/warm_private.h"
 
-enum { DIGITS = 64, GONE_TRIES = 2 };
+enum { GONE_TRIES = 2, ID_MOST = 1024 };
 
 /* A file on its way; as long as it is open it is one revision. */
 struct reading {
@@ -17,7 +18,9 @@ struct reading {
     int64_t offset; /* so far it was read */
     EVP_MD_CTX *digest; /* of that; NULL: not wanted */
     bool recorded;      /* the database has a SHA-256 of it */
-    char record[DIGITS + 1];
+    char record[WARM_DIGITS + 1], found[WARM_DIGITS + 1];
+    char id[ID_MOST]; /* of the revision; "": not told */
+    int64_t length;
 };
 
 static void close_file(struct warm *warm, struct reading *reading) {
@@ -29,11 +32,13 @@ static void close_file(struct warm *warm, struct reading *reading) {
 }
 
 static int find_record(struct reading *reading) {
-    ssize_t size = fgetxattr(reading->fd, "user.gridfs.sha256", reading->record, DIGITS);
+    ssize_t size = fgetxattr(reading->fd, "user.gridfs.sha256", reading->record, WARM_DIGITS);
     reading->recorded = size >= 0 || errno == ERANGE; /* longer than any: it does not match */
     reading->record[size > 0 ? size : 0] = '\0';
-    if (!reading->recorded)
-        return errno == ENODATA || errno == EOPNOTSUPP ? 0 : -errno;
+    if (!reading->recorded && errno != ENODATA && errno != EOPNOTSUPP)
+        return -errno;
+    size = fgetxattr(reading->fd, "user.gridfs.id", reading->id, ID_MOST - 1);
+    reading->id[size > 0 ? size : 0] = '\0';
     return EVP_DigestInit_ex(reading->digest, EVP_sha256(), NULL) ? 0 : -ENOMEM;
 }
 
@@ -47,7 +52,17 @@ static int open_file(struct reading *reading, const char *path) {
         return -errno;
     if (!S_ISREG(status.st_mode))
         return -ENOENT;
+    reading->length = status.st_size;
     return reading->digest ? find_record(reading) : 0;
+}
+
+/* Whether an earlier run has read it. */
+static bool is_noted(struct warm *warm, struct reading *reading) {
+    if (!warm->notes || reading->offset || !warm_notes_find(warm->notes, reading->id, reading->length, reading->found))
+        return false;
+    reading->offset = reading->length;
+    atomic_fetch_add(&warm->bytes, reading->length);
+    return true;
 }
 
 /* From where it stopped to the end. -ECANCELED: it was told to stop. */
@@ -60,7 +75,7 @@ static int read_on(struct warm *warm, struct warm_item *item, struct reading *re
             continue;
         if (size <= 0)
             return size ? -errno : 0;
-        if (reading->recorded && !EVP_DigestUpdate(reading->digest, buffer, (size_t)size))
+        if (reading->digest && !EVP_DigestUpdate(reading->digest, buffer, (size_t)size))
             return -ENOMEM;
         reading->offset += size;
         atomic_fetch_add(&warm->bytes, size);
@@ -72,6 +87,8 @@ static int read_file(struct warm *warm, struct warm_item *item, struct reading *
     for (unsigned tries = 0;;) {
         int64_t before = reading->offset;
         int result = reading->fd < 0 ? open_file(reading, item->path) : 0;
+        if (result == 0 && is_noted(warm, reading))
+            return 0;
         if (result == 0)
             result = read_on(warm, item, reading, buffer);
         if (result == 0 || result == -ECANCELED)
@@ -86,18 +103,16 @@ static int read_file(struct warm *warm, struct warm_item *item, struct reading *
 
 static void check_digest(struct warm *warm, const struct warm_item *item, struct reading *reading) {
     unsigned char digest[EVP_MAX_MD_SIZE] = {0};
-    char found[DIGITS + 1];
-    if (!reading->recorded) {
-        atomic_fetch_add(&warm->unknown, 1);
-        return;
+    if (!*reading->found) { /* it was noted in an earlier run */
+        (void)EVP_DigestFinal_ex(reading->digest, digest, NULL);
+        for (unsigned i = 0; i < WARM_DIGITS / 2; i++)
+            snprintf(reading->found + 2 * i, 3, "%02x", digest[i]);
     }
-    (void)EVP_DigestFinal_ex(reading->digest, digest, NULL);
-    for (unsigned i = 0; i < DIGITS / 2; i++)
-        snprintf(found + 2 * i, 3, "%02x", digest[i]);
-    bool same = strcasecmp(found, reading->record) == 0;
-    atomic_fetch_add(same ? &warm->verified : &warm->mismatched, 1);
-    if (!same)
-        warm_report_mismatch(warm, item->path, reading->record, found);
+    bool same = !reading->recorded || strcasecmp(reading->found, reading->record) == 0;
+    atomic_fetch_add(!reading->recorded ? &warm->unknown : same ? &warm->verified : &warm->mismatched, 1);
+    if (same && warm->notes)
+        warm_notes_add(warm->notes, reading->id, reading->length, reading->found);
+    warm_report_file(warm, item->path, reading->recorded ? reading->record : NULL, reading->found);
 }
 
 void warm_file(struct warm *warm, struct warm_item *item, void *buffer) {

@@ -15,6 +15,7 @@ struct warm {
     const struct warm_request *request;
     struct warm_list *list;
     struct warm_mount *mounts;
+    struct warm_notes *notes; /* NULL: none are taken */
     int64_t began_ms;
     struct warm_rate rate; /* of the main thread */
     int jobs_ended;        /* an eventfd: a number for each */
@@ -51,7 +52,8 @@ char *warm_mount_complaint(const struct warm_mount *mount);
 void warm_report_progress(struct warm *warm);
 /* By any thread; counts it. */
 void warm_report_failure(struct warm *warm, const char *path, int error);
-void warm_report_mismatch(struct warm *warm, const char *path, const char *recorded, const char *found);
+/* Of a file that was read whole to be verified. `recorded`: the SHA-256 that the database has of it; NULL: none. */
+void warm_report_file(struct warm *warm, const char *path, const char *recorded, const char *found);
 void warm_report_warning(struct warm *warm, const char *text);
 /* By the main thread: the last word. Returns whether it could be written. */
 bool warm_report_sum(struct warm *warm, int status, bool interrupted);

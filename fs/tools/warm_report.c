@@ -1,4 +1,5 @@
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -95,34 +96,77 @@ static void put_path(struct warm *warm, const char *path) {
     text_put_plain(stderr, path, strlen(path));
 }
 
+/* As sha256sum(1) writes them: a name that would break its line has a backslash before the line, and in its place. */
+static bool is_escaped(const char *path) {
+    return strpbrk(path, "\\\n\r") != NULL;
+}
+
+static void put_name(const char *path) {
+    for (const char *c = path; *c; c++)
+        if (*c == '\\' || *c == '\n' || *c == '\r')
+            printf("\\%c", *c == '\n' ? 'n' : *c == '\r' ? 'r' : '\\');
+        else
+            putchar(*c);
+}
+
+static void put_found(const char *path, const char *how) {
+    fputs(is_escaped(path) ? "\\" : "", stdout);
+    put_name(path);
+    printf(": %s\n", how);
+}
+
+static void put_sum(const char *path, const char *sum) {
+    printf("%s%s  ", is_escaped(path) ? "\\" : "", sum);
+    put_name(path);
+    putchar('\n');
+}
+
 void warm_report_failure(struct warm *warm, const char *path, int error) {
     atomic_fetch_add(&warm->failed, 1);
     lock_acquire(&warm->lock);
     if (warm->request->json) {
         put_path_event("failed", path);
         printf(",\"error\":\"%s\"}\n", strerror(-error));
-        fflush(stdout);
     } else {
         put_path(warm, path);
         fprintf(stderr, ": %s\n", strerror(-error));
+        if (warm->request->each)
+            put_found(path, "FAILED open or read");
     }
+    fflush(stdout);
     lock_release(&warm->lock);
 }
 
-void warm_report_mismatch(struct warm *warm, const char *path, const char *recorded, const char *found) {
-    lock_acquire(&warm->lock);
-    if (warm->request->json) {
-        put_path_event("mismatch", path);
+static void put_mismatch(struct warm *warm, const char *path, const char *recorded, const char *found) {
+    put_path(warm, path);
+    fputs(": its SHA-256 is recorded as ", stderr);
+    text_put_plain(stderr, recorded, strlen(recorded));
+    fprintf(stderr, ", but what was read has %s\n", found);
+}
+
+static void put_file_event(const char *event, const char *path, const char *recorded, const char *found) {
+    put_path_event(event, path);
+    if (recorded) {
         fputs(",\"recorded\":", stdout);
         text_put_json(stdout, recorded, strlen(recorded));
-        printf(",\"found\":\"%s\"}\n", found);
-        fflush(stdout);
-    } else {
-        put_path(warm, path);
-        fputs(": its SHA-256 is recorded as ", stderr);
-        text_put_plain(stderr, recorded, strlen(recorded));
-        fprintf(stderr, ", but what was read has %s\n", found);
     }
+    printf(",\"found\":\"%s\"}\n", found);
+}
+
+void warm_report_file(struct warm *warm, const char *path, const char *recorded, const char *found) {
+    const struct warm_request *request = warm->request;
+    bool differs = recorded && strcasecmp(recorded, found) != 0;
+    lock_acquire(&warm->lock);
+    end_line(warm);
+    if (request->json && (differs || request->each))
+        put_file_event(differs ? "mismatch" : "verified", path, recorded, found);
+    if (!request->json && differs)
+        put_mismatch(warm, path, recorded, found);
+    if (request->each && !request->json)
+        put_found(path, differs ? "FAILED" : recorded ? "OK" : "no SHA-256 is recorded");
+    if (request->sums)
+        put_sum(path, found);
+    fflush(stdout);
     lock_release(&warm->lock);
 }
 
@@ -144,6 +188,11 @@ void warm_report_warning(struct warm *warm, const char *text) {
 
 /* ---- the sum ---- */
 
+/* Standard output is theirs. */
+static bool lists_files(const struct warm *warm) {
+    return warm->request->each || warm->request->sums;
+}
+
 bool warm_report_sum(struct warm *warm, int status, bool interrupted) {
     struct warm_figures figures = figures_of(warm);
     int64_t ms = clock_now_ms() - warm->began_ms;
@@ -155,7 +204,7 @@ bool warm_report_sum(struct warm *warm, int status, bool interrupted) {
         printf(",\"seconds\":%.3f,\"interrupted\":%s,\"exit\":%d}\n", (double)ms / 1000, interrupted ? "true" : "false",
                status);
     } else {
-        warm_put_sum(stdout, &figures, ms / 1000, interrupted);
+        warm_put_sum(lists_files(warm) ? stderr : stdout, &figures, ms / 1000, interrupted);
     }
     bool written = fflush(stdout) == 0;
     lock_release(&warm->lock);
