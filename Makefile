@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # gridmount. `make` builds, `make demo` shows it, `make check` tests it; `make help` lists the rest.
 #
 #   DEVELOPER=1                  -Werror and a long list of warnings
@@ -162,7 +163,8 @@ $(RUN_UNITS): run-%: %
 	@CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE=$(UNIT_REPORT) $< || { echo "$< failed:"; $<; exit 1; }
 
 layers:
-	python3 tests/layers.py $(LAYERS)
+	@python3 tests/layers.py $(LAYERS)
+	@python3 tests/licences.py
 
 # Writes the line of the licence into source files that have none.
 add-licences:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Bytes of a file in memory, in blocks at multiples of their size, in order.
  *
  * What it is not: it does not know which bytes of a block mean anything.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The chunk cache: the chunks of published revisions, fetched once, kept within the budget.
  *
  *              [chunks_get, chunks_prefetch]            [published]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the chunk cache is made of; included by chunks.c and flights.c only. All under the lock. */
 #ifndef CACHE_CHUNKS_PRIVATE_H
 #define CACHE_CHUNKS_PRIVATE_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The bytes written to a staged file: in blocks of memory, and from the first time it was spilled in a file on disk.
  *
  *     in memory [content_spill] -> on disk, but for blocks not moved yet [content_forget, of all] -> in memory

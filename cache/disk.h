@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The disk tier of the chunk cache: a source of chunks that looks into a folder before it asks the source below it, and
  * keeps there what that one gave. It outlives the process.
  *

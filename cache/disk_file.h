@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The chunks of one revision in a file on disk: what is read there is what was written there, or nothing.
  *
  *     <32 hex digits of the realm>-<32 of the revision's key>.v2      the content as it is: the kernel may read it there

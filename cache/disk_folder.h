@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The folder of the disk tier: whose it is, how much is in it, and what goes when it is too much.
  *
  * It is one user's, of mode 0700, and shared by all mounts of that user on a host. What has no name of the tier, is no

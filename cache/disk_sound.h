@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Which chunks of some files of the disk tier were found sound since the mount began, and have not changed since: of a
  * file whose chunks all were, the kernel may read the content by itself.
  *

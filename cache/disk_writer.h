@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the disk tier writes: chunks on their way to its folder, and the room for them.
  *
  *     storing -- [a write fails, or there is no room: said in the log, once] --> resting

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What each byte of a staged file is: a map from positions to kinds, in order.
  *
  * It covers all positions from 0 on; a neighbour of another kind begins a new extent. Everything that happens to a file

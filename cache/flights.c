@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fetches under way: who runs them, who waits for them, and how many there are at once. All under the cache's lock, which
  * is released while a source is asked. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* How many fetches are worth having under way at once, found out while it runs.
  *
  * One connection over a long link carries less than the link; on a small server near by the third one only costs. So the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The journal: what is staged and could not be stored, on disk, so that it outlives the process. One file per record.
  *
  *     <number>.new [fsync, rename, fsync of the directory] -> <number>.record [unlink] -> nothing

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* How a record of the journal is written: what stands before its facts and its parts.
  *
  *     magic, version, sizes, SHA-256 | facts | part, its bytes | part | part, its bytes ...

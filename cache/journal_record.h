@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* One record of the journal, in an open file: what of a staged file its base does not have, and facts about it.
  *
  * What it is not: it does not know the base, nor what the facts say (fs/vfs/unstored.h); where records are kept is

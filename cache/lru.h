@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The memory tier: chunks by key, in order of last use. Chunks that a reader in sequence has passed come after all
  * others, in the order in which they were passed or used since: the kernel has their bytes by then.
  *

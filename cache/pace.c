@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "cache/pace.h"
 
 enum { ENOUGH = 32, WINDOW = 256, PROBE_TURNS = 16 };

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Which of two ways is quicker, by what was measured of both of late.
  *
  * It judges once both were taken often enough, and by a margin; the slower one is taken now and then, to be measured again.

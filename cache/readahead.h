@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The readahead policy of one file: which chunks to fetch before they are asked for.
  *
  * Several sequential readers of one file are told apart as streams; each has a window that grows with what it has read

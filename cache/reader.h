@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Reading one revision: byte ranges become chunks of the cache, and what is read in sequence is fetched ahead.
  *
  * Threads: reader_read() from any number of threads at once. It blocks as chunks_get() does.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A sparse file without a name, for the bytes of a staged file that memory has no room for. It is gone with its
  * process, however that ends.
  *

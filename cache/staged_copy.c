@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Copying between staged files: what is the base's is shared, all else is moved through memory. */
 #include <errno.h>
 #include <stdlib.h>

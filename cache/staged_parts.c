@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What of a staged file is not as its base has it. */
 #include "cache/staging_private.h"
 

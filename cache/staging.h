@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The staging buffer: content that is written but not yet published.
  *
  * A staged file is an overlay on a base (the revision it was opened with, or nothing): what was written, what was

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What staging.c (an area and the memory in it), staged.c (one file), staged_parts.c (what of it is changed) and
  * staged_copy.c (between two) share. */
 #ifndef CACHE_STAGING_PRIVATE_H

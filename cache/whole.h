@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Reads and writes of a file that are done wholly or fail: an interrupted or a short one goes on.
  *
  * Threads: any. Errors: 0 or -errno; -EIO: the file ends before. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The one joint: builds a mount out of its layers and gives each the callbacks it needs.
  *
  *     server -> store -> vfs -> session          chunks <- source: fetch from the store of a revision

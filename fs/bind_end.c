@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* How a mount ends: in which order its parts are let go of, and what is done for those that keep it waiting. */
 #include <errno.h>
 #include <stdlib.h>

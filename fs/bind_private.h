@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a mount is made of; included by bind.c, which makes it, and bind_end.c, which ends it. */
 #ifndef FS_BIND_PRIVATE_H
 #define FS_BIND_PRIVATE_H

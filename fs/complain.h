@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What goes wrong before there is a mount, as one line for the user: the cause, and behind ";" the cure.
  *
  * Any thread. Memory: *ret_error is the caller's, to be freed; NULL without memory. */

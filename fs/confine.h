@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a daemon that serves as another user gives up beyond root: it runs no program, gains nothing from setuid files, and
  * writes in the folders it is given only (Landlock, where the kernel has it). It still reads what its user may: certificates,
  * resolver and time zone are the libraries' affair, which may look anew at any time.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A process that serves a mount, started by one that waits until it is usable.
  *
  * Threads: none yet: fork() comes before the driver is initialised. */

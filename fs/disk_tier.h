@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The disk tier of a mount, as its options want it: cache_dir, cache_disk, cache_free.
  *
  * Errors: 0, or -errno with *ret_error, one line for the user, to be freed. */

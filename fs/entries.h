@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Entries of an open directory of a vfs, some at a time, for who walks it and has the vfs to himself no longer than that.
  *
  * Threads: none of its own. Memory: an entry has its name and a lookup of its inode, until entry_done().

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* `gridmount fsck`: reads the command line, connects, and has the bucket looked over. */
 #ifndef FS_FSCK_H
 #define FS_FSCK_H

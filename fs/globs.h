@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Which paths a list of globs names: `*`, `?` and `[...]` as fnmatch(3) has them, where `*` and `?` stand for "/" too. A
  * glob that matches a directory names all below it.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A mount that somebody else made for us: /dev/fd/N is its open /dev/fuse. So a process without any privilege can serve.
  *
  * Errors: 0, or -errno with *ret_error, one line for the user, to be freed. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a mount does of its own accord: once a second the vfs does what it has put off and memory is given back, now and then
  * what nobody needs any more is tidied up, what an earlier mount left is tried again, and the server is told what is open.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The end of a mount, within bounds: a server that does not answer, and what serves nobody any more, is not waited for.
  *
  *     serving --leaving_begin()--> leaving --leaving_last()--> last --leaving_free()--> gone

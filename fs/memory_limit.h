@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* How much memory the process may use: what its cgroup allows and all that this one is in, or what the machine has.
  *
  * Versions 1 and 2 of cgroups, where they usually are mounted. In a container the path of a group may be the host's; what

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The state of a mount for a monitoring system: what .gridfs/metrics holds, in the OpenMetrics text format 1.0
  * (https://prometheus.io/docs/specs/om/open_metrics_spec/).
  *

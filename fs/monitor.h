@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a mount says of itself over HTTP, for a monitoring system: `GET /metrics` (metrics_text.h). The only one that sees
  * libmicrohttpd.
  *

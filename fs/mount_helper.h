@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What mount(8) asks of its helper, in the words of gridmount:
  *
  *     mount.gridfs SPEC DIR [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Mountpoints: what is there before mounting, and how to leave.
  *
  * Errors: 0, or -errno with *ret_error, one line for the user, to be freed. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The command line, the environment and the credentials file, as one struct.
  *
  * Threads: none; before any is started. Memory: strings are owned; options_done() frees them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A small process that stays root for a daemon that does not: it opens the door and shuts it, and hears nothing of the
  * database.
  *

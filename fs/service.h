@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the service manager is told (sd_notify(3), without its library): that the mount is usable, how it is, that it still
  * answers, and that what is not stored yet takes longer.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The process that serves a mount, from its options to its end.
  *
  * Threads: serving_run() in the main thread, before there are others. */

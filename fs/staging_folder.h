@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The folder in which a mount stages what is written: private to it, and locked while it runs.
  *
  *     staging_dir/<16 hex digits of server, database, bucket and mountpoint>/

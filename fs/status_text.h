@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The state of a mount in words and in JSON: what .gridfs/status and status.json hold.
  *
  * Pure but for the counters it reads; never blocks, so it answers with the server away. */

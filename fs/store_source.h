@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The chunk cache's source: the handles of its files are revisions, and the store of each has its chunks.
  *
  * Threads, memory, errors: as cache/chunks.h wants them. */

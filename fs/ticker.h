@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A thread that calls a function once a second until it is stopped.
  *
  * Threads: `tick` runs in the ticker's thread, never twice at once, without a lock held. ticker_stop() waits for it. */

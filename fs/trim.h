@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Keeps the process near what it accounts for: what the allocator holds of freed memory goes back to the system.
  *
  * Content comes and goes in pieces of all sizes, made in one thread and freed in another, so that the allocator is left

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Whom the daemon serves as when root starts it: user=NAME|UID[:GROUP].
  *
  * Threads: before there are any. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fills the caches of a mount in the background, by globs (-o warm=): a thread that walks and fetches through the vfs, as one
  * more user of it beside the kernel's requests.
  *

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Fills a template with what `gridmount --help` and fs/store/check.def say, so that neither is written twice:
 #   awk -v version=V -v date=D -f packaging/from-help.awk HELP fs/store/check.def TEMPLATE
 # A line of the template that is one of the keys of `sections` becomes that; the words within a line are @VERSION@, @DATE@.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks that includes follow the layers: python3 tests/layers.py FOLDER...
 
 A folder may include headers of its own and of the folders listed for it, and no system header of another's library.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Refcounted bytes that never change once they are shared, charged to a memory budget for as long as they live.
  *
  * A blob is filled by its creator, then only read. Whoever holds a reference may read without a lock. Several blobs may

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* One memory budget for everything that holds file content.
  *
  * It is a count of bytes with a limit, not an allocator. Who wants to keep bytes takes them first; who cannot get them

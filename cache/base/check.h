@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Facts that must hold, asserted. A failed CHECK() is a bug of ours, never the effect of bad input: it prints the
  * fact and aborts, because a filesystem that goes on with a broken invariant hands out wrong bytes. */
 #ifndef CACHE_BASE_CHECK_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Cleanup by scope, and ownership that visibly moves.
  *
  *     cleanup_free char *path = path_of(inode);   // freed at the end of the scope

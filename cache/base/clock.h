@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Time that never jumps, for waits and measurements. Not for dates shown to users. */
 #ifndef CACHE_BASE_CLOCK_H
 #define CACHE_BASE_CLOCK_H

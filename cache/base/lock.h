@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Mutexes that know their place: a lock has a rank (ranks.def), and a thread takes locks only in rising rank.
  *
  * In builds with LOCK_DEBUG a violation aborts and names both locks; otherwise a lock is a plain mutex.

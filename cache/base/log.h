@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The log: one line per event, to stderr, a file or syslog.
  *
  * Errors are logged where they stop travelling, with what it means for the user. A line that repeats the one before

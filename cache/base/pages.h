@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Memory for large pieces: whole pages from the system, of which some that were freed are kept for the next.
  *
  * Content comes and goes in pieces of all sizes, made in one thread and freed in another. In the allocator's heap they

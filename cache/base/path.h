@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Directories by path.
  *
  * Threads: any. Errors: -errno. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "cache/base/stats.h"
 
 atomic_uint_least64_t stats[STATS];

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Counters of the process, one table (stats.def) for counting and for showing.
  *
  * They are the one global state: every layer counts, and only status reads.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Numbers and bytes one behind the other, as they stand in files: little-endian, without gaps.
  *
  * A writer counts what it is given; without room it only counts. A reader is given what anybody may have written: past

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A bounded pool of threads that run bounded queues of tasks: for work nobody waits for, like reading ahead, and for
  * lending a hand with what somebody does wait for.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Requests that were read from the kernel and are not served yet, or may be served again: copies, in a list.
  *
  * Threads: the caller's lock guards a list. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Locks of programs, when they exclude across mounts (locks=cluster); else the kernel keeps them and nothing comes here. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The threads that serve the requests of a session: as many as once were wanted at the same time, up to LOOP_THREADS.
  *
  * Not fuse_session_loop_mt(): requests pass through orphans.h, which takes fuse_session_custom_io() there, and libfuse 3.18.3

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* How long the kernel's requests take until they are answered, by operation, and with which errors.
  *
  * Counters of the process, as those of stats.h: from when a request was read until its answer was given. What is answered

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Telling the kernel that it should ask about an inode again: a thread of its own, so that who learns of a change neither
  * waits for the kernel nor holds a lock while it does.
  *

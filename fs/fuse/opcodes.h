@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a kind of request may cost, and whether it may be served once more: pure questions about FUSE's opcodes.
  *
  * Threads: any. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The FUSE operations: each unpacks a request, calls the vfs, maps the result and replies once. */
 #ifndef FS_FUSE_OPERATIONS_H
 #define FS_FUSE_OPERATIONS_H

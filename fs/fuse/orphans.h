@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Requests from when they are read from the kernel until they are answered. What passes is noted; here is decided what
  * the server's silence means for it:
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* libfuse before 3.17 takes it as wanted that names of one directory are looked up side by side, and does not tell the
  * kernel: then programs wait for each other's lookups, one timeout behind the other, in a sleep that no signal ends.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Files that the kernel reads by itself, from a descriptor of ours (FUSE passthrough): no read of them reaches us.
  *
  *     closed -- [passing_open, a descriptor is there] --> passed      all its opens are, from the same descriptor

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Reads requests from the kernel, by threads that each have a buffer for the largest.
  *
  * There are as many threads as once had to wait for the server at the same time; most have nothing to do ever after. What

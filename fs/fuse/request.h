@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What every FUSE operation needs: a request unpacked, and answered once. Included by this folder only.
  *
  * A request is gone once it is answered. An answer that fails was not waited for (see orphans.h): what it would have

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The mount as the kernel sees it: a FUSE session over a vfs.
  *
  * Threads: session_run() in the main thread, after all else is set up; it serves requests with threads of its own.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the database says of an inode beyond its content: metadata.posix of a file, the fields of a node. What it does
  * not say are the mount's defaults.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "fs/store/check.h"
 
 const struct check_class_row check_classes[CHECK_CLASSES] = {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Looking a bucket over: what is damaged, what dead mounts left behind, and what there is to know of it.
  *
  * A check only reads. It holds against others who change the bucket meanwhile: what looks wrong is asked for once more

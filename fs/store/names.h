@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The rules of names: how GridFS filenames and POSIX paths stand for each other. The one place that knows them.
  *
  * - `/` separates directories. One leading `/` or `./` counts as absent: "a/b", "/a/b" and "./a/b" are spellings of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The files of a bucket that no path can name (no filename, "..", "//", shadowed by a directory ...), as far as they
  * were met. They are counted in status and can be read under .gridfs/id; each is logged once.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A revision: one files document, that is one content of one name, as far as a filesystem needs it.
  *
  * Published revisions never change, so neither does this object once it is shared; who sees other attributes of the

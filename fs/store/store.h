@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The store: what the filesystem asks of a database, as tables of operations. No BSON, no connection in it.
  *
  * A server has buckets; a bucket is a tree of paths over GridFS files. A path is written as names.h says (stored form,

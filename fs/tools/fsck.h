@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The report of `gridmount fsck`: runs the checks of a bucket, tells what they find, and repairs when asked to.
  *
  * Writes findings to standard output (text, or one JSON object), progress and questions to standard error. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a mount says of itself in its status.json, as far as other commands need it.
  *
  * It is found by the text that stands before it: `start` is that of a member as the mount writes it, up to its value, and

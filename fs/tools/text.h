@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Text of others, made fit for a terminal and for JSON: names in a database may be any bytes.
  *
  * Pure but for the file they write to; any thread. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Subcommands that talk to a running mount through its .gridfs. Each returns an exit status and prints its own error. */
 #ifndef FS_TOOLS_TOOLS_H
 #define FS_TOOLS_TOOLS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What is still to be done: directories to be listed and files to be read, handed out to the jobs.
  *
  *     add --> waiting --- take ---> with a job --- done ---> gone          all ends when nothing waits and nobody lists

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Which revisions were found to be what was stored, by earlier runs of `gridmount verify --resume FILE` too: a line of the
  * file for each, with its _id, its length and its SHA-256. A revision never changes, so what was noted of it holds; whether
  * a disk has damaged it since is not looked at again.

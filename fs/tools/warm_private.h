@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the files of `gridmount warm` share; included by them only. */
 #ifndef FS_TOOLS_WARM_PRIVATE_H
 #define FS_TOOLS_WARM_PRIVATE_H

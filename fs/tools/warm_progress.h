@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* How far a warming is: in one line, in JSON, and how long it will still take.
  *
  * Pure but for the file that is written to; threads: none of its own. Bytes, milliseconds and seconds; -1: not known. */

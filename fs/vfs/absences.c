@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Names that are not there: of each, when that was asked. In slots, one name in each, so that there are never too many. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Sending ahead: a file that much is written to in one go is uploaded while it is written, so that its close finds most
  * of it stored. Small files, and what is written here and there, are left to the close.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Attributes: mode, owner, times, and the size as one of them. */
 #include <errno.h>
 #include <string.h>

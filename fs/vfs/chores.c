@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What is done later, once a second: times of directories are sent; and when it is time for what else is. */
 #include <errno.h>
 #include <string.h>

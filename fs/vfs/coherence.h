@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a healthy change stream vouches for: that an answer of the database still is what the database has, until a
  * change of it is told.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Copying from one open file to another. */
 #include <errno.h>
 

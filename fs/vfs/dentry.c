@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Names: which lead to which inode, and when this mount last changed them. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* An open directory: its entries in one stable order, each that is there throughout exactly once.
  *
  * Entries are numbered as they are first read; the keys given out are remembered, so that a position means the same

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a change that was told makes doubtful: notes of inodes (inode.h, "what is vouched for") that go, and the inodes of
  * which the kernel is to be told, since it was allowed to believe them for long.
  *

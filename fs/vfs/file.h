@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The written side of a regular file: its staged content, and the gate between writers and a publication.
  *
  *     writers [file_enter .. file_leave] and a publication [file_begin_publishing .. file_end_publishing] exclude each

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Inodes by the _id of their revision: a deletion is told by nothing else. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Inodes: what the kernel holds on to by lookup count, and the names (dentries) that lead to them.
  *
  * An inode is what was found at a path. When another revision of a file is found that this mount has not written, a

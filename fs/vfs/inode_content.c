@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What is known of an inode: its revision and attributes, its content and what is written of it. */
 #include <errno.h>
 #include <string.h>

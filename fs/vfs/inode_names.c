@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The names of an inode as paths. Only a hard-linked file has several. */
 #include <stdlib.h>
 #include <string.h>

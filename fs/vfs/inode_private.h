@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What inodes, dentries and their table are made of; included by inode*.c and dentry.c only. */
 #ifndef FS_VFS_INODE_PRIVATE_H
 #define FS_VFS_INODE_PRIVATE_H

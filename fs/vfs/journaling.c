@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What could not be stored goes into the journal, so that the next mount finds it if this one ends before it is. */
 #include <errno.h>
 #include <string.h>

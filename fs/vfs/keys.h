@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Keys of a directory's entries, in their order and numbered from 0: what a position in its listing means.
  *
  * Threads: keys_add() by who made them, until another has a reference; from then on they do not change, and all else is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The names of directories as they were last listed: what is told while the server is away. */
 #include <string.h>
 

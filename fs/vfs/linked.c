@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Hard-linked files by their identity: all names of one lead to one inode. */
 #include <string.h>
 

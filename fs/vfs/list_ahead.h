@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A list of a store (store.h), read ahead of who takes its entries: while those at hand are taken, a worker asks for
  * what comes next.
  *

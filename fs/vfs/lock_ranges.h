@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Locks on the bytes of one file as fcntl(2) and flock(2) have them: who holds what, as plain arithmetic.
  *
  * An owner has each byte at most once, shared or exclusive; what it locks again changes, what it unlocks in the middle

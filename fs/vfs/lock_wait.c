@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Who waits for a lock: a few threads that ask again and again, sooner at first, and at once when they are woken.
  *
  *     prepared [vfs_lock_begin] -> waiting [a thread, when due] -> running -> waiting, or done

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Locks of programs that exclude across mounts (locks=cluster): what the owners of this mount have of each file, and
  * what the mount therefore holds against others (store.h). Without it the kernel keeps locks by itself.
  *

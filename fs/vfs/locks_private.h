@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What locks.c (who has what) and lock_wait.c (who waits) share; included by them only. */
 #ifndef FS_VFS_LOCKS_PRIVATE_H
 #define FS_VFS_LOCKS_PRIVATE_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* By what a revision is known again that was put, but of which no answer told that it arrived.
  *
  * Of a file that is written on while puts of it fail there may be several such; the last ones are remembered.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Handles keep their revision, but who gets a lock across mounts has the newest: the inode goes over to it, with all
  * that is open of it. */
 #include <errno.h>

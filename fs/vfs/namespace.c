@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Names: made, removed, renamed. The kernel serialises changes of one directory by this mount. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Publication: what is written of a file becomes one new revision when a descriptor is closed or synced. */
 #include <errno.h>
 #include <stdio.h>

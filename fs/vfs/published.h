@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The content of one revision, open for reading: shared by the handles of an inode, and the base under what is written.
  *
  * Threads: reading and references from any thread; reading blocks as the chunk cache does.

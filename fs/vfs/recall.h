@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What is answered while the server is away: names, attributes and listings as they were when they were last told.
  *
  *     here --[recall_may() of a question that was not answered]--> away --[the server answers anybody]--> here

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What an earlier mount left in the journal because it could not be stored: it is stored now, under its name when
  * nobody has replaced it meanwhile, else beside what others made of it.
  *

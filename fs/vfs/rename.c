@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Renaming, in all forms. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Threads whose open() was answered ESTALE: within the same call the kernel looks the name up again and opens what that
  * finds. It found the newest since the call began, so it is not asked for once more: else a file that is replaced all the
  * time could not be opened.

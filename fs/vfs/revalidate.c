@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Close-to-open: whether the content that an inode stands for is the newest, asked at each open (DESIGN.md, §4). */
 #include <errno.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The small files of a directory in the order of its last listing, so that a program which reads them one after the
  * other gets their content in batches.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a store tells by itself (store.h, store_listener): first nothing that was asked for before is vouched for any more,
  * then the notes of inodes go, then the kernel is told. Without a coherence, it is told of locks only. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Changes of one inode's attributes in the database go one after the other: a server whose updates are not atomic
  * (FerretDB) loses one of two at once, and the times of directories are sent whenever it is time.
  *

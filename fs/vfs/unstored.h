@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a record of the journal says of a file that could not be stored: all that it takes to do it later, in another
  * process. The content is the journal's (cache/journal.h). Who changes what is written here makes it another version
  * (cache/journal_codec.h); but marks of tries stand at the end, and nothing does where there are none.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The filesystem as plain functions on inodes and handles. No FUSE in it.
  *
  * It promises what a reader sees: one revision per open file, whole or an error; open() of the newest in the modes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the files of fs/vfs share; included by them only. */
 #ifndef FS_VFS_VFS_PRIVATE_H
 #define FS_VFS_VFS_PRIVATE_H

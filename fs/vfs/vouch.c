@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a change stream vouches for: notes of inodes, set by answers and taken away by doubts.c. */
 #include <utlist.h>
 

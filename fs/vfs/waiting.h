@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Closed files whose content the database does not have yet: it could not be stored, or (writeback) the close did not wait
  * for that. One mechanism stores both, without anybody's close: never over what others did meanwhile (then it is kept beside
  * that), until it is stored, or the mount ends and the journal has it.

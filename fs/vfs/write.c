@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Writing: what is written is staged over what is published. */
 #include <errno.h>
 #include <linux/falloc.h>

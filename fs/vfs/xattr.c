@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Extended attributes: user.* of the database; other namespaces are answered without asking it. */
 #include <errno.h>
 #include <string.h>

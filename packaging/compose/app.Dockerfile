@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The application of packaging/example, in two forms; its files come from the mount, so the image has none of them.
 #
 #   --target app          needs nothing but a mount that somebody else made

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ask the running application and compare with what the same application answers on plain files."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Uploads that workers process: the API stores what it is sent and tells a queue its name; a worker on another mount
 reads it there and writes what it makes of it. Only names go through the queue: close() of the writer came before, so
 whoever hears the name finds the content.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Publish files to the store: each replaces the one of its base name.
 
     publish.py [--folder FOLDER] BUCKET FILE...

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Make the files that training and design would deliver, of the sizes applications have."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Send the application what users send it, and look with pymongo at what it left in GridFS.
 
 The application only knows paths. What is looked for: each name has exactly the revisions it should,

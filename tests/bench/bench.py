@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Measures gridmount against pymongo, libmongoc and the server's own speed, in one run.
 
     python tests/bench/bench.py [--only NAME]... [--rounds N] [--quick | --full] [--keep]

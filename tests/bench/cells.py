@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which cells the table has, and how much is read in each. Nothing here measures.
 
 A cell is a kind of work over a link, by one side: gridmount with nothing cached (cold), from `cache_dir` (disk), from

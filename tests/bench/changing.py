@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small changes of large files: what they move over the network, and how long a close takes.
 
 All goes through a proxy that counts, so the figures are those of the wire, with every

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a change did: this tree's build and that of BASE, interleaved, topic by topic.
 
     make bench-compare BASE=REVISION [BENCH="--only cold --rounds 9"]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Large files: cold and warm, whole and at random, straight and through a slow link."""
 import contextlib
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a GiB read costs the daemon in time of the processors: cold, from its memory or cache_dir, from the kernel's pages.
 
 A reader in sequence leaves nothing in the daemon's memory, since the kernel has it. So that file is read backwards

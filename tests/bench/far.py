@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A server that is 20 ms a round trip away, behind links of several widths."""
 import contextlib
 import os

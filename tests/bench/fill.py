@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the benchmark reads: buckets filled by insert_many, each when it is first needed.
 
 Every kind of content has a database of its own, so that none slows another down. The

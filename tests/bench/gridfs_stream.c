@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * One file read through libmongoc's own GridFS download stream, in reads of 1 MiB: what
  * a C program gets from the driver without further thought.

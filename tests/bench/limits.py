@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a mount may take: memory while it streams, time until it is ready."""
 import statistics
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An .npy file mapped by numpy: all of it, and one row in a hundred at random."""
 import fill
 import npy_reader

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * What the programs of the benchmark share: a clock, one way to report, one way to stop.
  *

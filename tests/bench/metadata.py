@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Metadata by one thread: creates, opens with a byte read, renames, unlinks; and what each asks of the server."""
 import os
 import statistics

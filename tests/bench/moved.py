@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a change did to a figure, and whether that is more than noise. Nothing here measures.
 
 Two builds are measured in pairs, one right after the other, so that what slows the machine slows both. The logarithms

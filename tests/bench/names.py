@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Directories and many small files: listings, walks and loaders that open everything."""
 import pathlib
 import statistics

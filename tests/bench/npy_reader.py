@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A program that maps an array and reads it, as those do that load models.
 
     npy_reader.py whole FILE                     copies all of it in order, a megabyte at a time

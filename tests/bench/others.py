@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Other mounts in the table, each where its program is in PATH: what a program that knows paths gets from them.
 
 rclone mounts a folder that `rclone serve webdav` serves, behind the same link: no GridFS, but what many mount models

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The program that only knows paths: reads files as cat, a memory map, random readers
  * and small-file loaders do. It runs alike on the mount and on tmpfs.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Draws what was measured: build/bench/table.json, or the files that are named, as PNG in build/bench/plots.
 
     plots.py [--to FOLDER] [TABLE.json...]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a program does that reads GridFS with pymongo: alone, or with some threads that share the work.
 
 Each returns seconds. What is asked is the least that pymongo can ask: a chunk by its number, a document by its name.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The limit that gridmount is measured against: one file read by plain ranged finds of
  * eight chunks, `{files_id, n: {$gte: a, $lt: b}}`, on one or more connections.

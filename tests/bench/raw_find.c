@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The limit that a directory listing is measured against: one find of the files
  * documents below a directory, every document looked at, nothing kept.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The limit that writing a file is measured against: its chunks by insert_many, one batch
  * after the other on one connection, then the files document. Nothing is prepared, nothing

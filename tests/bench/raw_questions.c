@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The limit that small reads are measured against: one question after another on one connection, each for what is
  * wanted and nothing else, by somebody who knows beforehand how everything is stored.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A container that starts again: its files are in cache_dir, and the server is asked for their documents only."""
 import os
 import shutil

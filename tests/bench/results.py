@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rounds, rows and how they are printed. Nothing here knows what is measured."""
 import json
 import statistics

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the benchmark plays: one server, the programs in build/bench, mounts of gridmount."""
 import contextlib
 import json

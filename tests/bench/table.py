@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The full table: every work over every link, cold, from cache_dir and from the kernel's caches, beside pymongo and C.
 
 What is compared is one interleaved run: for each work and link all sides in turn, `table_rounds` times. See cells.py

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the benchmark computes without measuring: which cells, what has moved, what a row says."""
 import cells
 import compare

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The works of the table: how each is done by who knows paths, by pymongo and in C. All return items per second."""
 import os
 import random

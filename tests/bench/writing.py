@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """New content: a large file, many small ones, and more than the memory holds."""
 import contextlib
 import os

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A store in front of another one: counts calls, fails the one it is told to or any, holds calls at a gate.
  *
  * Threads: any. Memory: it does not own the store behind it, which outlives it. Revisions that come through it ask it

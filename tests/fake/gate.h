@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A gate that a test shuts to hold threads at a known place, and opens again.
  *
  * Threads: any. A gate starts open. */

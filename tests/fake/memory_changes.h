@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The changes that a store in memory can make: the operations of fs/store/store.h, under their names there. */
 #ifndef TESTS_FAKE_MEMORY_CHANGES_H
 #define TESTS_FAKE_MEMORY_CHANGES_H

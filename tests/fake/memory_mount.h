@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A mount without a kernel: a vfs over a server in memory, with its cache. Its bucket fs stands behind a store that
  * fails and waits when it is told to.
  *

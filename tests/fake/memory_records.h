@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a store in memory holds; private to tests/fake/memory_*.c.
  *
  * A record is a name, an object what stands at it: a files document with its chunks, or a node. Hard links are several

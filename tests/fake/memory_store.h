@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A store in memory: a bucket of files and nodes that obeys fs/store/store.h, and a server of such buckets.
  *
  * Names are sorted as the database sorts them; what others do to a bucket is done with the functions below, at any

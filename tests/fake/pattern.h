@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A chunk source without a database: files whose bytes follow a pattern, so that every byte can be checked.
  *
  * It counts what was fetched and which handles are referenced, can be held at a gate, and damaged or made to fail.

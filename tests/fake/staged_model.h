@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A staged file beside a plain array that the same is done to: whatever comes, both must say the same.
  *
  * What happens is drawn from numbers that the user gives: dice of a unit test, or the bytes of a fuzzer. A difference

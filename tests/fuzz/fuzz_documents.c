@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Files documents: any bytes that libbson takes for a document, as the driver hands them over. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Names under .gridfs/id: any text is an _id or none, and an _id's own text leads back to it. */
 #include <string.h>
 

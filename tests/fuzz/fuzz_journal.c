@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Records of the journal: any bytes are none, or one that makes a sound file; facts that are accepted come back as they
  * were. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Names: what decodes encodes back to itself, and the other way round. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Options: any text is taken or refused with one line. */
 #include <errno.h>
 #include <string.h>

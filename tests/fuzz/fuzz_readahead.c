@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The readahead policy under any sequence of reads: plans lie in the file, and its facts hold. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What is beside files documents: nodes, further names, locks of mounts, and the events of a change stream. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A staged file under any sequence of operations, with next to no memory: it is what a plain array becomes. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Filesystems that are wrong in one way each: what the model must find."""
 import errno
 import os

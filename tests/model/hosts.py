@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several hosts on one bucket: a program per mount, and applications that use GridFS through pymongo.
 
 Each is told what to do, over a pipe, and answers when it is done: so whoever asks knows what came before what.

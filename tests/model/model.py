@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random calls on a filesystem and on a local directory side by side, compared at every step.
 
     Model(tested, reference, seed).run(count)      raises Different, which tells the seed and the last steps

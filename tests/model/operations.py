@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The calls of the model, made below one root: in a process of its own, or by its `Process` in another.
 
 Every call is a method of Calls that takes numbers, bytes and paths below the root and returns what can be compared:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes a difference that the model found small: the fewest steps that still show it.
 
     shrink(history, differs)    differs(steps) -> bool runs them on two empty directories

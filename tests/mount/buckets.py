@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What other applications have in the database: GridFS buckets, well-formed or not."""
 import datetime
 import urllib.parse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures of the mount tests: one server per run, one database and any number of mounts per test."""
 import itertools
 import os

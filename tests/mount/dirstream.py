@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """opendir, readdir, telldir, seekdir and rewinddir of libc, which Python does not offer."""
 import ctypes
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What test_kills.py has done to a directory of a mount that will be killed: random changes of a few names, told when
 the mount answers no more: kill_worker.py DIRECTORY SEED REPORT. REPORT.started is there once it has begun."""
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A program that opens and locks files as its test tells it: one call a line on stdin, one answer a line on stdout."""
 import errno
 import fcntl

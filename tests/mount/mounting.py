@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A mount as the tests use it: start, look, unmount, and never leave one behind."""
 import json
 import os

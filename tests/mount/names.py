@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules of names as the tests know them, written apart from those of the program (fs/store/names.h)."""
 import os
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of POSIX share: kinds of files and how each is made, calls by name, and what they fail with."""
 import errno
 import os

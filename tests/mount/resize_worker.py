@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A worker of test_pattern.py: resizes what it is named on stdin, and names it on stdout when the result is there."""
 import pathlib
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What test_soak.py has done to a mount for a while: mixed work of one process in a directory of its own, of which it
 knows what each file has, and in one that all share, of which it knows that files are whole: soak_worker.py DIRECTORY
 SHARED SEED SECONDS REPORT. Prints a line when something fails, and ends."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Counts in an sqlite database that others count in as well: sqlite_worker.py FILE NUMBER TRANSACTIONS."""
 import sqlite3
 import sys

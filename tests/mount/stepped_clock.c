@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A wall clock that can be stepped, for a program that this library is loaded into before others: the time of the file
  * $GRIDMOUNT_TEST_CLOCK, seconds in an int64_t, is added to it. What waits until a time of that clock sees it step. */
 #include <dlfcn.h>

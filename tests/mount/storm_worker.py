@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What test_storms.py has done to a mount whose server comes and goes: storm_worker.py DIRECTORY SEED LARGEST REPORT PROGRESS STOP.
 One writer and reader of names of its own, which knows of each name what it may show: one content, after a call that
 returned 0; or several, after calls that failed, of which nobody knows whether they were done. Ends when STOP is there."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Made directories, symlinks and other nodes; mode, owner and times: DESIGN.md §3."""
 import os
 import time

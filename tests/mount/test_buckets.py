@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which bucket is mounted, and what is said about its indexes."""
 from buckets import Bucket
 from mounting import names_in, tree, wait_for

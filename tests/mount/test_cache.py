@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What reading costs: chunks fetched, round trips, memory."""
 import os
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wall clock of a mount's host steps by an hour, forward and back, while the mount is used."""
 import datetime
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one host closed, the next one opens: DESIGN.md §4, close-to-open.
 
 Each round is ordered: one changes a name and says so, then it and another look. Nobody may see what was before; but with

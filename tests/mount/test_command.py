@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The life of a mount: start, status, run, unmount, and what becomes of secrets."""
 import errno
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """copy_file_range and the programs that use it: a copy is whole, and the server makes it where it can."""
 import errno
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a change of names leaves behind when the daemon dies between two of its documents: each name shows its old or
 its new content, and nothing comes back later. The states are made in the database, one for each such moment."""
 import datetime

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ctime of what was renamed, linked or unlinked: it shows when, also once the database has been asked again."""
 import os
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Listings: complete, each entry once, in one order, at a cost that the entries set."""
 import os
 import random

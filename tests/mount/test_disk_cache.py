@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """cache_dir: what was fetched is found on disk by the next mount, and whatever happens to the disk costs a fetch, no more."""
 import contextlib
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One name, many hosts that want it: O_EXCL, mkdir, link, symlink, RENAME_NOREPLACE have one winner. DESIGN.md §3."""
 import itertools
 import os

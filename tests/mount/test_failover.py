@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The primary of a replica set steps down, or is gone, and another member is elected: programs wait, and see no error.
 
 One server stands for both members (replica.py), so that nothing is lost that a majority has confirmed."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each question that a change takes fails in its turn, at the server itself: configureFailPoint.
 
 An operation that says it is done is done; one that says it is not has left the old or the new, whole, and can be made

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """gridmount fsck: each damage is made through pymongo, found, and repaired only where that cannot harm anybody.
 
 No mount runs unless a test says so. Each case has a bucket of its own in one database.

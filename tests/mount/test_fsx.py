@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """fsx (the crate, https://crates.io/crates/fsx) on a file of the mount, in four mixes of calls.
 
 FSX names the binary, else it is looked for in build/tools/bin and PATH. FSX_SEEDS and FSX_COUNT set how many seeds,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replaced and removed content: who has it open reads on, for days if need be, and then it goes. DESIGN.md §3, §4."""
 import datetime
 import errno

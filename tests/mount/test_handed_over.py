@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """/dev/fd/N: a parent with privilege mounts, and who serves has none."""
 import ctypes
 import os

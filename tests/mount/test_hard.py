@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`hard`: a request waits for the server however long it is away, and ends when its program is told to."""
 import concurrent.futures
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hosted clusters: TLS, who is let in, and what is said of the usual mistakes. The mistakes are the driver's to see and not
 the server's, so they are made on one server only."""
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """mongodb+srv: the servers of a cluster, and options, from DNS. What runs here asks a resolver of the test's own."""
 import os
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Documents that no driver would write: a documented result, never a crash, and no harm to others.
 
 A files document whose length or chunkSize is unusable is listed (with size 0 if it is

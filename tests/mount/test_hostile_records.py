@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What others may write beside contents: attributes, nodes, further names, records and events, as no mount makes them.
 
 All of a kind lie in one bucket under one mount, each with its documented result, and none is in the way of its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The control directory: every revision by its _id, of whatever type; and the status files."""
 import os
 import urllib.parse

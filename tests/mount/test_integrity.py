@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Damaged files: an error and a log line that names the file and the chunk, never data."""
 import errno
 import os

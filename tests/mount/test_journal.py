@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What could not be stored before a mount ended, however it did: the next one stores it, never over what others did."""
 import errno
 import pathlib

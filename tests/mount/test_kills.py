@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The daemon dies at any moment, again and again: each name shows its old or its new content then. The seed is printed,
 and of a name that does not, what was done to it and what the database has of it."""
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A host that gives little: memory of a cgroup, descriptors, and programs that open very many files."""
 import concurrent.futures
 import errno

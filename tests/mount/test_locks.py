@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """locks=cluster: flock and fcntl exclude across mounts, and who gets a lock sees what was done under it. DESIGN.md §4."""
 import contextlib
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The long forms: a million files and gigabytes. Run with --long; they take many minutes."""
 import os
 import random

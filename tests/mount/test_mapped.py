@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files that are mapped into memory, as np.load(mmap_mode="r") does: what is fetched follows what is touched."""
 import mmap
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What .gridfs/metrics says, as a monitoring system's own parser reads it."""
 import errno
 import http.client

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random calls do on the mount what they do in a local directory, and pymongo reads what they wrote.
 
 MODEL_SEED repeats a run, MODEL_COUNT sets the number of calls, MODEL_REMOUNTS how often the mount is made anew.

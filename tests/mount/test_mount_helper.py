@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """mount.gridfs as mount(8) and fstab call it: in a namespace whose /sbin is a folder with nothing else in it."""
 import os
 import shlex

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How GridFS filenames become paths: DESIGN.md §3, "Names"."""
 import itertools
 import os

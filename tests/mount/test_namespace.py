@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names on the mount, and what they are in the database: files, made directories, links, nodes, attributes.
 
 What POSIX alone says is in test_posix*.py; this is what a GridFS filesystem has to get right besides.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A server that is slow, silent or gone: no hang, the truth in `status`, and healing by itself."""
 import concurrent.futures
 import errno

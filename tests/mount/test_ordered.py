@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random operations of several hosts and an application, each begun when the one before has answered: what they answer
 is what one local filesystem would. HOSTS_SEED repeats a run.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is closed while the server is away: an error, then stored by itself, and never over what others did meanwhile."""
 import concurrent.futures
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files that are whole in cache_dir are read by the kernel itself (FUSE passthrough), where libfuse and the kernel can."""
 import contextlib
 import errno

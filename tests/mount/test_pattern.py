@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real pattern: an API takes uploads on one host, workers on three others resize them, the API serves the results,
 and an application lists and deletes what is done, all at once: nothing is missing, torn or stale."""
 import io

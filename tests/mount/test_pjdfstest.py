@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """pjdfstest on the mount: its Rust form from the crates' registry, and with --long its shell form from a checkout.
 
 PJDFSTEST names a checkout of github.com/pjd/pjdfstest (built here if it is not yet: autoconf, automake); PJDFSTEST_RS the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules of POSIX as pjdfstest asks for them, each errno included: paths, what is made, open.
 
 test_posix_names.py and test_posix_attributes.py have the other areas. With --local they run on a plain directory

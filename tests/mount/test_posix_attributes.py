@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules of POSIX as pjdfstest asks for them, see test_posix.py: chmod, chown, utimensat, truncate, fallocate."""
 import errno
 import os

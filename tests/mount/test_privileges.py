@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """user=: root starts it, and a user serves it, who can do no more than that takes."""
 import errno
 import json

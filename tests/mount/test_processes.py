@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Storms of processes: programs that are run from the mount, and children that inherit open files."""
 import concurrent.futures
 import multiprocessing

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a server with change streams tells by itself: a mount believes what it knows, at no round trip, until then."""
 import os
 import pathlib

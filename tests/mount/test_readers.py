@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Readers in a loop while a writer replaces a file: whole revisions only, never none.
 
 READERS_SIZE and READERS_COUNT set what is replaced how often; the long form is 20 MiB, 200 times.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Content: every byte right, however it is asked for."""
 import errno
 import mmap

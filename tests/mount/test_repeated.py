@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The driver makes a change once more when its answer was lost. A server that was killed and started in between may have
 forgotten the first time, and then finds nothing to do: nobody is told that what was made could not be."""
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What happens to revisions and to the fields of other applications: DESIGN.md §3."""
 import datetime
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the modes of `consistency=` cost: the README's table, per name of a bucket without further spellings."""
 import os
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replica sets whose secondaries lag: content is read from them where the URI says so, names never are."""
 import errno
 import itertools

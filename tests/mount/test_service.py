@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a service manager is told: the datagrams of sd_notify(3)."""
 import os
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mixed work of many processes for a long time: everything has its content, and the daemon does not grow.
 
 `make soak SECONDS=3600` is the long form; it prints its figures each minute."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The disk of staging_dir fails while the mount is used: full, read-only, removed. Writers are told, nothing that was
 closed is lost, and the mount goes on."""
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """gridmount status --wait: for what must not begin before the mount is there."""
 import os
 import subprocess

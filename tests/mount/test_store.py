@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The store's own tests: programs of tests/store, which ask a real server without any mount."""
 import os
 import pathlib

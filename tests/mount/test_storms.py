@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A server that dies, goes silent or breaks its connections again and again, under programs that write and read: no wrong
 byte, no close that returned 0 is lost, and nobody hangs once it is back. The seed is printed."""
 import json

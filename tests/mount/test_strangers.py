@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What else meets on a bucket: users who may do less, dumps that were restored, mounts with other options."""
 import datetime
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Large files over a long link: as many connections as carry more, and none that one of them stands still for."""
 import hashlib
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Programs that know nothing of GridFS, on the mount. With --local on a plain directory, to see that they are asked right.
 
 The long forms have 1,000 files and 1,000 transactions; TOOLS_FILES and TOOLS_TRANSACTIONS set other sizes.

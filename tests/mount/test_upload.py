@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A large file is uploaded while it is written; nobody sees any of it before it is closed, and then all of it."""
 import os
 import random

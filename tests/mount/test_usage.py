@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bad input: one line that names the cause and the cure, the documented exit status, no mount left."""
 import os
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """gridmount verify: is what is stored what was stored?"""
 import hashlib
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """gridmount warm and -o warm=: the caches are filled before a program reads, and whatever goes wrong meanwhile is told."""
 import contextlib
 import json

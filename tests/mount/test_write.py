@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What programs write by path is a GridFS file that every driver reads, once it is closed."""
 import ctypes
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writeback: a close returns when what was written is safe in the staging directory, and the server has it later, whatever
 becomes of the mount meanwhile. And the end of a mount: what waits is stored, or kept and said."""
 import os

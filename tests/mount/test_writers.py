@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several hosts write one file at once: the last close wins as a whole, and nothing is left over. DESIGN.md §3, §4."""
 import random
 

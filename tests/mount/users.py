@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What another user may do: calls made by a child process that gave up being root."""
 import os
 import pickle

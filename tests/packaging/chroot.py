@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Debian of a test's own: a copy-on-write view of a base that debootstrap made, in mount and process namespaces of its own.
 
     with chroot.started("bookworm", folder) as debian:

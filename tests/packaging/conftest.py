@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the packaging tests share: a server, and --long for what takes another system to try it in."""
 import uuid
 

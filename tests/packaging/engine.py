@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Docker engine of the tests' own, with images under the names that our files use.
 
     with engine.started(folder) as running:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """compose.yaml: what it says, and its three profiles started for real."""
 import itertools
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The image, in an engine of the tests' own."""
 import hashlib
 import os

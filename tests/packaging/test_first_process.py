@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`gridmount run` as process 1 of a container: it takes in what COMMAND has lost, and passes on what it is sent."""
 import contextlib
 import os

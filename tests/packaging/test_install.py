@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `make install` and `make dist` put where, and that the manual and the completions say what the binary says."""
 import hashlib
 import os

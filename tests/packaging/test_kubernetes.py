@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The side-car's manifest: what Kubernetes asks of it, and what is asked of gridmount in it, as far as that can be seen here."""
 import json
 import subprocess

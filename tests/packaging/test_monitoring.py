@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The alert rules, by Prometheus' own tool."""
 import pathlib
 import shutil

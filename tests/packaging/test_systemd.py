@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The unit, in a systemd of its own: a container made of this machine's /usr and an /etc with nothing else in it."""
 import os
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Debian package installed, upgraded under a mount that is in use, removed and purged, in a Debian of its own.
 
 GRIDMOUNT_TEST_SUITES="bookworm trixie" chooses which; the package of a release that is not this machine's is built in it.

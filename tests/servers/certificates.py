@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Certificates as a hosted cluster has them, made when a test runs: an authority, and what it signed.
 
     made = certificates.Certificates(folder)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The TLS end of a hosted cluster before a server that speaks none.
 
     with front.Front("127.0.0.1", server.port, certificate) as door:

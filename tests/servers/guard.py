@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A server whose roles are finer than those of the servers that the tests have: it refuses, as MongoDB does, what is
 asked of some collections, and passes on all else.
 

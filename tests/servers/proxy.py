@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bad network between a client and a server, for tests and benchmarks.
 
     with proxy.Proxy("127.0.0.1", server.port, latency=0.01, bandwidth=8 << 20) as link:

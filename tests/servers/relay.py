@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stands between a driver and a server and reads their messages; see guard.py and replica.py for what it is good for."""
 import socket
 import struct

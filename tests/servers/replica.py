@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One real server as a set of two members: a primary, and a secondary that lags when it is told to.
 
     with replica.Replica("127.0.0.1", server.port) as members:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A resolver of a few names, and a shell that asks it and no other.
 
     with resolver.Resolver(zone) as names:          # zone: lines of a zone file

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real servers for the tests, the benchmarks and the demo; never a mock.
 
     import servers

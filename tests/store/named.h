@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Files and nodes for the tests of names: documents put past the store, and what is at a path afterwards. */
 #ifndef TESTS_STORE_NAMED_H
 #define TESTS_STORE_NAMED_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/store/real_store.h"
 
 #include <string.h>

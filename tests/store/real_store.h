@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the tests of the store share: a bucket of a real server, and a second client that looks past the store.
  *
  * The server is the one GRIDMOUNT_STORE_URI names; its database is used up by the program. Each test has a bucket of

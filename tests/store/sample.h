@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Content for puts: bytes that can be told apart, kept in memory, with a part of them that differs from the source. */
 #ifndef TESTS_STORE_SAMPLE_H
 #define TESTS_STORE_SAMPLE_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Attributes: what a change writes, and what it leaves. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Puts, every other one with an upload, for some seconds over a network that the caller may disturb meanwhile, as
  * tests/mount/test_store.py does. What was acknowledged is there and whole; what failed left nothing, once the janitor
  * has been. */

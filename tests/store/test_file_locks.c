@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Locks of files across mounts against a real server: each mount is a bucket of its own over one connection. */
 #include <errno.h>
 #include <pthread.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Hard links: one file with several names, of which other clients see one. */
 #include "fs/store/mongo/links.h"
 

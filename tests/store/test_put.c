@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Put against a real server: what is in the database afterwards, and what it cost. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What was seen of a name a moment ago saves questions, and is not relied on: others change it since. */
 #include <errno.h>
 #include <semaphore.h>

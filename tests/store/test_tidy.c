@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Housekeeping against a real server: what goes, and what must stay. */
 #include <errno.h>
 

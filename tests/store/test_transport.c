@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Large replies against a real server: they are whole, and no connection keeps memory for the next one. */
 #include <string.h>
 #include <unistd.h>

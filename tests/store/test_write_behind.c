@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Uploads against a real server: what was sent before a put is used by it, and what is of no use goes. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Extended attributes: what is stored, and what is made of what files documents say. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A disk tier over a pattern, in a folder of its own, for the tests of it.
  *
  * The file system has as much free as `free_bytes` says. Of two files, "one" has 20 chunks and a short last one, "other"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Documents from JSON with single quotes, for tests of what is read from them. */
 #ifndef TESTS_UNIT_DOCUMENT_JSON_H
 #define TESTS_UNIT_DOCUMENT_JSON_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A disk that fails on demand: the test's own openat() and pwrite() stand before those of the C library.
  *
  * A full disk takes what overwrites bytes it has, and refuses what would need space, after a part of it. */

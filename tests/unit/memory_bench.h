@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A store in memory under test, and its operations as one line each. */
 #ifndef TESTS_UNIT_MEMORY_BENCH_H
 #define TESTS_UNIT_MEMORY_BENCH_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the programs about staged files begin with: an area in a folder of its own, files in it, what is in them. */
 #ifndef TESTS_UNIT_STAGING_BENCH_H
 #define TESTS_UNIT_STAGING_BENCH_H

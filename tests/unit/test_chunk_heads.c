@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The only chunks of many small files, fetched in one question (cache/chunks.h). */
 #include <errno.h>
 #include <string.h>

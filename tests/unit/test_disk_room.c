@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The disk tier where there is little room, or the disk fails, or others share it. */
 #include "cache/disk.h"
 

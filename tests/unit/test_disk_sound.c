@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the disk tier gives the kernel to read: whole files that are sound, or nothing. */
 #include "cache/disk_sound.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The other documents of a bucket, and the order of _ids. */
 #include "fs/store/mongo/document.h"
 

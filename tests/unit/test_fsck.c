@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The report of fsck over checks that are made up: what is said, what is repaired, and the exit status. */
 #include "unit.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Each mount of these tests is a process, since ending it is what is tested. */
 #include "fs/leaving.h"
 

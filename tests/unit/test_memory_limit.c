@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a cgroup allows, of either version, also when it is nested. */
 #include "fs/memory_limit.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/fake/memory_store.h"
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "fs/metrics_text.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Large pieces of memory: whole pages, taken up again after they were freed, and never many kept. */
 #include "cache/base/pages.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Copies between staged files: what is shared with the source's base, and what is moved. */
 #include "cache/staging.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a staged file is: an overlay on its base. See test_staging_room.c, test_staging_model.c, test_staged_copy.c. */
 #include "cache/staging.h"
 

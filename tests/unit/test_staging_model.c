@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Staged files under anything: against an array, and by many threads. */
 #include "cache/staging.h"
 

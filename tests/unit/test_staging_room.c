@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Where staged bytes are: in memory up to the share, beyond it on a disk, which may be full or broken. */
 #include "cache/staging.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Names of others on a terminal and in JSON. */
 #include "unit.h"
 

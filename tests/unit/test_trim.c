@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Memory that was freed in pieces goes back to the system. */
 #include "fs/trim.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Who changes one inode comes after who changes it already, and waits for nobody else. */
 #include "unit.h"
 

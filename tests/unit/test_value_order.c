@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The order of values of any type, as the database documents it. */
 #include "unit.h"
 

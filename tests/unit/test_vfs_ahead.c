@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What is sent of a file before it is published: whatever was done to it meanwhile, its content is what was written. */
 #include "fs/vfs/ahead.h"
 

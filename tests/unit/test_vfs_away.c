@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a vfs tells while its server is away. */
 #include "fs/vfs/vfs.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* copy_file_range through a vfs: what is read meanwhile, and what the copy is when it is published. */
 #include "fs/vfs/vfs.h"
 

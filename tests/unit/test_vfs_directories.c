@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Directories of a vfs, its control directory and its buckets. */
 #include <fcntl.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Reads and writes that fail, in any way and in great number, leave nothing behind: GRIDMOUNT_TEST_GIB=100 for as many GiB
  * of them, a quarter of one else. */
 #include <dirent.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Content that cannot be stored while the mount lives: what the next one makes of it. */
 #include "fs/vfs/vfs.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Listings with files that are not published yet, times of directories, extended attributes. */
 #include "fs/vfs/vfs.h"
 

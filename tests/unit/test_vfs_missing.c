@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a vfs believes of names that are not there, while it is told of changes. */
 #include "fs/vfs/vfs.h"
 

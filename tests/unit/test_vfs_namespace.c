@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Names that are made, removed and renamed through a vfs, with files open and unpublished meanwhile. */
 #include "fs/vfs/vfs.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Who publishes what is written, and what goes on meanwhile. */
 #include "fs/vfs/vfs.h"
 

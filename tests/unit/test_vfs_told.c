@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a vfs believes because it is told of changes, and what it does when it is. */
 #include "fs/vfs/vfs.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Content that cannot be stored: what the mount keeps, tries again, and keeps beside what others made meanwhile. */
 #include "fs/vfs/vfs.h"
 

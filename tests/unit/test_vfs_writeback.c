@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Writeback: a close leaves what was written in the journal, and it is stored later: the newest, once, under the name that
  * the file has by then, never over what others did. */
 #include "fs/vfs/vfs.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Content that is written through a vfs: when it is published. */
 #include "fs/vfs/vfs.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* gridmount warm: its command line, what it shows, and who does what next. */
 #include "fs/tools/warm.h"
 

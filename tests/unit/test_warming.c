@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The caches are filled by globs, through a vfs over a server in memory. */
 #include "fs/warming.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What every unit test includes: cmocka with what it needs, and random numbers that can be had again.
  *
  * A test that throws dice prints its seed; GRIDMOUNT_TEST_SEED=N throws the same again. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the programs about a vfs begin with: a mount in memory, fresh for each test. */
 #ifndef TESTS_UNIT_VFS_BENCH_H
 #define TESTS_UNIT_VFS_BENCH_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* An array in a document, under the name that the driver at hand has for its beginning. Ends by bson_append_array_end().
  *
  * Its keys are the caller's to count: "0", "1" and so on, which newer drivers call unsafe, and older ones have nothing else. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Attributes of what is at a path: in metadata.posix of a file, in the node of all else. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What most names have nothing to do with, and every lookup would have to ask for: spellings with a leading "/" or "./",
  * and nodes in a directory. Asked once, either answer is believed for a while (server_config.trust_ms). Nodes are
  * believed absent only where the answer is about a name that is there: a directory made elsewhere must show at once.

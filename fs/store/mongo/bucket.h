@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A bucket on a MongoDB server as a `struct store`: what its operations share. Included by this folder only. */
 #ifndef FS_STORE_MONGO_BUCKET_H
 #define FS_STORE_MONGO_BUCKET_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Many changes of one collection by as few commands as the server takes, in no order, acknowledged as change.h says.
  *
  * A set of changes is made and executed by one thread, which asks nothing else meanwhile: it has a client of the pool.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Changes to a bucket: single documents, written so that they stay. Whatever the URI says, a change is acknowledged by
  * a majority and the journal (w: majority, j: true).
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The events of a change stream as what they mean for the paths of a bucket.
  *
  * Pure functions: no state, any thread. Fuzzed (tests/fuzz): what others stored is in them. */

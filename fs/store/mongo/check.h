@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The checks of a bucket (fs/store/check.h), and what they share. Each is a pair {find, repair} in a file of its own.
  *
  * A whole collection is read by a stream, in the order of an index: each answer is a page of it and comes within the

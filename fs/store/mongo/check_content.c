@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* All files and all chunks, side by side in the order of their ids. */
 #include "fs/store/mongo/check_content.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the check of content is made of: a merge of all files with all chunks that only suspects, and judges that look at
  * each suspect once more, since others change the bucket while it is read.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The chunks of one file, looked at one by one. */
 #include <errno.h>
 #include <stdarg.h>

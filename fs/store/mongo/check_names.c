@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* All names, of files in each spelling and of nodes, side by side in the order of their bytes: so what has a name and
  * what lies below it are met one after the other, and only names that may still be directories are remembered. */
 #include <errno.h>

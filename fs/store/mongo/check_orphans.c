@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Chunks without a files document: whose they are, if that can be told. */
 #include <errno.h>
 #include <string.h>

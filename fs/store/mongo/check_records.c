@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What mounts note down of work in progress (intents), of retired revisions (trash) and of claimed names (locks). */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Some chunks of a new revision as documents, made around the bytes that the content's read() gives.
  *
  * Threads: one at a time. Memory: one allocation for all documents. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Errors of connecting, in words for the person who mounts: one line, cause and cure, never a secret. */
 #ifndef FS_STORE_MONGO_COMPLAINT_H
 #define FS_STORE_MONGO_COMPLAINT_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The connection to a server: a pool of clients, the questions asked through it, and what its errors mean.
  *
  * Each question takes a client from the pool and gives it back before it returns: a request never holds two. A list

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Chunks of the source that go over unchanged into a new revision, copied by the server: neither a small change to a
  * large file moves it over the network, nor a copy of it.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Documents of a bucket as what the filesystem needs of them. Others write them, so anything can be in them: nothing
  * is trusted, nothing unusable is an error of the whole.
  *

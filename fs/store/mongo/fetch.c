@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The chunks of a revision: one bounded range of n, every document checked before a byte of it is believed. */
 #include <errno.h>
 #include <string.h>

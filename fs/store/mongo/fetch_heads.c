@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Many small files in one question: the only chunk of each. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The files document of a new revision, made from its parts and from the document of the revision it was made from.
  *
  * What applications keep in their documents goes over as it is, in its place and order; only md5, which would be wrong

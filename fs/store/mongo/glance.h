@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A glance at one path: a few documents from "path" to below "path0", where there are the file "path", names like
  * "path.txt", and what lies below "path/". One that lies below tells a directory, and when there are no more than a few,
  * these tell all: so one small question mostly is enough, in whatever order (servers that cannot stop early would sort all

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the servers of a connection string say first, while a mount is made: a refusal that no waiting cures is told at
  * once, where an outage is waited for.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What this mount holds of a file: written first, then compared with what others hold. */
 #include "fs/store/mongo/hold.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Holds: locks of files across mounts, in <bucket>.gridmount.locks, beside the leases.
  *
  *   {_id: "/mount/<mount>", until}                              a mount that lives, renewed while it holds anything

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The document of what a mount holds of a file. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Mounts that hold locks: whether this one lives, and whether another does. */
 #include <errno.h>
 #include <stdio.h>

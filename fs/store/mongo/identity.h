@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The _id of a file as a name under .gridfs/id, and back.
  *
  * An ObjectId is its 24 hex digits; any other type is canonical extended JSON, with every byte but A-Z a-z 0-9 - _ . ~

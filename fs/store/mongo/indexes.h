@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The two indexes of the GridFS specification: {filename: 1, uploadDate: 1} on files, unique {files_id: 1, n: 1} on
  * chunks. Numbers are compared by value (1 == 1.0), as the specification asks. */
 #ifndef FS_STORE_MONGO_INDEXES_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Where the _ids of new revisions come from: records in <bucket>.gridmount.intents, each of which reserves many.
  *
  *     {_id: <the first ObjectId>, kind: "put", owner: <this mount>, count: 256, until: <date of the server's clock>}

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The parts of housekeeping that one mount at a time does for all: see tidy.c.
  *
  * Threads: one at a time per bucket. Errors: those of store.h; what was not done is done next time. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What is open here stays, although it may have been retired: see retire.h. */
 #include <errno.h>
 

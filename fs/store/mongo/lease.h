@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Leases: names claimed for a creation, in <bucket>.gridmount.locks: {_id: path, owner, until: a date of the server}.
  *
  * Who creates what, and what excludes whom:

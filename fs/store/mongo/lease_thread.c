@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The thread that renews the claims of a bucket and deletes those given up, many at once. */
 #include <errno.h>
 #include <string.h>

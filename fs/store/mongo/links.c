@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Making a further name, and what all changes of them share. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Hard links: further names of a file or node. The file itself has one name, which every GridFS client sees; the
  * others are nodes {_id: path, kind: "link", file: its identity, at: that name, was: the name before, node: whether
  * that name is a node's}. metadata.posix.links (of a node: links) counts all names; absent, there is one.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The identity of what an application put over a file with further names. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Further names of which nothing is left: their file is gone, or another file has the name (links.h, fact 3). */
 #include <errno.h>
 #include <string.h>

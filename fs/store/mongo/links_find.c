@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Reading further names: what they stand for. */
 #include <errno.h>
 #include <string.h>

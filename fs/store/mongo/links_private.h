@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the changes of further names share; included by links*.c only. */
 #ifndef FS_STORE_MONGO_LINKS_PRIVATE_H
 #define FS_STORE_MONGO_LINKS_PRIVATE_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Taking away one of several names. When it is the file's own, one of the further names becomes its own:
  *
  *     further names point to both      the file is found by them before and after

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Further names when what they stand for, or they themselves, get another name; and the end of dead ones. */
 #include <errno.h>
 #include <string.h>

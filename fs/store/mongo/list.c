@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A directory as one ordered run of entries: the scans of its files in each spelling and of its nodes, merged. */
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What is at a path: one question for most files, and one more for each thing that could make the answer another. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The documents of <bucket>.gridmount.nodes: {_id: path, kind, target of a symlink, device of a device node, and the
  * attributes of attributes.h by their names}. One path, one node: nodes exclude each other. See lease.h for files.
  *

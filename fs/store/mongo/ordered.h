@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Changes of several collections by one command, made in order until one fails: bulkWrite, which MongoDB has since 8.0.
  * This is no transaction: what was made before a failure stays, as when one change is made after another.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Changes of metadata in a files document of any origin: it may be absent or null, and what it has of others stays.
  *
  * metadata.posix of another revision, copied along by an application, is taken over by the first change: its times,

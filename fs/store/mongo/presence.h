@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Whether something has a name, or lies below it: bounded, indexed questions, for changes that depend on the answer.
  *
  * Threads: any. Errors: those of store.h. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Put, the only commit: all chunks, then the files document, then what it replaces is retired.
  *
  *     reserve an _id [intents] -> chunks [copy, upload] -> files document -> newest? lift; retire [put_newest]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a put replaces: its files document as it is now, or as it was retired, and the name that it has. */
 #include <errno.h>
 #include <string.h>

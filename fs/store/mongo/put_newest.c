@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What was just published becomes the newest revision of its name, and what it replaces is retired (supersede.h). */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the parts of a put share; included by put*.c only. */
 #ifndef FS_STORE_MONGO_PUT_PRIVATE_H
 #define FS_STORE_MONGO_PUT_PRIVATE_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The questions that are asked through a connection, and what its errors mean. */
 #include <errno.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The files documents that lookups found last, whole: the kernel looks a name up right before it has it removed, so that
  * the removal need not ask for what it puts into the trash.
  *

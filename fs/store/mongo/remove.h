@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What removing a name is made of, for renames that replace one too: of an object, path and ctime matter. Threads: any.
  * Errors: those of store.h. */
 #ifndef FS_STORE_MONGO_REMOVE_H

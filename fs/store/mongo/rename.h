@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Renames. One file is one update of its newest revision, of which the name and, where a replaced file has a later
  * date, the date change together:
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The names of all files below a directory. Where the server can compute the new name from the old one, an update
  * renames a range of names at once; elsewhere the names are read and each is given its new one. What is renamed leaves
  * the range, so that each piece begins at its start and whatever was done can be done again. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Renames of many documents: the record of them, the exchange, and how others finish them. */
 #include <errno.h>
 #include <string.h>

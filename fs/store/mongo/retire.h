@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Retired revisions: what a change replaced or removed leaves the file collections at once, its chunks later.
  *
  * A revision that GridFS gave its _id (an ObjectId, made once) goes through <bucket>.gridmount.trash, so that handles

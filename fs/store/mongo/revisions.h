@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The revisions of one name, or of two, in all spellings, by one question: whole documents, since what is retired is
  * kept as it was.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Runs of chunks of one file, in order and apart: sets of their numbers.
  *
  * Threads: none of its own. Memory: zeros are an empty set; runs_done() frees it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A scan: the direct entries of one directory, in one spelling, in one collection, in the order of their names.
  *
  * What crosses the network is proportional to the entries, not to what lies below them. There are two ways, and the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What the two ways of a scan (scan.h) share; included by scan*.c only. */
 #ifndef FS_STORE_MONGO_SCAN_PAGE_H
 #define FS_STORE_MONGO_SCAN_PAGE_H

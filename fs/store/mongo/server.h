@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The MongoDB server as a `struct server` (store.h). The only header of this folder that others include; it needs no
  * driver header.
  *

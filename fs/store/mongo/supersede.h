@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* What a revision that was just published finds under its name: whether it is the newest, what it replaces.
  *
  * Of any number of puts of one name at once, one revision stays. A put writes, then looks; when it finds a newer one, it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Housekeeping, about once a minute: one mount at a time, by a lease ({_id: "janitor"} in intents) that it renews each
  * time, empties the trash and ends what dead mounts began. Another goes on where it stopped when the lease has expired;
  * that this may be in the middle of a long step of its own does no harm. */

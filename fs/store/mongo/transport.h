@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* How the replies to a client's questions are read off its connections: the driver's transport, but for what it does with
  * large ones.
  *

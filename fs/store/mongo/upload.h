@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The chunks of a new revision: inserted in batches of 2 to 8 MiB, several at once, in any order.
  *
  * A batch is built straight from the content's read(), by the thread that sends it: the caller's, and those of the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The order in which servers sort values of any type, and which of them are equal.
  *
  * Who merges two sorted answers by it must do without where it errs: numbers of decimal type are compared as doubles, and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Watching a bucket: a thread that reads a change stream and tells a listener (store.h) what it says.
  *
  *     closed --[open_stream]--> open, from now on or behind the last token [listener: watching, if it was lost]

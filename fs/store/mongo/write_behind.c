@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "fs/store/mongo/write_behind.h"
 
 #include <errno.h>

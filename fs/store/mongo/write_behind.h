@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Chunks that are sent before the put that publishes them, while the content is still written: what store.h calls an
  * upload.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "fs/store/mongo/xattr_document.h"
 
 #include <errno.h>

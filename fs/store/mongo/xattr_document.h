@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Extended attributes in documents: the array [{n: Binary, v: Binary}...] of a file or node, and what files documents
  * say beside it, under names of our own:
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Extended attributes: of files in metadata, of all else in nodes. Each change reads what is there, and is made only
  * if that still is there. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A film service: predictions from model files, pictures and votes of its users.
 
 It opens everything by path, below three directories:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The model files: statistics (pickle), film vectors (numpy), genre weights (archive)."""
 
 import pickle

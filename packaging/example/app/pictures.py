@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures that users send: profile photos and posters, below ASSETS_DIR."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What users think of films, below VOTES_DIR: votes.csv has every vote, votes.pkl the sums."""
 
 import contextlib

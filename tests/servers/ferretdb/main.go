@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ferretdb runs FerretDB 1.24 on an SQLite folder: the poorest server that
 // gridmount promises to work with, for the second run of the mount tests.
 //
