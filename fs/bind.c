@@ -47,6 +47,7 @@ static char *text(void *context, enum vfs_text which) {
         .bucket = mount->options->bucket,
         .mountpoint = mount->options->mountpoint,
         .staging_dir = mount->folder.path,
+        .trace = mount->options->trace,
         .stop_ms = mount->options->stop_ms,
         .uptime_seconds = clock_now_ms() / 1000 - mount->started,
         .cache_size = (size_t)mount->options->cache_size,
@@ -269,6 +270,7 @@ static int open_session(struct mount *mount, char **ret_error) {
     struct session_config config = {
         .mountpoint = options->mountpoint,
         .device = device,
+        .trace = options->trace_to,
         .source = shown,
         .trust_ms = options->consistency.trust_ms,
         .trust_absence = options->consistency.mode >= CONSISTENCY_TTL,

@@ -20,6 +20,7 @@
 #include "fs/options.h"
 #include "fs/serving.h"
 #include "fs/store/mongo/server.h"
+#include "fs/tools/profile.h"
 #include "fs/tools/tools.h"
 #include "fs/tools/warm.h"
 #include "fs/version.h"
@@ -46,6 +47,8 @@ static const char usage[] =
     "                                                    read it, and say of each file whether it is as recorded: lines\n"
     "                                                    as of sha256sum -c; --sums: as of sha256sum; --resume: note in\n"
     "                                                    FILE what was verified, and leave that out; exit status likewise\n"
+    "  gridmount profile FILE|DIR [--json]               what programs did to a mount with -o trace=FILE, and which option\n"
+    "                                                    would help\n"
     "  gridmount fsck  [URI] [-o bucket=NAME] [--repair] [--yes] [--json]\n"
     "                                                    look a bucket over; --repair: take away what ended mounts\n"
     "                                                    left behind, asking first unless --yes; exit status as\n"
@@ -215,6 +218,7 @@ static int parse(struct options *options, int count, char **arguments, char **re
     }
     make_absolute(&options->log_file);
     make_absolute(&options->cache_dir);
+    make_absolute(&options->trace);
     return take_positional(options, count - optind, arguments + optind, ret_error);
 }
 
@@ -322,6 +326,20 @@ static int do_umount(int count, char **arguments) {
     return tools_umount(arguments[1]);
 }
 
+static int do_profile(int count, char **arguments) {
+    bool json = false;
+    const char *path = NULL;
+    for (int i = 1; i < count; i++) {
+        if (strcmp(arguments[i], "--json") == 0)
+            json = true;
+        else if (path || arguments[i][0] == '-')
+            return give_up(EXIT_USAGE, strdup("profile takes a trace or a mount, and --json; see gridmount --help"));
+        else
+            path = arguments[i];
+    }
+    return path ? tools_profile(path, json) : give_up(EXIT_USAGE, strdup("no trace named; see gridmount --help"));
+}
+
 static int do_warm(int count, char **arguments) {
     struct warm_request request;
     char *error = NULL;
@@ -352,6 +370,8 @@ int main(int count, char **arguments) {
         return do_umount(count - 1, arguments + 1);
     if (strcmp(command, "status") == 0)
         return do_status(count - 1, arguments + 1);
+    if (strcmp(command, "profile") == 0)
+        return do_profile(count - 1, arguments + 1);
     if (strcmp(command, "warm") == 0 || strcmp(command, "verify") == 0)
         return do_warm(count - 1, arguments + 1);
     if (strcmp(command, "fsck") == 0)

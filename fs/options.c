@@ -33,6 +33,7 @@ int options_init(struct options *options) {
     *options = (struct options){
         .bucket = strdup("fs"),
         .device = -1,
+        .trace_to = -1,
         .cache_size = quarter < most ? quarter : most,
         .consistency = {.mode = CONSISTENCY_OPEN, .trust_ms = 1000},
         .push = true,
@@ -63,6 +64,7 @@ void options_done(struct options *options) {
     free(options->user);
     free(options->cache_dir);
     free(options->metrics_listen);
+    free(options->trace);
     for (char **glob = options->warm; glob && *glob; glob++)
         free(*glob);
     free(options->warm);

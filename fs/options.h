@@ -26,9 +26,10 @@ enum options_revisions { REVISIONS_OWN, REVISIONS_REPLACE, REVISIONS_KEEP };
 struct options {
     char *uri, *database, *mountpoint;
     int device;      /* of a mount that is made already (handed_over.h); -1: it is to be made */
+    int trace_to;    /* a descriptor; -1: none */
     bool await_warm; /* of run: COMMAND begins when that is done */
     bool foreground;
-    char *bucket, *credentials, *log_file, *staging_dir, *cache_dir, *metrics_listen;
+    char *bucket, *credentials, *log_file, *staging_dir, *cache_dir, *metrics_listen, *trace;
     char *user; /* NULL: whoever starts it */
     char **warm; /* globs (globs.h); NULL: none */
     struct user serves_as;

@@ -2,6 +2,7 @@
 #include "fs/serving.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,16 @@ static int open_mount(struct serving *serving, struct porter *porter, char **ret
     return result;
 }
 
+/* As root, if it is, as the log. */
+static int open_trace(struct options *options, char **ret_error) {
+    if (!options->trace)
+        return 0;
+    options->trace_to = open(options->trace, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+    return options->trace_to >= 0 ? 0
+                                  : complain(ret_error, -EINVAL, "option trace=%s: %s; give a file that can be written",
+                                             options->trace, strerror(errno));
+}
+
 static int serve_mount(struct options *options, int ready_fd) {
     struct serving serving = {.options = options, .ready_fd = ready_fd};
     struct porter *porter = NULL;
@@ -115,7 +126,9 @@ static int serve_mount(struct options *options, int ready_fd) {
     log_open(LOG_TO_STDERR, options->log_level);
     if (options->log_file && log_open_file(options->log_file, options->log_level))
         return give_up(EXIT_FAILED, strdup("the log file cannot be opened; check log_file="));
-    int result = options->user ? step_down(options, &porter, &error) : 0;
+    int result = open_trace(options, &error);
+    if (result == 0 && options->user)
+        result = step_down(options, &porter, &error);
     if (result == 0)
         result = open_mount(&serving, porter, &error);
     if (result) {

@@ -82,6 +82,7 @@ static void put_json(FILE *out, const struct status_facts *facts) {
     fprintf(out, "\"read_only\":%s,\"stop_timeout_ms\":%lld,", facts->read_only ? "true" : "false",
             (long long)facts->stop_ms);
     put_string(out, "staging_dir", facts->staging_dir ? facts->staging_dir : "");
+    put_string(out, "trace", facts->trace ? facts->trace : "");
     put_string(out, "push", facts->told ? "healthy" : "none");
     put_disk_json(out, facts);
     put_warming_json(out, facts->warming);

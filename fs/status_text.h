@@ -22,6 +22,7 @@ struct status_facts {
     bool told; /* of changes by others, by the server itself */
     const char *server, *database, *bucket, *mountpoint; /* without secrets */
     const char *staging_dir; /* what could not be stored is kept there; NULL: nowhere */
+    const char *trace;       /* where requests are written; NULL: nowhere */
     int64_t stop_ms;         /* how long an unmount stores what can be kept */
     time_t uptime_seconds;
     size_t cache_size, cache_used; /* bytes */

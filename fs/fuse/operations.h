@@ -9,6 +9,7 @@
 
 struct orphans;
 struct passing;
+struct trace;
 struct vfs;
 
 /* The userdata of a session. */
@@ -16,6 +17,7 @@ struct operations_context {
     struct vfs *vfs;
     struct orphans *orphans;
     struct passing *passing;
+    struct trace *trace; /* NULL: nobody wants it */
     struct fuse_session *fuse;
     bool cluster_locks; /* else the kernel keeps locks */
     double trust; /* seconds: entry and attribute timeouts */

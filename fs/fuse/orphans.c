@@ -18,7 +18,9 @@
 #include "fs/fuse/meter.h"
 #include "fs/fuse/operations.h"
 #include "fs/fuse/process.h"
+#include "fs/fuse/put_off.h"
 #include "fs/fuse/reading.h"
+#include "fs/fuse/trace.h"
 #include "fs/vfs/vfs.h"
 
 enum { UNDER_WAY_MOST = 2048, EARLY = 64, PATIENCE_MS = 1000, LOOK_MS = 300, PAUSE_MS = 20 };
@@ -40,15 +42,8 @@ struct under_way {
     bool answered; /* early, from here: its own answer is yet to come */
     bool deferred; /* another thread answers it */
     int error;     /* with which it is answered: 0 or -errno */
+    char *traced;  /* what the trace will say of it; NULL: nothing */
     struct copy *copy; /* NULL: it is served, and will not be again */
-};
-
-struct put_off {
-    orphans_act *act;
-    struct vfs *vfs;
-    void *what;
-    uint64_t count;
-    struct put_off *next;
 };
 
 static _Thread_local uint64_t own; /* number of the request that this thread serves; 0: none that is noted */
@@ -64,7 +59,7 @@ struct orphans {
     struct condition changed;
     bool stopping;
     unsigned interrupted, answered; /* of those under way; one is not both */
-    struct put_off *first, **last;  /* while some are answered */
+    struct put_off_list later;      /* while some are answered */
     uint64_t early[EARLY]; /* interrupted, and not noted yet or not any more; 0: none */
     unsigned next_early;
     struct aside aside;
@@ -89,6 +84,7 @@ static void remove_locked(struct orphans *orphans, struct under_way *each) {
     if (each->aside)
         aside_remove(&orphans->aside, each->copy);
     free(each->copy);
+    free(each->traced);
     *each = orphans->list[--orphans->count];
 }
 
@@ -144,7 +140,8 @@ static void serve_locked(struct orphans *orphans, struct under_way *each) {
 }
 
 /* Whether it is to be served now. Without memory it is. */
-static bool note_locked(struct orphans *orphans, const struct fuse_in_header *head, enum opcode_kind kind, size_t size) {
+static bool note_locked(struct orphans *orphans, const struct fuse_in_header *head, enum opcode_kind kind, size_t size,
+                        char **traced) {
     if (head->opcode == FUSE_INTERRUPT) {
         const struct fuse_interrupt_in *interrupt = (const void *)(head + 1);
         struct under_way *each = find_locked(orphans, interrupt->unique);
@@ -160,7 +157,8 @@ static bool note_locked(struct orphans *orphans, const struct fuse_in_header *he
                                .pid = (pid_t)head->pid,
                                .opcode = head->opcode,
                                .kind = kind,
-                               .since_ns = clock_now_ns()};
+                               .since_ns = clock_now_ns(),
+                               .traced = steal_ptr(traced)};
     if (was_interrupted_locked(orphans, head->unique))
         interrupt_locked(orphans, each);
     bool full = orphans->served[kind] >= served_most[kind];
@@ -203,8 +201,10 @@ ssize_t orphans_take(struct orphans *orphans, void *buffer, size_t size) {
             return -1;
         }
         enum opcode_kind kind = kind_of(orphans->context->vfs, head);
+        cleanup_free char *traced =
+            opcode_is_answered(head->opcode) ? trace_describe(orphans->context->trace, orphans->context->vfs, head) : NULL;
         lock_acquire(&orphans->lock);
-        served = note_locked(orphans, head, kind, (size_t)got);
+        served = note_locked(orphans, head, kind, (size_t)got, &traced);
         lock_release(&orphans->lock);
     }
     own = opcode_is_answered(head->opcode) ? head->unique : 0;
@@ -213,36 +213,13 @@ ssize_t orphans_take(struct orphans *orphans, void *buffer, size_t size) {
 
 /* ---- what is answered ---- */
 
-/* What was put off, once nothing that was answered early is under way any more. */
-static struct put_off *take_put_off_locked(struct orphans *orphans) {
-    struct put_off *all = orphans->answered ? NULL : orphans->first;
-    if (all) {
-        orphans->first = NULL;
-        orphans->last = &orphans->first;
-    }
-    return all;
-}
-
-static void do_put_off(struct put_off *all) {
-    while (all) {
-        struct put_off *each = all;
-        all = each->next;
-        each->act(each->vfs, each->what, each->count);
-        free(each);
-    }
-}
-
-void orphans_end(struct orphans *orphans, orphans_act *act, struct vfs *vfs, void *what, uint64_t count) {
-    struct put_off *later = NULL;
+void orphans_end(struct orphans *orphans, put_off_act *act, struct vfs *vfs, void *what, uint64_t count) {
     lock_acquire(&orphans->lock);
     bool now = orphans->answered == 0;
-    if (!now && (later = malloc(sizeof *later))) {
-        *later = (struct put_off){.act = act, .vfs = vfs, .what = what, .count = count};
-        *orphans->last = later;
-        orphans->last = &later->next;
-    }
+    if (!now) /* without memory it lives on: better than to be used when it is gone */
+        (void)put_off(&orphans->later, act, vfs, what, count);
     lock_release(&orphans->lock);
-    if (now) /* without memory it lives on: better than to be used when it is gone */
+    if (now)
         act(vfs, what, count);
 }
 
@@ -272,26 +249,34 @@ static void set_aside_again_locked(struct orphans *orphans, struct under_way *ea
     set_aside_locked(orphans, each);
 }
 
-static void note_answer(const struct under_way *each, int error) {
-    meter_note(each->opcode, clock_now_ns() - each->since_ns, error);
+/* How long it took. */
+static int64_t note_answer(const struct under_way *each, int error) {
+    int64_t nanoseconds = clock_now_ns() - each->since_ns;
+    meter_note(each->opcode, nanoseconds, error);
+    return nanoseconds;
 }
 
 static void end(struct orphans *orphans, uint64_t unique, bool deferred) {
     struct put_off *ended = NULL;
+    char *traced = NULL;
+    int64_t nanoseconds = 0;
+    int error = 0;
     lock_acquire(&orphans->lock);
     struct under_way *each = find_locked(orphans, unique);
     bool late = each && each->answered;
     if (each && each->waits && !late) {
         set_aside_again_locked(orphans, each);
     } else if (each && each->deferred == deferred) {
-        if (!late)
-            note_answer(each, each->error);
+        error = late ? -EINTR : each->error;
+        nanoseconds = late ? clock_now_ns() - each->since_ns : note_answer(each, error);
+        traced = steal_ptr(&each->traced);
         remove_locked(orphans, each);
     }
-    if (late)
-        ended = take_put_off_locked(orphans);
+    if (late && orphans->answered == 0)
+        ended = put_off_take(&orphans->later);
     lock_release(&orphans->lock);
-    do_put_off(ended);
+    put_off_do(ended);
+    trace_write(orphans->context->trace, traced, nanoseconds, error);
 }
 
 void orphans_served(struct orphans *orphans) {
@@ -322,8 +307,9 @@ void orphans_answered(struct orphans *orphans, uint64_t request, int error) {
 
 static void answer_locked(struct orphans *orphans, struct under_way *each) {
     struct fuse_out_header answer = {.len = sizeof answer, .error = -EINTR, .unique = each->unique};
-    note_answer(each, answer.error);
+    int64_t nanoseconds = note_answer(each, answer.error);
     if (each->aside) {
+        trace_write(orphans->context->trace, steal_ptr(&each->traced), nanoseconds, answer.error);
         remove_locked(orphans, each);
     } else {
         each->interrupted = false;
@@ -383,7 +369,6 @@ struct orphans *orphans_new(const struct operations_context *context, bool hard)
     struct orphans *orphans = calloc(1, sizeof *orphans);
     if (!orphans)
         return NULL;
-    orphans->last = &orphans->first;
     orphans->context = context;
     orphans->hard = hard;
     orphans->device = fuse_session_fd(context->fuse);

@@ -30,9 +30,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "fs/fuse/put_off.h"
+
 struct operations_context;
 struct orphans;
-struct vfs;
 
 /* Of a session that is mounted, in whose context it is to be put before it is served. NULL without memory or threads. */
 struct orphans *orphans_new(const struct operations_context *context, bool hard);
@@ -47,9 +48,8 @@ uint64_t orphans_defer(struct orphans *orphans);
 void orphans_answered(struct orphans *orphans, uint64_t request, int error);
 /* The thread's request was answered, or is to be served again or answered elsewhere. */
 void orphans_served(struct orphans *orphans);
-typedef void orphans_act(struct vfs *vfs, void *what, uint64_t count);
 /* Does what the kernel asks to let go of an inode or a handle: at once, or when all that was answered early has ended. */
-void orphans_end(struct orphans *orphans, orphans_act *act, struct vfs *vfs, void *what, uint64_t count);
+void orphans_end(struct orphans *orphans, put_off_act *act, struct vfs *vfs, void *what, uint64_t count);
 /* When nothing passes any more, and the session is still there. Takes NULL, returns NULL. */
 struct orphans *orphans_free(struct orphans *orphans);
 

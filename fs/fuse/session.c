@@ -18,6 +18,7 @@
 #include "fs/fuse/orphans.h"
 #include "fs/fuse/parallel.h"
 #include "fs/fuse/passing.h"
+#include "fs/fuse/trace.h"
 #include "fs/vfs/vfs.h"
 
 enum {
@@ -121,7 +122,9 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
     speaking = session;
     fuse_set_log_func(take_log);
     session->context.passing = passing_new(config->passes);
-    int result = session->context.passing ? add_options(&arguments, config) : -ENOMEM;
+    session->context.trace = config->trace >= 0 ? trace_new(config->trace) : NULL;
+    bool made = session->context.passing && (session->context.trace || config->trace < 0);
+    int result = made ? add_options(&arguments, config) : -ENOMEM;
     if (result == 0) {
         session->fuse = fuse_session_new(&arguments, &operations, sizeof operations, &session->context);
         session->context.fuse = session->fuse;
@@ -209,6 +212,7 @@ struct session *session_free(struct session *session) {
     if (session->fuse)
         fuse_session_destroy(session->fuse);
     passing_free(session->context.passing);
+    trace_free(session->context.trace);
     free(session);
     return NULL;
 }

@@ -17,6 +17,7 @@ struct session;
 struct session_config {
     const char *mountpoint; /* absolute */
     int device;             /* of a mount that is made already, and unmade by who made it; taken over. -1: it makes one */
+    int trace;              /* a descriptor that a line for each request goes to (trace.h); taken over. -1: none */
     const char *source;     /* what /proc/mounts shows; without secrets */
     int64_t trust_ms;       /* how long the kernel may believe names and attributes */
     bool trust_absence;     /* and names that are not there */

@@ -143,6 +143,8 @@ uint64_t inode_number_at(const struct inode *parent, const char *name, const str
 
 /* The path in its bucket (stored form, "" for the bucket itself), to be freed; with `name` behind it unless NULL. */
 char *inode_path(struct inodes *inodes, const struct inode *inode, const char *name);
+/* The path in the mount, of whatever kind it is, likewise. */
+char *inode_path_in_mount(struct inodes *inodes, const struct inode *inode, const char *name);
 /* The paths of all its names that are known, a hard-linked file's too, to be freed with server_free_names(). NULL without
  * memory. */
 char **inode_paths(struct inodes *inodes, const struct inode *inode);

@@ -5,21 +5,21 @@
 
 #include "fs/vfs/inode_private.h"
 
-/* Whether the name is a part of a path in a bucket. */
-static bool counts(const struct dentry *dentry) {
-    return dentry && dentry->key.parent->kind == INODE_STORED;
+/* Whether the name is a part of a path in a bucket; or in the mount. */
+static bool counts(const struct dentry *dentry, bool in_mount) {
+    return dentry && (in_mount || dentry->key.parent->kind == INODE_STORED);
 }
 
 /* With `name` behind it, unless NULL. */
-static char *path_by(const struct dentry *last, const char *name) {
+static char *path_by(const struct dentry *last, const char *name, bool in_mount) {
     size_t size = 0, more = name ? strlen(name) + 1 : 0;
-    for (const struct dentry *dentry = last; counts(dentry); dentry = dentry->key.parent->names)
+    for (const struct dentry *dentry = last; counts(dentry, in_mount); dentry = dentry->key.parent->names)
         size += strlen(dentry->key.name) + 1;
     char *path = calloc(1, size + more + 1);
     if (!path)
         return NULL;
     size_t end = size;
-    for (const struct dentry *dentry = last; counts(dentry); dentry = dentry->key.parent->names) {
+    for (const struct dentry *dentry = last; counts(dentry, in_mount); dentry = dentry->key.parent->names) {
         size_t part = strlen(dentry->key.name);
         end -= part + 1;
         memcpy(path + end, dentry->key.name, part);
@@ -34,7 +34,14 @@ static char *path_by(const struct dentry *last, const char *name) {
 
 char *inode_path(struct inodes *inodes, const struct inode *inode, const char *name) {
     lock_acquire(&inodes->lock);
-    char *path = path_by(inode->names, name);
+    char *path = path_by(inode->names, name, false);
+    lock_release(&inodes->lock);
+    return path;
+}
+
+char *inode_path_in_mount(struct inodes *inodes, const struct inode *inode, const char *name) {
+    lock_acquire(&inodes->lock);
+    char *path = path_by(inode->names, name, true);
     lock_release(&inodes->lock);
     return path;
 }
@@ -45,9 +52,9 @@ char **inode_paths(struct inodes *inodes, const struct inode *inode) {
     for (const struct dentry *dentry = inode->names; dentry; dentry = dentry->next)
         count++;
     char **paths = calloc(count, sizeof *paths);
-    bool lost = !paths || !(paths[used++] = path_by(inode->names, NULL));
+    bool lost = !paths || !(paths[used++] = path_by(inode->names, NULL, false));
     for (const struct dentry *dentry = inode->names ? inode->names->next : NULL; !lost && dentry; dentry = dentry->next)
-        lost = !(paths[used++] = path_by(dentry, NULL));
+        lost = !(paths[used++] = path_by(dentry, NULL, false));
     lock_release(&inodes->lock);
     if (!lost)
         return paths;
@@ -58,7 +65,7 @@ char **inode_paths(struct inodes *inodes, const struct inode *inode) {
 static struct dentry *name_at(const struct inode *inode, const char *path) {
     struct dentry *found = NULL;
     for (struct dentry *dentry = inode->names; dentry && !found; dentry = dentry->next) {
-        cleanup_free char *is = path_by(dentry, NULL);
+        cleanup_free char *is = path_by(dentry, NULL, false);
         if (is && strcmp(is, path) == 0)
             found = dentry;
     }

@@ -129,6 +129,10 @@ static int lookup_name(struct vfs *vfs, struct inode *parent, const char *name, 
     return recall_may(vfs, result) && recall_name(vfs, parent, stored, ret_inode) ? 0 : result;
 }
 
+char *vfs_path(const struct vfs *vfs, const struct inode *inode, const char *name) {
+    return inode_path_in_mount(vfs->inodes, inode, name);
+}
+
 int vfs_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct vfs_entry *ret_entry) {
     stats_add(STAT_lookups, 1);
     bool stored = inode_kind(parent) == INODE_STORED && !control_is(vfs, parent, name);

@@ -113,6 +113,10 @@ bool vfs_is_status(const struct vfs *vfs, struct inode *inode, const char *name)
 struct store_listener vfs_listener(struct vfs *vfs);
 bool vfs_is_told(struct vfs *vfs);
 
+/* Where an inode is in the mount, or (unless NULL) `name` in it, in stored form (names.h), to be freed; "": the root. NULL
+ * without memory. For people: the names may change at once. */
+char *vfs_path(const struct vfs *vfs, const struct inode *inode, const char *name);
+
 /* What is at a name, with one more lookup of its inode. -ENOENT: nothing is, or, as with what is `believed`, nothing was
  * when the database was asked, and nothing has come there as far as was told. */
 int vfs_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct vfs_entry *ret_entry);
