@@ -228,6 +228,7 @@ static int open_layers(struct mount *mount, char **ret_error) {
         .umask = (mode_t)options->umask,
         .trust_ms = options->consistency.trust_ms,
         .trust_opens = options->consistency.mode >= CONSISTENCY_TTL,
+        .shows_control = options->shows_control,
         .recalls = options->consistency.mode != CONSISTENCY_STRICT && !options->hard,
         .told = is_told(options),
         .outdated = outdated,

@@ -9,9 +9,9 @@
 #include "fs/vfs/directory.h"
 #include "fs/vfs/recall.h"
 
-/* Offsets: 0 the start, 1 behind ".", 2 behind "..", position + 3 behind the entry at a position; from UNPUBLISHED on,
- * the files that the database does not know yet. */
-enum { BEHIND_DOT = 1, BEHIND_DOTS = 2 };
+/* Offsets: 0 the start, 1 behind ".", 2 behind "..", 3 behind ".gridfs", where that shows or not, position + 4 behind the
+ * entry at a position; from UNPUBLISHED on, the files that the database does not know yet. */
+enum { CONTROL = 2, BEHIND_DOTS = 3 };
 #define UNPUBLISHED (UINT64_C(1) << 48)
 
 int vfs_open_directory(struct vfs *vfs, struct inode *inode, struct handle **ret_handle) {
@@ -103,12 +103,17 @@ static int give_item(struct vfs *vfs, struct handle *handle, struct store_item *
 
 static bool give_dots(struct vfs *vfs, struct handle *handle, uint64_t *offset,
                       const struct vfs_taker *taker) {
-    static const char *const names[] = {".", ".."};
+    static const char *const names[] = {".", "..", NAMES_CONTROL};
+    bool control = vfs->config.shows_control && control_is(vfs, handle->inode, NAMES_CONTROL);
     for (; *offset < BEHIND_DOTS; ++*offset) {
         struct vfs_entry entry = {0};
+        if (*offset == CONTROL && !control)
+            continue;
         if (!taker->fits(taker->context, names[*offset]))
             return false;
         vfs_fill_inode(vfs, handle->inode, &entry.attributes);
+        if (*offset == CONTROL)
+            entry.attributes.st_ino = inode_number_at(handle->inode, NAMES_CONTROL, NULL);
         taker->take(taker->context, names[*offset], &entry, *offset + 1);
     }
     return true;

@@ -44,6 +44,7 @@ struct vfs_config {
     /* How long names and attributes may be believed, in milliseconds, and whether open() believes them too. */
     int64_t trust_ms;
     bool trust_opens;
+    bool shows_control; /* .gridfs is in listings */
     bool recalls; /* names and listings that are known are told also while the server is away */
     /* Whether the store of the bucket tells vfs_listener() of changes, as far as its server does. Then names and
      * attributes may be believed until `outdated` is called: for an inode that the kernel was given as `believed`, or the

@@ -94,3 +94,16 @@ def test_the_control_directory_is_hidden_but_there(bucket, mount):
     assert (mnt.path / ".gridfs").is_dir()
     assert "state" in (mnt.path / ".gridfs/status").read_text()
     assert mnt.status()["state"] == "ok"
+
+
+@pytest.mark.parametrize("options", ["", "bucket=*"])
+def test_the_control_directory_shows_when_asked_for(bucket, mount, options):
+    bucket.put("f", b"x")
+    top = ["f"] if not options else ["fs"]
+    assert names_in(mount(options).path) == top
+    mnt = mount(",".join(filter(None, [options, "showcontrol"])))
+    assert names_in(mnt.path) == [".gridfs", *top]
+    shown = {entry.name: (entry.is_dir(follow_symlinks=False), entry.inode()) for entry in os.scandir(mnt.path)}
+    assert shown[".gridfs"] == (True, os.stat(mnt.path / ".gridfs").st_ino)
+    assert {"status", "metrics"} <= set(names_in(mnt.path / ".gridfs"))
+    assert names_in(mnt.path / "fs") == [".gridfs", "f"] if options else not (mnt.path / ".gridfs/.gridfs").exists()
