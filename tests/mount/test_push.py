@@ -461,3 +461,9 @@ def test_other_modes_are_not_told(mount, bucket):
     bucket.put("f", b"x")
     for options in ("consistency=strict", "consistency=ttl:5", "consistency=immutable", "push=off"):
         assert mount(options=f"{options},push=on" if "push" not in options else options).status()["push"] == "none"
+
+
+def test_the_stream_shows_that_it_lives(pushing):
+    mnt = pushing()
+    before = mnt.counters()["stream_answers"]
+    soon(lambda: mnt.counters()["stream_answers"] >= before + 2, "an answer with nothing to tell")

@@ -160,6 +160,7 @@ static void tell_batch(struct watch *watch, bson_iter_t *batch) {
 /* Tells what a reply has, and keeps where it ends. */
 static void take_reply(struct watch *watch, const bson_t *reply) {
     bson_iter_t root, value;
+    stats_add(STAT_stream_answers, 1);
     lock_acquire(&watch->lock);
     if (!watch->stopped) {
         if (bson_iter_init(&root, reply) && bson_iter_find_descendant(&root, "cursor.id", &value))
