@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import urllib.parse
@@ -369,3 +370,15 @@ def test_a_signal_ends_run_while_it_still_warms(bucket, link, through, directory
     assert process.stdout.read() == ""
     process.stdout.close()
     assert mount_table(directory) == []
+
+
+def test_the_lines_that_the_readme_explains_are_in_the_log():
+    root = pathlib.Path(__file__).parents[2]
+    sources = " ".join(path.read_text() for folder in ("fs", "cache") for path in (root / folder).rglob("*.c"))
+    said = re.sub(r'"\s*"|%\S*', "", sources)
+    table = (root / "README.md").read_text().split("## What the log says")[1].split("\n## ")[0]
+    lines = [row.split("|")[1].strip() for row in table.splitlines() if row.startswith("| ")][1:]
+    assert len(lines) > 10
+    for line in lines:
+        for part in line.split("…"):
+            assert part.strip() in said, line
