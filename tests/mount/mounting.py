@@ -125,10 +125,14 @@ class Mount:
         return self
 
     def limit_its_life(self):
-        """A guard kills the daemon after `longest` seconds: tests fail then, and do not hang."""
+        """A guard kills the daemon after `longest` seconds: tests fail then, and do not hang.
+
+        It is a process, since a fault of a mapped page stops all threads of this one; and it ends with this one, and
+        looks whether it still is that daemon: by then the number may be another's."""
         pid = self.process.pid
-        guard = f"sleep {self.longest}; kill -9 {pid}"
-        self.guard = subprocess.Popen(["sh", "-c", guard], start_new_session=True,
+        since = pathlib.Path(f"/proc/{pid}/stat").read_text().split()[21]
+        guard = f'sleep {self.longest}; [ "$(cut -d" " -f22 /proc/{pid}/stat)" = {since} ] && kill -9 {pid}'
+        self.guard = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "sh", "-c", guard], start_new_session=True,
                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                       stderr=subprocess.DEVNULL)
 
