@@ -68,6 +68,16 @@ static void put_warming_json(FILE *out, const struct status_warming *warming) {
             warming->failed);
 }
 
+static void put_busiest_json(FILE *out, const struct status_facts *facts) {
+    fputs("\"busiest\":[", out);
+    for (unsigned i = 0; i < STATUS_FILES && facts->busiest[i].path; i++) {
+        fputs(i ? ",{" : "{", out);
+        put_string(out, "path", facts->busiest[i].path);
+        fprintf(out, "\"recent_bytes\":%" PRIu64 "}", facts->busiest[i].bytes);
+    }
+    fputs("],", out);
+}
+
 static void put_json(FILE *out, const struct status_facts *facts) {
     fputc('{', out);
     put_string(out, "state", is_degraded(facts) ? "degraded" : "ok");
@@ -86,6 +96,7 @@ static void put_json(FILE *out, const struct status_facts *facts) {
     put_string(out, "push", facts->told ? "healthy" : "none");
     put_disk_json(out, facts);
     put_warming_json(out, facts->warming);
+    put_busiest_json(out, facts);
     fprintf(out, "\"pid\":%ld,\"uptime_seconds\":%lld,\"cache\":{\"size\":%zu,\"used\":%zu},\"counters\":{",
             (long)getpid(), (long long)facts->uptime_seconds, facts->cache_size, facts->cache_used);
     for (unsigned i = 0; i < STATS; i++)

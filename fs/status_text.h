@@ -16,6 +16,14 @@ struct status_warming {
     uint64_t files, bytes, failed;
 };
 
+/* A file that is read much. */
+struct status_file {
+    char *path;
+    uint64_t bytes;
+};
+
+enum { STATUS_FILES = 10 };
+
 struct status_facts {
     bool healthy, read_only;
     time_t away_since; /* when the server was first seen to be away; 0: it is not, or was not for a second yet */
@@ -32,6 +40,7 @@ struct status_facts {
     const char *disk_passing;       /* whether the kernel reads whole files there by itself, in words */
     unsigned disk_backlog;          /* how full the queue of what is to be kept is, in percent */
     const struct status_warming *warming; /* NULL: nothing does */
+    struct status_file busiest[STATUS_FILES]; /* up to one without a path */
 };
 
 /* To be freed; NULL without memory. */

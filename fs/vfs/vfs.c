@@ -30,6 +30,8 @@ int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs) {
     }
     if (result == 0 && !(vfs->inodes = inodes_new(&root)))
         result = -ENOMEM;
+    if (result == 0 && !(vfs->busiest = busiest_new()))
+        result = -ENOMEM;
     if (result == 0)
         result = recovery_init(vfs);
     if (result == 0 && config->told && !(vfs->coherence = coherence_new()))
@@ -59,6 +61,7 @@ struct vfs *vfs_free(struct vfs *vfs) {
         inodes_free(vfs->inodes);
         recovery_done(vfs);
         coherence_free(vfs->coherence);
+        busiest_free(vfs->busiest);
         waiting_done(&vfs->waiting);
         turns_done(&vfs->turns);
         retries_done(&vfs->retries);
@@ -342,9 +345,17 @@ int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size
     else
         result = read_stored(vfs, handle->inode, offset, size, ret_views, ret_count);
     stats_add(STAT_reads, 1);
+    size_t given = 0;
     for (unsigned i = 0; result == 0 && i < *ret_count; i++)
-        stats_add(STAT_bytes_read, ret_views[i].size);
+        given += ret_views[i].size;
+    stats_add(STAT_bytes_read, given);
+    if (given && !handle->text)
+        busiest_add(vfs->busiest, vfs->inodes, handle->inode, given);
     return result;
+}
+
+char *vfs_busiest(struct vfs *vfs, unsigned i, uint64_t *ret_bytes) {
+    return busiest_get(vfs->busiest, i, ret_bytes);
 }
 
 int vfs_fetch(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size, bool stays) {

@@ -118,6 +118,9 @@ bool vfs_is_told(struct vfs *vfs);
  * without memory. For people: the names may change at once. */
 char *vfs_path(const struct vfs *vfs, const struct inode *inode, const char *name);
 
+/* The i-th of the files that are read most, and how much of late (busiest.h), to be freed; NULL: there are not so many. */
+char *vfs_busiest(struct vfs *vfs, unsigned i, uint64_t *ret_bytes);
+
 /* What is at a name, with one more lookup of its inode. -ENOENT: nothing is, or, as with what is `believed`, nothing was
  * when the database was asked, and nothing has come there as far as was told. */
 int vfs_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct vfs_entry *ret_entry);

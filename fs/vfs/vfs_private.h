@@ -7,6 +7,7 @@
 
 #include "cache/base/lock.h"
 #include "fs/store/names.h"
+#include "fs/vfs/busiest.h"
 #include "fs/vfs/directory.h"
 #include "fs/vfs/inode.h"
 #include "fs/vfs/locks.h"
@@ -49,6 +50,7 @@ struct vfs {
     struct vfs_config config;
     struct inodes *inodes;
     struct coherence *coherence; /* NULL: nothing is told */
+    struct busiest *busiest;
     struct lock lock;       /* guards the list of handles */
     struct handle *handles; /* open; at unmount some may never have been released */
     struct retries retries;
