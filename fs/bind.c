@@ -60,7 +60,7 @@ static char *text(void *context, enum vfs_text which) {
         .disk_backlog = disk.backlog,
         .warming = mount->warming ? &warming : NULL,
     };
-    for (unsigned i = 0; which == VFS_STATUS_JSON && i < STATUS_FILES; i++)
+    for (unsigned i = 0; which != VFS_METRICS && i < STATUS_FILES; i++)
         if (!(facts.busiest[i].path = vfs_busiest(mount->vfs, i, &facts.busiest[i].bytes)))
             break;
     char *result = which == VFS_METRICS ? metrics_text(&facts) : status_text(&facts, which == VFS_STATUS_JSON);

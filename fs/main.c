@@ -36,9 +36,10 @@ static const char usage[] =
     "                                                    mount, wait until ready, run COMMAND, unmount; --warm: wait\n"
     "                                                    until -o warm= is done too\n"
     "  gridmount umount DIR\n"
-    "  gridmount status DIR [--json] [--wait[=SECONDS]]\n"
+    "  gridmount status DIR [--json] [--wait[=SECONDS]] [--watch[=SECONDS]]\n"
     "                                                    exit status 0 healthy, 1 degraded, 2 not mounted; --wait: so\n"
-    "                                                    long until it is healthy, 60 s unless said\n"
+    "                                                    long until it is healthy, 60 s unless said; --watch: again\n"
+    "                                                    and again, with what happens a second\n"
     "  gridmount warm PATH... [--jobs N] [--verify] [--json]\n"
     "                                                    read what is there and below through its mount, so that the\n"
     "                                                    caches have it; --verify: compare the SHA-256 where one is\n"
@@ -286,13 +287,12 @@ static int help_mount(int count, char **arguments) {
 
 /* ---- the other commands ---- */
 
-/* "--wait" or "--wait=SECONDS". */
-static bool takes_wait(const char *argument, double *ret_seconds) {
-    static const char wait[] = "--wait";
-    size_t size = strlen(wait);
-    if (strcmp(argument, wait) == 0)
-        return *ret_seconds = WAIT_SECONDS, true;
-    if (strncmp(argument, wait, size) != 0 || argument[size] != '=' || !isdigit((unsigned char)argument[size + 1]))
+/* "WORD" or "WORD=SECONDS". */
+static bool takes_seconds(const char *argument, const char *word, double otherwise, double *ret_seconds) {
+    size_t size = strlen(word);
+    if (strcmp(argument, word) == 0)
+        return *ret_seconds = otherwise, true;
+    if (strncmp(argument, word, size) != 0 || argument[size] != '=' || !isdigit((unsigned char)argument[size + 1]))
         return false;
     char *end;
     double seconds = strtod(argument + size + 1, &end);
@@ -304,18 +304,22 @@ static bool takes_wait(const char *argument, double *ret_seconds) {
 
 static int do_status(int count, char **arguments) {
     bool json = false;
-    double wait_seconds = 0;
+    double wait_seconds = 0, watch_seconds = 0;
     const char *path = NULL;
     for (int i = 1; i < count; i++) {
         if (strcmp(arguments[i], "--json") == 0)
             json = true;
-        else if (takes_wait(arguments[i], &wait_seconds))
+        else if (takes_seconds(arguments[i], "--wait", WAIT_SECONDS, &wait_seconds) ||
+                 takes_seconds(arguments[i], "--watch", 1, &watch_seconds))
             continue;
         else if (path || arguments[i][0] == '-')
-            return give_up(EXIT_USAGE, strdup("status takes a directory, --json and --wait=SECONDS; see gridmount --help"));
+            return give_up(EXIT_USAGE, strdup("status takes a directory, --json, --wait=SECONDS and --watch=SECONDS; see gridmount --help"));
         else
             path = arguments[i];
     }
+    if (path && watch_seconds > 0)
+        return json || wait_seconds > 0 ? give_up(EXIT_USAGE, strdup("--watch goes with neither --json nor --wait"))
+                                        : tools_watch(path, watch_seconds);
     return path ? tools_status(path, json, wait_seconds)
                 : give_up(EXIT_USAGE, strdup("no directory named; see gridmount --help"));
 }

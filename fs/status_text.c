@@ -104,6 +104,20 @@ static void put_json(FILE *out, const struct status_facts *facts) {
     fputs("}}\n", out);
 }
 
+/* Names come from a database that others write. */
+static void put_plain(FILE *out, const char *text) {
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
+        fputc(*c < ' ' || *c == 127 ? '?' : *c, out);
+}
+
+static void put_busiest(FILE *out, const struct status_facts *facts) {
+    for (unsigned i = 0; i < STATUS_FILES && facts->busiest[i].path; i++) {
+        fprintf(out, "%-12s%.1f MiB of late: ", i ? "" : "busiest", (double)facts->busiest[i].bytes / (1 << 20));
+        put_plain(out, facts->busiest[i].path);
+        fputc('\n', out);
+    }
+}
+
 static void put_text(FILE *out, const struct status_facts *facts) {
     put_state(out, facts);
     fprintf(out, "server      %s, database %s, bucket %s\n", facts->server, facts->database, facts->bucket);
@@ -120,6 +134,7 @@ static void put_text(FILE *out, const struct status_facts *facts) {
     if (facts->warming)
         fprintf(out, "warming     %s: %" PRIu64 " files, %" PRIu64 " MiB, %" PRIu64 " failed\n", facts->warming->state,
                 facts->warming->files, facts->warming->bytes >> 20, facts->warming->failed);
+    put_busiest(out, facts);
     fputc('\n', out);
     for (unsigned i = 0; i < STATS; i++)
         fprintf(out, "%-22s %12" PRIu64 "  %s\n", stats_name(i), stats_get(i), stats_text(i));

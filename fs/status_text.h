@@ -22,7 +22,7 @@ struct status_file {
     uint64_t bytes;
 };
 
-enum { STATUS_FILES = 10 };
+enum { STATUS_FILES = 5 };
 
 struct status_facts {
     bool healthy, read_only;

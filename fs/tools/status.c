@@ -123,10 +123,25 @@ static struct seen await(const char *path, bool json, int64_t until_ms) {
     return seen;
 }
 
+/* One screen: what counts nothing is left out. */
+static void put_text(const char *text) {
+    const char *table = strstr(text, "\n\n"), *line = table ? table + 2 : text + strlen(text);
+    fwrite(text, 1, (size_t)(line - text), stdout);
+    for (const char *end; *line; line = *end ? end + 1 : end) {
+        end = line + strcspn(line, "\n");
+        const char *value = line + strcspn(line, " \n");
+        value += strspn(value, " ");
+        if (strncmp(value, "0 ", 2) != 0)
+            printf("%.*s\n", (int)(end - line), line);
+    }
+}
+
 int tools_status(const char *path, bool json, double wait_seconds) {
     struct seen seen = wait_seconds > 0 ? await(path, json, clock_now_ms() + (int64_t)(wait_seconds * 1000)) : look(path, json);
-    if (seen.text)
+    if (seen.text && json)
         fputs(seen.text, stdout);
+    else if (seen.text)
+        put_text(seen.text);
     else
         fprintf(stderr, "gridmount: %s\n", seen.complaint ? seen.complaint : "no memory");
     if (seen.status != EXIT_DONE && wait_seconds > 0)
