@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+import namespaces
 from mounting import BINARY, environment, force_unmount, gridmount, mount_table, wait_for
 from users import as_user
 
@@ -146,7 +147,7 @@ def test_status_and_staging_name_the_mountpoint_where_the_kernel_tells(parent, u
 
 
 def test_where_it_cannot_see_its_mount_the_watchdog_hears_that_it_runs(parent, uri, tmp_path):
-    elsewhere = ["unshare", "--mount", "sh", "-c", 'umount -l "$0"; exec "$@"', str(parent.directory)]
+    elsewhere = [*namespaces.apart('exec "$@"'), "sh"]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         (tmp_path / "notify").chmod(0o666)

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+import namespaces
 import servers
 from mounting import BINARY, environment
 
@@ -25,7 +26,7 @@ def within(tmp_path):
 
     def run(*lines, **settings):
         script = "\n".join([f"mount --bind {shlex.quote(str(sbin))} {os.path.realpath('/sbin')}", *lines])
-        return subprocess.run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script],
+        return subprocess.run(namespaces.apart(script, "--pid", "--fork", "--kill-child", "--mount-proc"),
                               cwd=tmp_path, env=environment(**settings), stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=60)
 

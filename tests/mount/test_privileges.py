@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+import namespaces
 import servers
 from mounting import (BINARY, environment, gridmount, mount_table, names_in, process_alive, unmount_daemon,
                       wait_for)
@@ -371,7 +372,7 @@ exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@" """
 
 
 def as_ordinary(*words, **settings):
-    return subprocess.run(["unshare", "-m", "sh", "-c", ORDINARY, "sh", *map(str, words)], cwd="/", capture_output=True,
+    return subprocess.run([*namespaces.apart(ORDINARY), "sh", *map(str, words)], cwd="/", capture_output=True,
                           env=environment(**settings), text=True, timeout=60, check=False)
 
 

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+import namespaces
 import servers
 from mounting import BINARY, environment, gridmount, mount_table, tree, unmount_daemon
 
@@ -210,7 +211,7 @@ def test_a_missing_fuse_device_is_said_with_the_flags_for_docker(uri, directory)
     if os.geteuid() != 0:
         pytest.skip("hides /dev/fuse in a mount namespace: root only")
     hide = "mount -t tmpfs none /dev && mkdir /dev/shm && mknod -m 666 /dev/null c 1 3 && exec \"$@\""
-    result = subprocess.run(["unshare", "-m", "sh", "-c", hide, "sh", BINARY, "mount", uri, directory],
+    result = subprocess.run([*namespaces.apart(hide), "sh", BINARY, "mount", uri, directory],
                             env=environment(), capture_output=True, text=True, timeout=30, check=False)
     refused(result, FAILED, "/dev/fuse", "--device /dev/fuse --cap-add SYS_ADMIN")
 

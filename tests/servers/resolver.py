@@ -15,6 +15,7 @@ import threading
 
 import dnslib
 
+import namespaces
 
 class Resolver:
     def __init__(self, zone="", options=""):
@@ -47,7 +48,7 @@ class Resolver:
     def within(self, folder):
         path = pathlib.Path(folder) / "resolv.conf"
         path.write_text(f"nameserver {self.address}\n{self.options}\n")
-        return ["unshare", "--mount", "sh", "-c", f'mount --bind "{path}" /etc/resolv.conf && exec "$@"', "sh"]
+        return [*namespaces.apart(f'mount --bind "{path}" /etc/resolv.conf && exec "$@"'), "sh"]
 
     def __enter__(self):
         self.thread = threading.Thread(target=self.serve, daemon=True)
