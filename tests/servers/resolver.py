@@ -17,6 +17,7 @@ import dnslib
 
 import namespaces
 
+
 class Resolver:
     def __init__(self, zone="", options=""):
         self.options = options
