@@ -98,9 +98,18 @@ static int wait_for(pid_t pid, pid_t *server) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Called with the signals blocked. */
+/* What comes before it is known whom to pass it on to waits. */
+static void block_passed_on(void) {
+    sigset_t passed;
+    sigemptyset(&passed);
+    for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
+        sigaddset(&passed, passed_on[i]);
+    sigprocmask(SIG_BLOCK, &passed, NULL);
+}
+
 static int run_command(char **command, const char *warming, const sigset_t *before, pid_t *server) {
     struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO};
+    block_passed_on();
     pid_t pid = fork();
     if (pid == 0) {
         sigprocmask(SIG_SETMASK, before, NULL);
