@@ -15,13 +15,19 @@ PASSED_ON = ("HUP", "INT", "QUIT", "USR1", "USR2", "WINCH", "TTIN", "TTOU", "TER
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/dev/fuse"), reason="needs root and /dev/fuse")
 
 
+def listen_again():
+    """What a shell starts in the background ignores these, and no shell below can trap what was ignored."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def first_process(server, folder, script):
     """It, in a PID namespace of its own, around a shell script; ready once that has said so."""
     (folder / "mnt").mkdir(exist_ok=True)
     command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", str(BINARY), "run", server.uri("packaging"),
                str(folder / "mnt"), "-o", f"staging_dir={folder}/staging", "--", "sh", "-c", "echo ready; " + script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as outer:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=listen_again) as outer:
         try:
             assert outer.stdout.readline() == "ready\n"
             yield outer
