@@ -8,14 +8,16 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cache/base/lock.h"
 #include "cache/base/log.h"
 #include "fs/fuse/opcodes.h"
 #include "fs/fuse/operations.h"
 #include "fs/fuse/orphans.h"
+#include "fs/fuse/reading.h"
 
-enum { HEAD = 4096, BUFFER = HEAD + LOOP_LARGEST }; /* what the kernel wants for the header of a write */
+enum { HEAD = 4096, BUFFER = HEAD + LOOP_LARGEST, WAKE_MS = 2 }; /* HEAD: what the kernel wants for that of a write */
 
 struct loop {
     const struct operations_context *context;
@@ -74,8 +76,6 @@ static void *serve(void *argument) {
     struct loop *loop = argument;
     struct fuse_buf request = {.mem = malloc(BUFFER)};
     bool going = request.mem || goes_on(loop, ENOMEM);
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* but where it has nothing to do */
-    pthread_cleanup_push(free, request.mem);
     while (going && !fuse_session_exited(loop->context->fuse)) {
         ssize_t got = orphans_take(loop->context->orphans, request.mem, BUFFER);
         request.size = (size_t)got;
@@ -85,7 +85,7 @@ static void *serve(void *argument) {
             serve_one(loop, &request);
     }
     loop_end(loop);
-    pthread_cleanup_pop(1);
+    free(request.mem);
     return NULL;
 }
 
@@ -94,15 +94,27 @@ void loop_end(struct loop *loop) {
     (void)sem_post(&loop->ended);
 }
 
-/* A thread that has nothing to do is cancelled; the others come to their end. */
+/* Wakes it while it has nothing to do; else it comes to its end. Not by pthread_cancel(): the frames that it leaves out are
+ * errors to AddressSanitizer. */
+static void join(pthread_t thread) {
+    struct timespec until;
+    do {
+        reading_wake(thread);
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += WAKE_MS * 1000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+    } while (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == ETIMEDOUT);
+}
+
 static void join_all(struct loop *loop) {
     lock_acquire(&loop->lock);
     loop->stopping = true;
     lock_release(&loop->lock);
     for (unsigned i = 0; i < loop->count; i++)
-        pthread_cancel(loop->threads[i]);
+        reading_wake(loop->threads[i]);
     for (unsigned i = 0; i < loop->count; i++)
-        pthread_join(loop->threads[i], NULL);
+        join(loop->threads[i]);
 }
 
 int loop_run(struct loop *loop) {
@@ -119,6 +131,7 @@ struct loop *loop_new(const struct operations_context *context) {
     loop->context = context;
     lock_init(&loop->lock, LOCK_REQUESTS);
     sem_init(&loop->ended, 0, 0);
+    reading_prepare();
     add_thread(loop);
     return loop->count ? loop : loop_free(loop);
 }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fs/fuse/reading.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,12 +21,36 @@ static void give_back(void *buffer) {
     filled = 0;
 }
 
+/* Only that it came counts. A signal that means nothing to anybody else. */
+static void take_wake(int number) {
+    (void)number;
+}
+
+static void set_wakeable(bool wakeable) {
+    sigset_t wake;
+    sigemptyset(&wake);
+    sigaddset(&wake, SIGURG);
+    pthread_sigmask(wakeable ? SIG_UNBLOCK : SIG_BLOCK, &wake, NULL);
+}
+
+void reading_prepare(void) {
+    struct sigaction action = {.sa_handler = take_wake}; /* without SA_RESTART: a read is to end */
+    sigaction(SIGURG, &action, NULL);
+    set_wakeable(false);
+}
+
+void reading_wake(pthread_t thread) {
+    (void)pthread_kill(thread, SIGURG);
+}
+
 ssize_t reading_read(int device, void *buffer, size_t size) {
     if (atomic_fetch_add(&waiting, 1) >= READING_KEPT && filled)
         give_back(buffer);
-    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+    set_wakeable(true);
     ssize_t got = read(device, buffer, size);
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    int error = errno;
+    set_wakeable(false);
+    errno = error;
     atomic_fetch_sub(&waiting, 1);
     if (got >= LARGE && (size_t)got > filled)
         filled = (size_t)got;

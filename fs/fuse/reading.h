@@ -8,13 +8,18 @@
 #ifndef FS_FUSE_READING_H
 #define FS_FUSE_READING_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 enum { READING_KEPT = 10 };
 
-/* As read(). What is in the buffer is of no use any more. The thread can be cancelled while it has nothing to do, and from
- * then on nowhere else. */
+/* Before the threads that read are made, by who makes them. */
+void reading_prepare(void);
+/* As read(). What is in the buffer is of no use any more. */
 ssize_t reading_read(int device, void *buffer, size_t size);
+/* A thread that waits in there comes back, with EINTR; in whatever else one does, it is not interrupted. It may be about to
+ * wait: so this is to be said again, until it has ended. */
+void reading_wake(pthread_t thread);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fs/fuse/reading.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
@@ -90,10 +91,35 @@ static void where_many_have_nothing_to_do_a_buffer_is_given_back(void **state) {
         pthread_join(threads[i], NULL);
 }
 
+static void *wait_until_woken(void *argument) {
+    char byte;
+    ssize_t got = reading_read(idle[0], &byte, 1);
+    *(int *)argument = got < 0 ? errno : 0;
+    return NULL;
+}
+
+/* However early it is woken. */
+static void a_thread_that_waits_can_be_woken(void **state) {
+    (void)state;
+    reading_prepare();
+    for (int i = 0; i < 200; i++) {
+        pthread_t thread;
+        int error = 0;
+        struct timespec until;
+        assert_int_equal(pthread_create(&thread, NULL, wait_until_woken, &error), 0);
+        do {
+            reading_wake(thread);
+            clock_gettime(CLOCK_MONOTONIC, &until);
+        } while (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == ETIMEDOUT);
+        assert_int_equal(error, EINTR);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_thread_alone_keeps_its_buffer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(where_many_have_nothing_to_do_a_buffer_is_given_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_thread_that_waits_can_be_woken, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("reading", tests, NULL, NULL);
 }
