@@ -149,7 +149,7 @@ int tools_watch(const char *path, double seconds) {
         struct samples *now = NULL;
         cleanup_free char *text = look(path, before, &now), *gone = NULL;
         status = status_of(text);
-        if (!text && asprintf(&gone, "state       %s is no gridmount, or does not answer\n", path) < 0)
+        if (!text && asprintf(&gone, "state       no gridmount there, or it does not answer: %s\n", path) < 0)
             break;
         if (terminal)
             draw(text ? text : gone);

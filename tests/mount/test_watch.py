@@ -106,7 +106,7 @@ def test_a_mount_that_goes_away_is_told_and_waited_for(bucket, mount, terminal):
     shell.type(BINARY, "status", mnt.path, "--watch=0.2")
     shell.shows("state       ok")
     mnt.unmount()
-    shell.shows("is no gridmount, or does not answer")
+    shell.shows("state       no gridmount there, or it does not answer")
     mnt.start()
     shell.shows("state       ok")
 
