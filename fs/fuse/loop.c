@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "cache/base/lock.h"
 #include "cache/base/log.h"
@@ -17,7 +17,7 @@
 #include "fs/fuse/orphans.h"
 #include "fs/fuse/reading.h"
 
-enum { HEAD = 4096, BUFFER = HEAD + LOOP_LARGEST, WAKE_MS = 2 }; /* HEAD: what the kernel wants for that of a write */
+enum { HEAD = 4096, BUFFER = HEAD + LOOP_LARGEST, WAKE_US = 1000 }; /* HEAD: what the kernel wants for that of a write */
 
 struct loop {
     const struct operations_context *context;
@@ -97,14 +97,10 @@ void loop_end(struct loop *loop) {
 /* Wakes it while it has nothing to do; else it comes to its end. Not by pthread_cancel(): the frames that it leaves out are
  * errors to AddressSanitizer. */
 static void join(pthread_t thread) {
-    struct timespec until;
-    do {
+    while (pthread_tryjoin_np(thread, NULL) == EBUSY) {
         reading_wake(thread);
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += WAKE_MS * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-    } while (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == ETIMEDOUT);
+        (void)usleep(WAKE_US);
+    }
 }
 
 static void join_all(struct loop *loop) {
@@ -112,7 +108,7 @@ static void join_all(struct loop *loop) {
     loop->stopping = true;
     lock_release(&loop->lock);
     for (unsigned i = 0; i < loop->count; i++)
-        reading_wake(loop->threads[i]);
+        reading_wake(loop->threads[i]); /* all at once first */
     for (unsigned i = 0; i < loop->count; i++)
         join(loop->threads[i]);
 }
