@@ -79,8 +79,8 @@ struct mount *mount_close(struct mount *mount) {
         mount->watched->ops->unwatch(mount->watched);
     if (mount->porter && mount->session && session_is_mounted(mount->session))
         porter_leave(mount->porter);
+    monitor_free(mount->monitor); /* before all that it tells of */
     session_free(mount->session);
-    monitor_free(mount->monitor); /* who tells of what goes now */
     warming_free(mount->warming);
     housekeeping_stop(mount->housekeeping);
     if (mount->vfs)
