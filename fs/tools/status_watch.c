@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* `gridmount status DIR --watch[=SECONDS]`: how a mount is, and what it does, again and again, as top(1). */
-#include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "cache/base/cleanup.h"
 #include "cache/base/clock.h"
 #include "fs/mountpoint.h"
+#include "fs/tools/ending.h"
 #include "fs/tools/samples.h"
 #include "fs/tools/text.h"
 #include "fs/tools/tools.h"
@@ -124,16 +122,6 @@ static void draw(const char *text) {
     fflush(stdout);
 }
 
-static int take_signals(void) {
-    sigset_t ending;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGINT);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGHUP);
-    sigprocmask(SIG_BLOCK, &ending, NULL);
-    return signalfd(-1, &ending, SFD_CLOEXEC);
-}
-
 static int status_of(const char *text) {
     return !text ? EXIT_USAGE : strncmp(text, "state       ok", strlen("state       ok")) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
@@ -141,7 +129,7 @@ static int status_of(const char *text) {
 int tools_watch(const char *path, double seconds) {
     bool terminal = isatty(STDOUT_FILENO);
     struct samples *before = NULL;
-    struct pollfd ended = {.fd = take_signals(), .events = POLLIN};
+    struct pollfd ended = {.fd = ending_take(), .events = POLLIN};
     int status;
     if (terminal)
         fputs("\033[?1049h\033[?25l\033[2J", stdout);

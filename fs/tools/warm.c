@@ -14,6 +14,7 @@
 
 #include "cache/base/cleanup.h"
 #include "cache/base/clock.h"
+#include "fs/tools/ending.h"
 #include "fs/tools/text.h"
 #include "fs/tools/tools.h"
 #include "fs/tools/warm_notes.h"
@@ -241,17 +242,6 @@ static int run(struct warm *warm, int signals) {
     return status;
 }
 
-/* For all threads to come; a descriptor gives them out. */
-static int take_signals(void) {
-    sigset_t ending;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGINT);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGHUP);
-    sigprocmask(SIG_BLOCK, &ending, NULL);
-    return signalfd(-1, &ending, SFD_CLOEXEC);
-}
-
 int tools_warm(const struct warm_request *request) {
     struct warm warm = {.request = request, .list = warm_list_new(), .terminal = isatty(STDERR_FILENO)};
     int status = EXIT_DONE, signals = -1;
@@ -264,7 +254,7 @@ int tools_warm(const struct warm_request *request) {
     if (status == EXIT_DONE && request->resume)
         status = open_notes(&warm, request->resume);
     if (status == EXIT_DONE)
-        signals = take_signals();
+        signals = ending_take();
     if (status == EXIT_DONE && warm.list && warm.jobs_ended >= 0 && signals >= 0)
         status = run(&warm, signals);
     else if (status == EXIT_DONE)
