@@ -237,6 +237,8 @@ static bool use_entry(struct warming *warming, struct inode *directory, const ch
         fail(warming, above, -ENOMEM);
         return true;
     }
+    if (vfs_is_status(warming->config.vfs, directory, entry->name)) /* .gridfs */
+        return true;
     if (S_ISDIR(entry->mode) && globs_may_match_below(globs, path))
         push_entry(warming, directory, entry, path);
     return !S_ISREG(entry->mode) || !globs_match(globs, path) || warm_file(warming, directory, entry, path);

@@ -13,6 +13,13 @@ struct found {
     struct warm_queue directories, files;
 };
 
+/* .gridfs, of the mount or of a bucket, where that shows. Not if it is named. */
+static bool is_control(const struct warm_item *directory, const char *name, const struct stat *status) {
+    const char *below = directory->path + strlen(directory->mount->path);
+    bool near = !*below || !strchr(below + 1, '/');
+    return near && strcmp(name, ".gridfs") == 0 && (status->st_mode & 07777) == 0500;
+}
+
 /* Symlinks are not followed: what they lead to may be outside. */
 static int take_entry(struct found *found, const struct warm_item *directory, int fd, const struct dirent *entry) {
     struct stat status;
@@ -22,7 +29,7 @@ static int take_entry(struct found *found, const struct warm_item *directory, in
         return 0;
     if (fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW))
         return errno == ENOENT || errno == ESTALE ? 0 : -errno; /* removed meanwhile */
-    bool inside = status.st_dev == directory->mount->device;
+    bool inside = status.st_dev == directory->mount->device && !is_control(directory, entry->d_name, &status);
     if (!inside || !(S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)))
         return 0;
     struct warm_item *item = warm_item_new(directory->mount, directory->path, entry->d_name, status.st_size);

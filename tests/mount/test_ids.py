@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The control directory: every revision by its _id, of whatever type; and the status files."""
+import json
 import os
 import urllib.parse
 import uuid
@@ -10,7 +11,7 @@ import pytest
 from bson import Binary, Int64, ObjectId
 
 from buckets import ABSENT, day, encoded_id
-from mounting import names_in, tree
+from mounting import gridmount, names_in, tree, wait_for
 
 IDS = {
     "ObjectId": ObjectId("0123456789abcdef01234567"),
@@ -107,3 +108,13 @@ def test_the_control_directory_shows_when_asked_for(bucket, mount, options):
     assert shown[".gridfs"] == (True, os.stat(mnt.path / ".gridfs").st_ino)
     assert {"status", "metrics"} <= set(names_in(mnt.path / ".gridfs"))
     assert names_in(mnt.path / "fs") == [".gridfs", "f"] if options else not (mnt.path / ".gridfs/.gridfs").exists()
+
+
+@pytest.mark.parametrize("options", ["", "bucket=*"])
+def test_what_reads_a_whole_mount_does_not_read_the_control_directory(bucket, mount, options):
+    bucket.put("d/f", b"content")
+    mnt = mount(",".join(filter(None, ["showcontrol", "warm=*", options])))
+    wait_for(lambda: mnt.status()["warming"]["state"] == "done", what="what warm= asks for")
+    assert mnt.status()["warming"]["files"] == 1
+    read = gridmount("verify", mnt.path, "--json").stdout.splitlines()[:-1]
+    assert [json.loads(line)["path"] for line in read] == [str(mnt.path / ("fs" if options else "") / "d/f")]
