@@ -256,20 +256,20 @@ static int64_t note_answer(const struct under_way *each, int error) {
     return nanoseconds;
 }
 
-static void end(struct orphans *orphans, uint64_t unique, bool deferred) {
+/* `error` of what is deferred; the others have theirs. */
+static void end(struct orphans *orphans, uint64_t unique, bool deferred, int error) {
     struct put_off *ended = NULL;
     char *traced = NULL;
     int64_t nanoseconds = 0;
-    int error = 0;
     lock_acquire(&orphans->lock);
     struct under_way *each = find_locked(orphans, unique);
     bool late = each && each->answered;
     if (each && each->waits && !late) {
         set_aside_again_locked(orphans, each);
     } else if (each && each->deferred == deferred) {
-        error = late ? -EINTR : each->error;
-        nanoseconds = late ? clock_now_ns() - each->since_ns : note_answer(each, error);
-        traced = steal_ptr(&each->traced);
+        error = deferred ? error : each->error;
+        nanoseconds = late ? 0 : note_answer(each, error);
+        traced = steal_ptr(&each->traced); /* NULL, if it was answered early */
         remove_locked(orphans, each);
     }
     if (late && orphans->answered == 0)
@@ -281,7 +281,7 @@ static void end(struct orphans *orphans, uint64_t unique, bool deferred) {
 
 void orphans_served(struct orphans *orphans) {
     if (own)
-        end(orphans, own, false);
+        end(orphans, own, false, 0);
     own = 0;
 }
 
@@ -295,21 +295,17 @@ uint64_t orphans_defer(struct orphans *orphans) {
 }
 
 void orphans_answered(struct orphans *orphans, uint64_t request, int error) {
-    lock_acquire(&orphans->lock);
-    struct under_way *each = find_locked(orphans, request);
-    if (each)
-        each->error = error;
-    lock_release(&orphans->lock);
-    end(orphans, request, true);
+    end(orphans, request, true, error);
 }
 
 /* ---- who does not wait any more ---- */
 
-static void answer_locked(struct orphans *orphans, struct under_way *each) {
+/* Returns what the trace is to say of it, to be given to trace_write(). */
+static char *answer_locked(struct orphans *orphans, struct under_way *each, int64_t *ret_nanoseconds) {
     struct fuse_out_header answer = {.len = sizeof answer, .error = -EINTR, .unique = each->unique};
-    int64_t nanoseconds = note_answer(each, answer.error);
+    char *traced = steal_ptr(&each->traced);
+    *ret_nanoseconds = note_answer(each, answer.error);
     if (each->aside) {
-        trace_write(orphans->context->trace, steal_ptr(&each->traced), nanoseconds, answer.error);
         remove_locked(orphans, each);
     } else {
         each->interrupted = false;
@@ -319,6 +315,7 @@ static void answer_locked(struct orphans *orphans, struct under_way *each) {
     }
     if (write(orphans->device, &answer, sizeof answer) < 0)
         log_debug("an orphaned request could not be answered: %s", strerror(errno));
+    return traced;
 }
 
 static bool is_silent(struct orphans *orphans) {
@@ -328,6 +325,19 @@ static bool is_silent(struct orphans *orphans) {
         orphans->silent_since_ms = clock_now_ms();
     }
     return clock_now_ms() - orphans->silent_since_ms >= PATIENCE_MS;
+}
+
+static void answer_if_orphaned(struct orphans *orphans, const struct under_way *old, bool all) {
+    char *traced = NULL;
+    int64_t nanoseconds = 0;
+    if (!all && !process_is_dying(old->pid))
+        return;
+    lock_acquire(&orphans->lock);
+    struct under_way *each = find_locked(orphans, old->unique);
+    if (each && each->interrupted)
+        traced = answer_locked(orphans, each, &nanoseconds);
+    lock_release(&orphans->lock);
+    trace_write(orphans->context->trace, traced, nanoseconds, -EINTR);
 }
 
 /* Called with the lock, which it gives up while it looks. */
@@ -340,14 +350,10 @@ static void answer_orphans_locked(struct orphans *orphans) {
     for (unsigned i = 0; i < orphans->count; i++)
         if (orphans->list[i].interrupted && orphans->list[i].since_ns <= since_ns)
             old[count++] = orphans->list[i];
-    for (unsigned i = 0; i < count; i++) {
-        lock_release(&orphans->lock);
-        bool gives_up = all || process_is_dying(old[i].pid);
-        lock_acquire(&orphans->lock);
-        struct under_way *each = gives_up ? find_locked(orphans, old[i].unique) : NULL;
-        if (each && each->interrupted)
-            answer_locked(orphans, each);
-    }
+    lock_release(&orphans->lock);
+    for (unsigned i = 0; i < count; i++)
+        answer_if_orphaned(orphans, &old[i], all);
+    lock_acquire(&orphans->lock);
 }
 
 static void *watch(void *argument) {
