@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cache/base/stats.h"
+#include "fs/tools/text.h"
 #include "fs/version.h"
 
 static void put_string(FILE *out, const char *name, const char *value) {
@@ -104,16 +105,12 @@ static void put_json(FILE *out, const struct status_facts *facts) {
     fputs("}}\n", out);
 }
 
-/* Names come from a database that others write. */
-static void put_plain(FILE *out, const char *text) {
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
-        fputc(*c < ' ' || *c == 127 ? '?' : *c, out);
-}
-
 static void put_busiest(FILE *out, const struct status_facts *facts) {
     for (unsigned i = 0; i < STATUS_FILES && facts->busiest[i].path; i++) {
-        fprintf(out, "%-12s%.1f MiB of late: ", i ? "" : "busiest", (double)facts->busiest[i].bytes / (1 << 20));
-        put_plain(out, facts->busiest[i].path);
+        fputs(i ? "            " : "busiest     ", out);
+        text_put_size(out, (int64_t)facts->busiest[i].bytes);
+        fputs(" of late: ", out);
+        text_put_plain(out, facts->busiest[i].path, strlen(facts->busiest[i].path));
         fputc('\n', out);
     }
 }

@@ -39,10 +39,10 @@ struct busiest *busiest_free(struct busiest *busiest) {
 }
 
 static void halve(struct busiest *busiest) {
-    int64_t now = clock_now_ms();
-    for (; now - busiest->halved_ms >= BUSIEST_HALF_MS; busiest->halved_ms += BUSIEST_HALF_MS)
-        for (unsigned i = 0; i < BUSIEST; i++)
-            busiest->slots[i].bytes /= 2;
+    int64_t times = (clock_now_ms() - busiest->halved_ms) / BUSIEST_HALF_MS;
+    for (unsigned i = 0; times && i < BUSIEST; i++)
+        busiest->slots[i].bytes >>= times < 63 ? times : 63;
+    busiest->halved_ms += times * BUSIEST_HALF_MS;
 }
 
 /* Its own, or the least. */
