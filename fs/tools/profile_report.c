@@ -10,6 +10,7 @@ enum { PATHS_SHOWN = 10, HINTS = 6 };
 /* When something is worth an option: its share of all the time, and how often at least. */
 #define SHARE 0.2
 enum { OFTEN = 20, SMALL_READ = 64 << 10, LARGE = 1 << 20 };
+enum { ASKED_TO_MAKE = 3 }; /* questions for a name that is then made: nothing saves those */
 
 struct hint {
     const char *option, *why;
@@ -36,7 +37,7 @@ static uint64_t count_of(const struct profile *profile, const char *name) {
 
 /* What all paths come to. */
 struct sums {
-    uint64_t absent, opens, closes, reads, elsewhere;
+    uint64_t absent, again_absent, opens, closes, reads, elsewhere;
     int64_t read_bytes, size, again; /* size: of what was read; again: bytes of large files beyond that */
 };
 
@@ -44,6 +45,7 @@ static struct sums sum_up(const struct profile *profile) {
     struct sums sums = {0};
     for (const struct profile_path *path = profile->paths; path; path = path->hh.next) {
         sums.absent += path->absent;
+        sums.again_absent += path->absent > ASKED_TO_MAKE ? path->absent - ASKED_TO_MAKE : 0;
         sums.opens += path->opens;
         sums.closes += path->written_bytes ? path->closes : 0;
         sums.reads += path->reads;
@@ -61,10 +63,10 @@ static unsigned advise(const struct profile *profile, struct hint hints[HINTS]) 
     double names = seconds_of(profile, "lookup") + seconds_of(profile, "getattr"), opening = seconds_of(profile, "open");
     double storing = seconds_of(profile, "flush") + seconds_of(profile, "fsync");
     unsigned count = 0;
-    if (names >= enough && sums.absent >= OFTEN && sums.absent * 2 > count_of(profile, "lookup"))
+    if (names >= enough && sums.again_absent >= OFTEN && sums.again_absent * 2 > count_of(profile, "lookup"))
         hints[count++] = (struct hint){"push, or consistency=ttl:SECONDS", "names that are not there are asked for again and again",
                                        names};
-    else if (names >= enough && count_of(profile, "lookup") + count_of(profile, "getattr") >= OFTEN)
+    else if (names >= enough && count_of(profile, "lookup") + count_of(profile, "getattr") >= sums.absent + OFTEN)
         hints[count++] = (struct hint){"push, or consistency=ttl:SECONDS", "names and attributes are asked for", names};
     if (opening >= enough && sums.opens >= OFTEN)
         hints[count++] = (struct hint){"consistency=ttl:SECONDS or immutable",

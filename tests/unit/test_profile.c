@@ -90,6 +90,21 @@ static void what_costs_nothing_gets_no_advice(void **state) {
     profile_free(profile);
 }
 
+/* As git clone does: each name is looked up once or twice before it is made. */
+static void who_makes_many_files_is_not_told_to_believe(void **state) {
+    (void)state;
+    struct profile *profile = profile_new();
+    for (int i = 0; i < 200; i++) {
+        char path[16];
+        snprintf(path, sizeof path, "%d", i);
+        add(profile, "lookup", path, "-\t-", "ENOENT", 0.01);
+        add(profile, "lookup", path, "-\t-", "ENOENT", 0.01);
+        add(profile, "create", path, "-\t-", "OK", 0.02);
+    }
+    expect_hint(profile, "nothing stands out");
+    profile_free(profile);
+}
+
 static void each_habit_has_its_option(void **state) {
     (void)state;
     struct profile *profile = profile_new();
@@ -138,6 +153,7 @@ int main(void) {
         cmocka_unit_test(operations_and_paths_are_summed_up),
         cmocka_unit_test(what_is_no_line_is_counted_and_left_out),
         cmocka_unit_test(what_costs_nothing_gets_no_advice),
+        cmocka_unit_test(who_makes_many_files_is_not_told_to_believe),
         cmocka_unit_test(each_habit_has_its_option),
         cmocka_unit_test(paths_beyond_the_limit_are_one),
     };
