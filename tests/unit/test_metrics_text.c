@@ -8,18 +8,8 @@
 #include "cache/base/cleanup.h"
 #include "cache/base/stats.h"
 #include "fs/fuse/meter.h"
+#include "tests/unit/status_bench.h"
 #include "tests/unit/unit.h"
-
-static const struct status_facts facts = {
-    .healthy = true,
-    .server = "host:27017",
-    .database = "data",
-    .bucket = "fs",
-    .mountpoint = "/mnt/a \"quoted\" \\ back\nslash",
-    .uptime_seconds = 61,
-    .cache_size = 256 << 20,
-    .cache_used = 1 << 20,
-};
 
 static void expect_line(const char *text, const char *line) {
     for (const char *found = text; (found = strstr(found, line)); found++)

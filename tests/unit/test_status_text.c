@@ -8,20 +8,8 @@
 
 #include "cache/base/cleanup.h"
 #include "cache/base/stats.h"
+#include "tests/unit/status_bench.h"
 #include "tests/unit/unit.h"
-
-static const struct status_facts facts = {
-    .healthy = true,
-    .server = "host:27017",
-    .database = "data",
-    .bucket = "fs",
-    .mountpoint = "/mnt/a \"quoted\" \\ back\nslash",
-    .staging_dir = "/var/lib/gridmount/0123",
-    .stop_ms = 8000,
-    .uptime_seconds = 61,
-    .cache_size = 256 << 20,
-    .cache_used = 1 << 20,
-};
 
 static bson_t *parsed(const struct status_facts *what) {
     cleanup_free char *json = status_text(what, true);
