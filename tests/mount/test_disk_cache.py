@@ -11,10 +11,10 @@ import threading
 import pytest
 
 from buckets import CHUNK
+from cache_dir import PATIENCE, await_stored, cached, on_disk, place
 from mounting import MountFailed, force_unmount, wait_for
 
 MIB = 1 << 20
-PATIENCE = 30
 
 
 def chunks_in(size):
@@ -32,20 +32,6 @@ def files(bucket, scale):
     return contents
 
 
-@pytest.fixture
-def place(tmp_path):
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def cached(mount, place):
-    """cached(options="…", …): a mount that keeps what it fetches in `place`."""
-    def start(options="", **arguments):
-        options = ",".join(filter(None, [f"cache_dir={place},cache_free=1M", options]))
-        return mount(options=options, **arguments)
-    return start
-
-
 def read_all(mnt, files):
     for name, data in files.items():
         assert (mnt.path / name).read_bytes() == data, name
@@ -54,8 +40,7 @@ def read_all(mnt, files):
 def fill(mnt, files):
     """Reads all, and waits until it is on disk."""
     read_all(mnt, files)
-    total = sum(map(len, files.values()))
-    wait_for(lambda: mnt.counters()["disk_bytes_stored"] >= total, PATIENCE, "all stored in cache_dir")
+    await_stored(mnt, sum(map(len, files.values())))
 
 
 def kill(mnt):
@@ -71,11 +56,6 @@ def read_until_it_fails(path):
             pass
     except OSError:
         pass
-
-
-def on_disk(place):
-    """The files that hold content; the checksums of what has several chunks are beside it (*h)."""
-    return sorted(path for path in (place / "chunks").iterdir() if not path.name.endswith("h"))
 
 
 def test_without_it_nothing_is_kept_and_with_it_nothing_is_fetched_twice(mount, cached, files, place):

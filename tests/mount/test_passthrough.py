@@ -13,10 +13,10 @@ import threading
 import pytest
 
 from buckets import CHUNK
+from cache_dir import PATIENCE, await_stored, cached, on_disk, place
 from mounting import wait_for
 
 MIB = 1 << 20
-PATIENCE = 30
 NAME = "large.bin"
 ASKED = ("cache_hits", "cache_misses", "cache_joins", "chunks_fetched", "disk_hits")
 
@@ -29,20 +29,9 @@ def content(bucket, scale):
 
 
 @pytest.fixture
-def place(tmp_path):
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def cached(mount, place):
-    """cached(options="ro"): a mount with cache_dir."""
-    return lambda options="ro", **more: mount(options=f"cache_dir={place},cache_free=1M,{options}", **more)
-
-
-@pytest.fixture
 def filled(cached, content):
     """All is in cache_dir."""
-    mnt = cached()
+    mnt = cached("ro")
     fill(mnt, content)
     assert mnt.unmount() == 0
     return content
@@ -51,7 +40,7 @@ def filled(cached, content):
 @pytest.fixture
 def passing(cached, filled):
     """A fresh mount on that, of a library and a kernel that can."""
-    return able(cached())
+    return able(cached("ro"))
 
 
 def able(mnt):
@@ -63,11 +52,11 @@ def able(mnt):
 
 def fill(mnt, content):
     assert (mnt.path / NAME).read_bytes() == content
-    wait_for(lambda: mnt.counters()["disk_bytes_stored"] >= len(content), PATIENCE, "all stored in cache_dir")
+    await_stored(mnt, len(content))
 
 
 def cache_file(place):
-    path, = (path for path in (place / "chunks").iterdir() if not path.name.endswith("h"))
+    path, = on_disk(place)
     return path
 
 
@@ -187,7 +176,7 @@ def test_a_file_that_is_open_otherwise_is_passed_once_it_is_closed(passing, fill
     assert passing.unmount() == 0
     for path in (place / "chunks").iterdir():
         path.unlink()
-    mnt = cached()
+    mnt = cached("ro")
     with open(mnt.path / NAME, "rb") as first:
         fill(mnt, filled)
         with open(mnt.path / NAME, "rb") as second:
@@ -208,10 +197,10 @@ os.open(f"/proc/self/fd/{path}", os.O_RDONLY)
 
 
 def test_an_open_that_nobody_waits_for_any_more_is_taken_back(cached, content, link, through):
-    mnt = able(cached(uri=through))
+    mnt = able(cached("ro", uri=through))
     fill(mnt, content)
     assert mnt.unmount() == 0
-    mnt = able(cached(uri=through, settings={"MALLOC_PERTURB_": "165"}))
+    mnt = able(cached("ro", uri=through, settings={"MALLOC_PERTURB_": "165"}))
     with subprocess.Popen([sys.executable, "-c", OPENING, mnt.path / NAME], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           text=True) as program:
         assert program.stdout.readline()

@@ -13,13 +13,13 @@ import time
 import pytest
 
 from buckets import CHUNK
+from cache_dir import PATIENCE, cached, place
 from mounting import (BINARY, Watched, environment, force_unmount, gridmount, mount_table, settled, unmount_daemon,
                       wait_for)
 from users import as_user
 
 MIB = 1 << 20
 DONE, FAILED, USAGE = 0, 1, 2
-PATIENCE = 40
 PROMPT = 10     # far less than the mount waits for its server
 ODD = b"odd/\xff\n\x1b[2J"
 
@@ -44,15 +44,6 @@ def files(bucket, scale):
     for name, data in contents.items():
         bucket.put(name, data)
     return contents
-
-
-@pytest.fixture
-def cached(mount, tmp_path):
-    """cached(options="…", …): a mount with a cache_dir, the same each time."""
-    def start(options="", **arguments):
-        options = ",".join(filter(None, [f"cache_dir={tmp_path}/cache,cache_free=1M", options]))
-        return mount(options=options, **arguments)
-    return start
 
 
 def warm(*arguments):
