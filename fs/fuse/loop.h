@@ -4,7 +4,7 @@
  * Not fuse_session_loop_mt(): requests pass through orphans.h, which takes fuse_session_custom_io() there, and libfuse 3.18.3
  * and later refuse that unless they are built for it.
  *
- * Threads: its own, which take no signals when loop_new() was called with them blocked. */
+ * Threads: its own, which take no signals when loop_new() was called with them blocked, but SIGURG (reading.h). */
 #ifndef FS_FUSE_LOOP_H
 #define FS_FUSE_LOOP_H
 

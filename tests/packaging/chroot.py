@@ -17,9 +17,11 @@ import subprocess
 
 import pytest
 
+import namespaces
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The first process of the namespace; it ignores SIGCHLD, so that what ends there leaves no zombie.
-FIRST = """set -e
+FIRST = namespaces.LET_GO + """set -e
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
 mount -t proc proc "$2/root/proc"
 mount --rbind /dev "$2/root/dev"
