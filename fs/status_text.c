@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache/base/cleanup.h"
 #include "cache/base/stats.h"
+#include "fs/store/names.h"
 #include "fs/tools/text.h"
 #include "fs/version.h"
 
@@ -22,6 +24,12 @@ static void put_string(FILE *out, const char *name, const char *value) {
             fputc(*c, out);
     }
     fputs("\",", out);
+}
+
+/* Of this machine: JSON is UTF-8, a path need not be. */
+static void put_path(FILE *out, const char *name, const char *path) {
+    cleanup_free char *escaped = names_encode_target(path);
+    put_string(out, name, escaped ? escaped : "");
 }
 
 /* As an ISO date of UTC. */
@@ -53,7 +61,7 @@ static void put_disk_json(FILE *out, const struct status_facts *facts) {
     if (!facts->disk)
         return;
     fputs("\"cache_dir\":{", out);
-    put_string(out, "path", facts->disk);
+    put_path(out, "path", facts->disk);
     put_string(out, "state", facts->disk_resting ? strerror(-facts->disk_resting) : "ok");
     put_string(out, "passthrough", facts->disk_passing);
     fprintf(out, "\"size\":%" PRId64 ",\"used\":%" PRId64 ",\"backlog_percent\":%u},", facts->disk_size, facts->disk_used,
@@ -89,11 +97,11 @@ static void put_json(FILE *out, const struct status_facts *facts) {
     put_string(out, "server", facts->server);
     put_string(out, "database", facts->database);
     put_string(out, "bucket", facts->bucket);
-    put_string(out, "mountpoint", facts->mountpoint);
+    put_path(out, "mountpoint", facts->mountpoint);
     fprintf(out, "\"read_only\":%s,\"stop_timeout_ms\":%lld,", facts->read_only ? "true" : "false",
             (long long)facts->stop_ms);
-    put_string(out, "staging_dir", facts->staging_dir ? facts->staging_dir : "");
-    put_string(out, "trace", facts->trace ? facts->trace : "");
+    put_path(out, "staging_dir", facts->staging_dir ? facts->staging_dir : "");
+    put_path(out, "trace", facts->trace ? facts->trace : "");
     put_string(out, "push", facts->told ? "healthy" : "none");
     put_disk_json(out, facts);
     put_warming_json(out, facts->warming);

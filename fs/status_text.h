@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The state of a mount in words and in JSON: what .gridfs/status and status.json hold.
+/* The state of a mount in words and in JSON: what .gridfs/status and status.json hold. The JSON is UTF-8: files are called as in
+ * GridFS, and in paths of this machine what is not UTF-8 is escaped as there (names.h).
  *
  * Pure but for the counters it reads; never blocks, so it answers with the server away. */
 #ifndef FS_STATUS_TEXT_H

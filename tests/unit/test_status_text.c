@@ -164,6 +164,20 @@ static void what_is_warmed_is_shown_while_it_is(void **state) {
     bson_destroy(with);
 }
 
+static void json_is_utf8_whatever_the_names(void **state) {
+    (void)state;
+    static char hostile[] = "</script><b>\"\\\n\xee\xbf\xbf\xc3\xa9";
+    struct status_facts named = facts;
+    named.mountpoint = "/mnt/\xff\xc3\xa9";
+    named.busiest[0] = (struct status_file){.path = hostile, .bytes = 7};
+    bson_t *document = parsed(&named);
+    bson_iter_t iter, found;
+    assert_string_equal(text_at(document, "mountpoint"), "/mnt/\xee\xbf\xbf\xc3\xa9");
+    assert_true(bson_iter_init(&iter, document) && bson_iter_find_descendant(&iter, "busiest.0.path", &found));
+    assert_string_equal(bson_iter_utf8(&found, NULL), hostile);
+    bson_destroy(document);
+}
+
 static void text_says_it_in_words(void **state) {
     (void)state;
     cleanup_free char *text = status_text(&facts, false);
@@ -183,6 +197,7 @@ int main(void) {
         cmocka_unit_test(whether_the_server_tells_of_changes_is_shown),
         cmocka_unit_test(what_is_kept_on_disk_is_shown_where_it_is),
         cmocka_unit_test(what_is_warmed_is_shown_while_it_is),
+        cmocka_unit_test(json_is_utf8_whatever_the_names),
         cmocka_unit_test(text_says_it_in_words),
     };
     return cmocka_run_group_tests_name("status_text", tests, NULL, NULL);
