@@ -60,6 +60,8 @@ $(foreach layer,$(filter-out fs,$(LAYERS)),$(eval $(call layer_rule,$(layer))))
 $(OUT)/fs/store/mongo/%.o: EXTRA = $(MONGOC_CFLAGS)
 $(OUT)/fs/fuse/%.o: EXTRA = $(FUSE_CFLAGS)
 
+$(OUT)/fs/page.o: fs/page.html
+
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  cc $<"

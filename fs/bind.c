@@ -69,8 +69,8 @@ static char *text(void *context, enum vfs_text which) {
     return result;
 }
 
-static char *metrics(void *context) {
-    return text(context, VFS_METRICS);
+static char *told_by_http(void *context, enum monitor_which which) {
+    return text(context, which == MONITOR_METRICS ? VFS_METRICS : VFS_STATUS_JSON);
 }
 
 /* ---- what is looked at once the mount serves ---- */
@@ -356,7 +356,7 @@ int mount_open(const struct options *options, struct porter *porter, void (*read
     if (result == 0)
         result = mount_watch_the_end(mount);
     if (result == 0 && mount->monitor)
-        result = monitor_begin(mount->monitor, metrics, mount);
+        result = monitor_begin(mount->monitor, told_by_http, mount);
     if (result) {
         mount_close(mount);
     } else {

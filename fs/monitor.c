@@ -5,41 +5,46 @@
 #include <microhttpd.h>
 #include <netdb.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "cache/base/cleanup.h"
 #include "fs/complain.h"
+#include "fs/host_header.h"
+#include "fs/page.h"
 
 #define OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 struct monitor {
     int listening; /* until the daemon has it: it closes it */
+    char *host; /* as it was chosen; NULL: by its port only */
     struct MHD_Daemon *daemon;
-    char *(*text)(void *context);
+    monitor_text *text;
     void *context;
 };
 
 /* ---- the address ---- */
 
-/* PORT, HOST:PORT or [HOST]:PORT. NULL: none of them. */
-static struct addrinfo *resolve(const char *address) {
-    cleanup_free char *copy = strdup(address);
-    char *colon = copy ? strrchr(copy, ':') : NULL, *host = colon ? copy : NULL;
-    const char *port = colon ? colon + 1 : copy;
-    if (!copy || strspn(port, "0123456789") != strlen(port) || atol(port) < 1 || atol(port) > UINT16_MAX)
-        return NULL;
-    if (colon)
-        *colon = '\0';
-    size_t size = host ? strlen(host) : 0;
-    if (size > 2 && host[0] == '[' && host[size - 1] == ']') {
-        host[size - 1] = '\0';
-        host++;
-    } else if (host && (!size || strchr(host, ':'))) {
-        return NULL;
-    }
+/* PORT, HOST:PORT or [HOST]:PORT, with a port that can be one: the host, to be freed, NULL for none, and where the port begins. */
+static bool split(const char *address, char **ret_host, const char **ret_port) {
+    const char *colon = strrchr(address, ':'), *port = colon ? colon + 1 : address;
+    size_t size = colon ? (size_t)(colon - address) : 0;
+    bool bracketed = size > 2 && address[0] == '[' && address[size - 1] == ']';
+    if (strspn(port, "0123456789") != strlen(port) || atol(port) < 1 || atol(port) > UINT16_MAX)
+        return false;
+    if (colon && !bracketed && (!size || memchr(address, ':', size)))
+        return false;
+    *ret_port = port;
+    *ret_host = colon ? strndup(address + bracketed, size - 2 * bracketed) : NULL;
+    return !colon || *ret_host;
+}
+
+/* NULL: there is no such address. */
+static struct addrinfo *resolve(const char *host, const char *port) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
     return getaddrinfo(host ? host : "127.0.0.1", port, &hints, &found) ? NULL : found;
 }
@@ -66,7 +71,9 @@ static int complain_of(const char *address, int error, char **ret_error) {
 }
 
 int monitor_new(const char *address, struct monitor **ret_monitor, char **ret_error) {
-    struct addrinfo *where = resolve(address);
+    cleanup_free char *host = NULL;
+    const char *port;
+    struct addrinfo *where = split(address, &host, &port) ? resolve(host, port) : NULL;
     if (!where)
         return complain(ret_error, -EINVAL, "option metrics_listen=%s: no such address; give PORT, or HOST:PORT", address);
     int fd = listen_at(where);
@@ -79,26 +86,72 @@ int monitor_new(const char *address, struct monitor **ret_monitor, char **ret_er
         return -ENOMEM;
     }
     monitor->listening = fd;
+    monitor->host = steal_ptr(&host);
     *ret_monitor = monitor;
     return 0;
 }
 
 /* ---- answers ---- */
 
-/* Takes the body, which may be NULL: no memory. */
-static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status, const char *type, char *body) {
+/* What a browser is to keep in mind of any answer: it is for this origin only, is what it says it is, and is of the moment. */
+static const char *const always[][2] = {{"X-Content-Type-Options", "nosniff"},
+                                        {"Cross-Origin-Resource-Policy", "same-origin"},
+                                        {"Referrer-Policy", "no-referrer"},
+                                        {MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"}};
+
+struct reply {
+    unsigned status;
+    const char *type;
+    char *body;         /* to be freed; NULL: no memory */
+    const char *policy; /* NULL: none */
+};
+
+static enum MHD_Result give(struct MHD_Connection *connection, const struct reply *reply) {
     struct MHD_Response *response =
-        body ? MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_FREE) : NULL;
+        reply->body ? MHD_create_response_from_buffer(strlen(reply->body), reply->body, MHD_RESPMEM_MUST_FREE) : NULL;
     if (!response) {
-        free(body);
+        free(reply->body);
         return MHD_NO; /* which ends the connection */
     }
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->type);
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+        MHD_add_response_header(response, always[i][0], always[i][1]);
+    if (reply->policy)
+        MHD_add_response_header(response, "Content-Security-Policy", reply->policy);
+    if (reply->status == MHD_HTTP_METHOD_NOT_ALLOWED)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
     MHD_destroy_response(response);
     return result;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, const char *why) {
+    return give(connection, &(struct reply){.status = status, .type = "text/plain", .body = strdup(why)});
+}
+
+static enum MHD_Result give_page(struct MHD_Connection *connection) {
+    unsigned char dice[PAGE_NONCE / 2];
+    char nonce[PAGE_NONCE + 1], policy[PAGE_POLICY_MOST];
+    if (getrandom(dice, sizeof dice, 0) != sizeof dice)
+        return MHD_NO;
+    for (size_t i = 0; i < sizeof dice; i++)
+        snprintf(nonce + 2 * i, 3, "%02x", dice[i]);
+    page_policy(nonce, policy);
+    return give(connection, &(struct reply){.status = MHD_HTTP_OK,
+                                            .type = "text/html; charset=utf-8",
+                                            .body = page_text(nonce),
+                                            .policy = policy});
+}
+
+static enum MHD_Result give_text(struct monitor *monitor, struct MHD_Connection *connection, enum monitor_which which,
+                                 const char *type) {
+    char *body = monitor->text(monitor->context, which);
+    return give(connection, &(struct reply){.status = MHD_HTTP_OK, .type = type, .body = body});
+}
+
+static bool is_meant(const struct monitor *monitor, struct MHD_Connection *connection) {
+    return host_header_is_ours(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST),
+                               monitor->host);
 }
 
 static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *path, const char *method,
@@ -112,13 +165,20 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-        return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain", strdup("only GET\n"));
-    if (strcmp(path, "/metrics") != 0)
-        return reply(connection, MHD_HTTP_NOT_FOUND, "text/plain", strdup("see /metrics\n"));
-    return reply(connection, MHD_HTTP_OK, OPENMETRICS, monitor->text(monitor->context));
+        return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
+    if (strcmp(path, "/metrics") == 0) /* which names no file */
+        return give_text(monitor, connection, MONITOR_METRICS, OPENMETRICS);
+    if (!is_meant(monitor, connection))
+        return refuse(connection, MHD_HTTP_MISDIRECTED_REQUEST,
+                      "ask by the address, by localhost, or by the host of metrics_listen=HOST:PORT\n");
+    if (strcmp(path, "/status.json") == 0)
+        return give_text(monitor, connection, MONITOR_STATUS, "application/json");
+    if (strcmp(path, "/") != 0)
+        return refuse(connection, MHD_HTTP_NOT_FOUND, "see /, /status.json and /metrics\n");
+    return give_page(connection);
 }
 
-int monitor_begin(struct monitor *monitor, char *(*text)(void *context), void *context) {
+int monitor_begin(struct monitor *monitor, monitor_text *text, void *context) {
     monitor->text = text;
     monitor->context = context;
     monitor->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL, NULL, answer, monitor,
@@ -138,6 +198,7 @@ struct monitor *monitor_free(struct monitor *monitor) {
         MHD_stop_daemon(monitor->daemon);
     if (monitor->listening >= 0)
         close(monitor->listening);
+    free(monitor->host);
     free(monitor);
     return NULL;
 }
