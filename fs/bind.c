@@ -140,6 +140,14 @@ static void start_watching(struct mount *mount) {
 
 /* ---- building ---- */
 
+/* By which its lines are found. */
+static void name_log(const struct mount *mount) {
+    log_add_field("GRIDMOUNT_MOUNTPOINT", mount->options->mountpoint);
+    log_add_field("GRIDMOUNT_SERVER", mount->server->address);
+    log_add_field("GRIDMOUNT_DATABASE", mount->server->database);
+    log_add_field("GRIDMOUNT_BUCKET", mount->options->bucket);
+}
+
 static int open_server(struct mount *mount, char **ret_error) {
     const struct options *options = mount->options;
     struct server_config config = {.uri = options->uri,
@@ -153,6 +161,8 @@ static int open_server(struct mount *mount, char **ret_error) {
                                    .trash_max = options->trash_max,
                                    .budget = &mount->budget};
     int result = server_open(&config, &mount->server, ret_error);
+    if (result == 0)
+        name_log(mount);
     if (result == 0 && options->create_indexes) {
         result = check_indexes(mount, true);
         if (result)

@@ -13,14 +13,21 @@
 #include <unistd.h>
 
 #include "cache/base/clock.h"
+#include "cache/base/journal_socket.h"
 #include "cache/base/lock.h"
 
-enum { LINE_SIZE = 1024, REPEAT_MS = 10000 };
+enum { LINE_SIZE = 1024, REPEAT_MS = 10000, FIELDS_ALWAYS = 4 };
+
+static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+static const char *const words[] = {"error", "warning", "info", "debug"};
 
 static struct {
     enum log_target target;
     enum log_level level;
     int fd;
+    bool journal; /* gets it, if it is there */
+    struct journal_field fields[JOURNAL_FIELDS_MOST - FIELDS_ALWAYS]; /* values are owned */
+    size_t field_count;
     char last[LINE_SIZE];
     unsigned repeats;
     int64_t last_ms;
@@ -35,6 +42,7 @@ static void make_lock(void) {
 void log_open(enum log_target target, enum log_level level) {
     logger.target = target;
     logger.level = level;
+    logger.journal = target == LOG_TO_SYSLOG || journal_socket_reads(logger.fd);
     if (target == LOG_TO_SYSLOG)
         openlog("gridmount", LOG_PID, LOG_DAEMON);
 }
@@ -48,9 +56,31 @@ int log_open_file(const char *path, enum log_level level) {
     return 0;
 }
 
+void log_add_field(const char *name, const char *value) {
+    pthread_once(&logger.once, make_lock);
+    lock_acquire(&logger.lock);
+    size_t i = logger.field_count;
+    char *copy = i < sizeof logger.fields / sizeof *logger.fields ? strdup(value) : NULL;
+    if (copy) {
+        logger.fields[i] = (struct journal_field){name, copy};
+        logger.field_count++;
+    }
+    lock_release(&logger.lock);
+}
+
+static bool put_into_journal(enum log_level level, const char *text) {
+    char priority[] = {(char)('0' + priorities[level]), '\0'};
+    struct journal_field fields[JOURNAL_FIELDS_MOST] = {{"MESSAGE", text},
+                                                        {"PRIORITY", priority},
+                                                        {"SYSLOG_FACILITY", "3"}, /* daemon */
+                                                        {"SYSLOG_IDENTIFIER", "gridmount"}};
+    memcpy(fields + FIELDS_ALWAYS, logger.fields, logger.field_count * sizeof *fields);
+    return journal_socket_send(fields, FIELDS_ALWAYS + logger.field_count) == 0;
+}
+
 static void put(enum log_level level, const char *text) {
-    static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
-    static const char *const words[] = {"error", "warning", "info", "debug"};
+    if (logger.journal && put_into_journal(level, text))
+        return;
     if (logger.target == LOG_TO_SYSLOG) {
         syslog(priorities[level], "%s", text);
         return;
