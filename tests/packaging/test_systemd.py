@@ -95,8 +95,8 @@ class Machine:
     def path(self, name):
         return pathlib.Path(f"/proc/{self.leader}/root") / name
 
-    def journal(self):
-        return subprocess.run(["nsenter", "--target", str(self.leader), "--mount", "--pid", "journalctl", "--no-pager", "-n", "40"],
+    def journal(self, *matches):
+        return subprocess.run(["nsenter", "--target", str(self.leader), "--mount", "--pid", "journalctl", "--no-pager", "-n", "40", *matches],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False).stdout
 
     def kill_daemon(self):
@@ -164,6 +164,17 @@ def test_the_unit_is_up_when_the_mount_is_usable(machine, files, options):
     assert booted.systemctl("stop", NAME).returncode == 0
     assert booted.show("Result") == "success", booted.journal()
     assert not list(directory.iterdir())
+
+
+@needs_nspawn
+@pytest.mark.long
+@pytest.mark.parametrize("options", ["", "user=nobody,allow_other"])
+def test_the_lines_of_a_mount_are_found_by_where_it_is(machine, database, options):
+    booted = machine(options)
+    started(booted)
+    found = ["GRIDMOUNT_MOUNTPOINT=/srv/assets", f"GRIDMOUNT_DATABASE={database.name}", "-p", "info", "-o", "cat"]
+    lines = wait_for(lambda: "mounted on /srv/assets\n" in (told := booted.journal(*found)) and told, 30, "its line")
+    assert "gridmount info" not in lines, "its level is a field"
 
 
 @needs_nspawn
