@@ -232,7 +232,7 @@ bench: bootstrap-check
 bench-plots: build/venv/requirements-bench.txt
 	@$(PYTHON) tests/bench/plots.py
 
-build/venv/requirements-bench.txt: tests/bench/requirements.txt
+build/venv/requirements-%.txt: tests/%/requirements.txt
 	@build/venv/bin/pip install --quiet --disable-pip-version-check -c tests/requirements.txt -r $<
 	@cp $< $@
 
@@ -280,6 +280,11 @@ $(MOUNT_RUNS): SHELL = /bin/bash
 $(MOUNT_RUNS): mount-run-%:
 	@set -o pipefail; $(MAKE) --no-print-directory check-mount $(RUN) 2>&1 | sed -u 's/^/$*: /'
 
+# The pictures of the README, of a real mount under a load.
+screenshots: bootstrap-packaging
+	@$(MAKE) --no-print-directory -j$(JOBS) all build/venv/requirements-packaging.txt
+	@PYTHONPATH=tests/servers:tests/mount $(PYTHON) tests/packaging/screenshots.py
+
 # What is installed; with the Debian package where `make deb` made one.
 check-install: $(OUT)/gridmount
 	@mkdir -p build/reports
@@ -288,7 +293,7 @@ check-install: $(OUT)/gridmount
 # Also the package in a Debian of its own, of each of SUITES.
 SUITES = bookworm trixie
 check-packaging: bootstrap-packaging
-	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) --no-print-directory -j$(JOBS) all build/venv/requirements-packaging.txt
 	@$(MAKE) --no-print-directory deb
 	@$(MAKE) --no-print-directory check-install
 	@GRIDMOUNT_TEST_SUITES='$(SUITES)' $(MAKE) --no-print-directory check-install PYTEST='--long --timeout 1800 -s'
@@ -348,5 +353,5 @@ help:
 clean:
 	rm -rf build/cache build/fs build/lib build/tests build/unit build/store build/fuzz build/bench build/compare build/share build/deb build/gridmount build/sanitize-* build/developer
 
-.PHONY: all docs store-tests mount-runs $(MOUNT_RUNS) install dist deb check-packaging check-install check check-unit $(RUN_UNITS) check-mount check-bench check-long check-crash check-valgrind run-valgrind check-pjdfstest check-debian soak layers add-licences headers demo bench bench-plots bench-compare fuzz clean help bootstrap
+.PHONY: all docs store-tests mount-runs $(MOUNT_RUNS) install dist deb check-packaging check-install screenshots check check-unit $(RUN_UNITS) check-mount check-bench check-long check-crash check-valgrind run-valgrind check-pjdfstest check-debian soak layers add-licences headers demo bench bench-plots bench-compare fuzz clean help bootstrap
 -include $(shell find $(OUT)/cache $(OUT)/fs $(OUT)/tests -name '*.d' 2>/dev/null)
