@@ -12,7 +12,7 @@
 #include "cache/disk_sound.h"
 #include "cache/pace.h"
 
-enum { LOOK_TICKS = 30 };
+enum { LOOK_TICKS = 10 };
 
 struct disk {
     struct disk_config config;
@@ -203,7 +203,7 @@ static int whole(void *context, void *handle) {
     lock_acquire(&disk->lock);
     bool slow = pace_is_far(&disk->ranges);
     lock_release(&disk->lock);
-    return slow ? -EAGAIN : disk_sound_open(disk->sound, disk->config.folder, &file);
+    return slow ? -EAGAIN : disk_sound_open(disk->sound, &file);
 }
 
 struct chunk_source disk_source(struct disk *disk) {
@@ -225,11 +225,11 @@ int disk_new(const struct disk_config *config, struct disk **ret_disk, char **re
     lock_init(&disk->lock, LOCK_DISK);
     disk->config = *config;
     int result = EVP_Digest(config->realm, strlen(config->realm), digest, NULL, EVP_sha256(), NULL) ? 0 : -ENOMEM;
-    disk->sound = disk_sound_new();
+    disk->sound = disk_sound_new(config->folder);
     if (!disk->sound)
         result = -ENOMEM;
     if (result == 0)
-        result = disk_writer_new(config->folder, &config->room, config->rest_ms, &disk->writer, ret_error);
+        result = disk_writer_new(config->folder, &config->room, config->rest_ms, disk->sound, &disk->writer, ret_error);
     if (result) {
         disk_free(disk);
         return result;

@@ -83,6 +83,10 @@ static int64_t head_at(const struct disk_file *file, uint32_t n) {
     return is_single(file) ? file->length : (int64_t)n * HEAD;
 }
 
+int64_t disk_file_tail(const struct disk_file *file) {
+    return (int64_t)disk_file_chunks(file) * HEAD;
+}
+
 /* In whole pages. */
 static int64_t pages_of(int64_t start, int64_t end) {
     return ((end + PAGE - 1) / PAGE - start / PAGE) * PAGE;
@@ -94,7 +98,8 @@ int64_t disk_file_takes(const struct disk_file *file, uint32_t first, uint32_t c
     int64_t end = (int64_t)last * file->chunk_size + (int64_t)disk_file_chunk(file, last);
     if (is_single(file))
         return pages_of(start, end + HEAD);
-    return pages_of(start, end) + pages_of(head_at(file, first), head_at(file, last) + HEAD);
+    int64_t tail = last + 1 == disk_file_chunks(file) ? DISK_FILE_TAIL : 0;
+    return pages_of(start, end) + pages_of(head_at(file, first), head_at(file, last) + HEAD + tail);
 }
 
 /* Whether it is worth trusting as far as a checksum goes, and ours to write to. One that was just removed is. */
@@ -103,19 +108,19 @@ static bool is_ours(const struct stat *status) {
            !(status->st_mode & S_IWOTH);
 }
 
-/* A descriptor, or -errno. */
-static int open_part(const char *folder, const char *name, bool to_write, int64_t size) {
+/* A descriptor, or -errno. What is made is of `size` bytes. */
+static int open_part(const char *folder, const char *name, int access, int64_t size) {
     cleanup_free char *path = NULL;
     if (asprintf(&path, "%s/%s", folder, name) < 0)
         return -ENOMEM;
     int flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC; /* whatever stands there, nothing waits for it */
-    int fd = openat(AT_FDCWD, path, flags | (to_write ? O_RDWR | O_CREAT : O_RDONLY), 0600);
+    int fd = openat(AT_FDCWD, path, flags | access, 0600);
     if (fd < 0)
         return errno == ELOOP || errno == EISDIR || errno == ENXIO ? -EPERM : -errno;
     struct stat status;
     int result = fstat(fd, &status) ? -errno : is_ours(&status) ? 0 : -EPERM;
     /* Of its whole size at once: file systems (XFS) take more for one that grows. */
-    if (result == 0 && to_write && status.st_size < size && ftruncate(fd, size))
+    if (result == 0 && access & O_CREAT && status.st_size < size && ftruncate(fd, size))
         result = -errno;
     if (result == 0)
         return fd;
@@ -123,17 +128,26 @@ static int open_part(const char *folder, const char *name, bool to_write, int64_
     return result;
 }
 
-int disk_file_open(const char *folder, const struct disk_file *file, bool to_write, struct disk_open *ret_open) {
+static int open_heads(const char *folder, const struct disk_file *file, int access) {
     char heads[DISK_FILE_NAME + 1];
+    snprintf(heads, sizeof heads, "%sh", file->name);
+    return open_part(folder, heads, access, disk_file_tail(file) + DISK_FILE_TAIL);
+}
+
+int disk_file_open_heads(const char *folder, const struct disk_file *file) {
+    return open_heads(folder, file, O_RDWR);
+}
+
+int disk_file_open(const char *folder, const struct disk_file *file, bool to_write, struct disk_open *ret_open) {
+    int access = to_write ? O_RDWR | O_CREAT : O_RDONLY;
     int64_t size = file->length + (is_single(file) ? HEAD : 0);
-    int content = open_part(folder, file->name, to_write, size);
+    int content = open_part(folder, file->name, access, size);
     if (content < 0 || is_single(file)) {
         if (content >= 0)
             *ret_open = (struct disk_open){.content = content, .heads = content};
         return content < 0 ? content : 0;
     }
-    snprintf(heads, sizeof heads, "%sh", file->name);
-    int fd = open_part(folder, heads, to_write, (int64_t)disk_file_chunks(file) * HEAD);
+    int fd = open_heads(folder, file, access);
     if (fd < 0) {
         close(content);
         return fd;
@@ -218,7 +232,7 @@ void disk_file_use(const struct disk_open *open) {
     struct stat status;
     struct timespec now, times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
     clock_gettime(CLOCK_REALTIME, &now);
-    if (fstat(open->content, &status) || (status.st_mtime <= now.tv_sec && now.tv_sec - status.st_mtime < USED_SECONDS))
+    if (fstat(open->heads, &status) || (status.st_mtime <= now.tv_sec && now.tv_sec - status.st_mtime < USED_SECONDS))
         return;
-    (void)futimens(open->content, times);
+    (void)futimens(open->heads, times);
 }

@@ -2,7 +2,7 @@
 /* The chunks of one revision in a file on disk: what is read there is what was written there, or nothing.
  *
  *     <32 hex digits of the realm>-<32 of the revision's key>.v2      the content as it is: the kernel may read it there
- *     <the same>.v2h                                                  | head of chunk 0 | head of chunk 1 | ...
+ *     <the same>.v2h                                                  | head of chunk 0 | head of chunk 1 | ... | tail
  *
  * The only chunk of a small file has its head behind it, so that it is one file.
  *
@@ -10,6 +10,7 @@
  * and the size. So a place that was never written, was half written when the power went, has rotted or belongs elsewhere
  * is no chunk, and nothing has to be in order or synced. Who writes a place again, or at the same time, writes the same.
  * Another format is another name.
+ * The tail is of DISK_FILE_TAIL bytes, which are not looked at here (disk_mark.h).
  * What it is not: it does not say what is in the file. Foreign files are left alone: what is no regular file, has another
  * owner or another name beside this one, or can be changed by everybody.
  *
@@ -28,6 +29,7 @@ enum {
     DISK_FORMAT = 2,
     DISK_REALM = 16,
     DISK_FILE_NAME = 80,
+    DISK_FILE_TAIL = 48,
 };
 
 struct disk_file {
@@ -56,6 +58,9 @@ int64_t disk_file_takes(const struct disk_file *file, uint32_t first, uint32_t c
 /* To be written, it is made. -EPERM: it is foreign. */
 int disk_file_open(const char *folder, const struct disk_file *file, bool to_write, struct disk_open *ret_open);
 void disk_file_close(struct disk_open *open);
+/* Of a file of several chunks: where the tail is in the heads, and a descriptor to write there if they exist. */
+int64_t disk_file_tail(const struct disk_file *file);
+int disk_file_open_heads(const char *folder, const struct disk_file *file);
 /* Has the disk begin to read these chunks. */
 void disk_file_expect(const struct disk_open *open, const struct disk_file *file, uint32_t first, uint32_t count);
 /* -ENOENT: it was never written; -EBADMSG: what stands there is no chunk. `into` may be overwritten then. */
@@ -63,7 +68,7 @@ int disk_file_read(const struct disk_open *open, const struct disk_file *file, u
 /* The same without waiting for the disk: -EAGAIN, unless memory has it. */
 int disk_file_read_at_once(const struct disk_open *open, const struct disk_file *file, uint32_t n, void *into);
 int disk_file_write(const struct disk_open *open, const struct disk_file *file, uint32_t n, const void *bytes);
-/* Notes that it was used, by its mtime: once a minute at the most. */
+/* Notes that it was used, by the mtime of its heads: once a minute at the most. That of the content stays as it is. */
 void disk_file_use(const struct disk_open *open);
 
 static inline void disk_open_cleanup(struct disk_open *open) {

@@ -97,11 +97,12 @@ static void take(struct listing *listing, const char *name) {
         remove_left_heads(listing, name, content);
     if (!disk_file_is_name(name, heads) || !is_ours(listing, name, &status))
         return;
-    int64_t blocks = status.st_blocks + (is_ours(listing, heads, &more) ? more.st_blocks : 0);
+    bool has_heads = is_ours(listing, heads, &more); /* which are what is used, see disk_file_use() */
+    int64_t blocks = status.st_blocks + (has_heads ? more.st_blocks : 0);
     if (listing->count == 2 * OLDEST)
         sort(listing);
     struct old_file *file = &listing->files[listing->count++];
-    *file = (struct old_file){.used = status.st_mtim, .bytes = blocks * 512};
+    *file = (struct old_file){.used = has_heads ? more.st_mtim : status.st_mtim, .bytes = blocks * 512};
     strcpy(file->name, name);
     listing->used += file->bytes;
 }

@@ -2,7 +2,7 @@
 #include "cache/disk_sound.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -10,64 +10,44 @@
 
 #include "cache/base/lock.h"
 #include "cache/base/stats.h"
+#include "cache/disk_mark.h"
 
-enum { HANDLE_FID = 0x200, BITS = 8 }; /* AT_HANDLE_FID, of Linux 6.5: file systems that export nothing have handles too */
-
-/* What tells a file from all others that ever were: who gets its inode number next has another generation. */
-struct identity {
-    dev_t device;
-    union {
-        struct file_handle handle;
-        unsigned char bytes[sizeof(struct file_handle) + MAX_HANDLE_SZ]; /* zeros behind its end */
-    };
-};
+enum { BITS = 8 };
 
 struct known {
     struct disk_file file;
-    struct identity identity; /* of its content */
-    uint32_t left;            /* chunks that were not found sound yet */
+    struct disk_identity identity; /* of its content */
+    uint32_t left;                 /* chunks that were not found sound yet */
+    bool marked;                   /* or cannot be */
     uint64_t used;
     unsigned char *bits; /* the others; NULL: this is no file */
 };
 
 struct disk_sound {
+    char *folder;
     struct lock lock; /* guards what follows */
     uint64_t turns;
     struct known files[SOUND_FILES];
 };
 
-struct disk_sound *disk_sound_new(void) {
+struct disk_sound *disk_sound_new(const char *folder) {
     struct disk_sound *sound = calloc(1, sizeof *sound);
-    if (sound)
-        lock_init(&sound->lock, LOCK_DISK);
-    return sound;
+    if (!sound)
+        return NULL;
+    lock_init(&sound->lock, LOCK_DISK);
+    sound->folder = strdup(folder);
+    return sound->folder ? sound : disk_sound_free(sound);
 }
 
 struct disk_sound *disk_sound_free(struct disk_sound *sound) {
     for (unsigned i = 0; sound && i < SOUND_FILES; i++)
         free(sound->files[i].bits);
-    if (sound)
+    if (sound) {
         lock_done(&sound->lock);
+        free(sound->folder);
+    }
     free(sound);
     return NULL;
-}
-
-/* 0 or -errno: some file systems cannot tell. */
-static int identify(int fd, struct identity *ret_identity) {
-    static const int flags[] = {AT_EMPTY_PATH | HANDLE_FID, AT_EMPTY_PATH};
-    struct stat status;
-    int mount, result = fstat(fd, &status) ? -errno : -EINVAL;
-    for (unsigned i = 0; result == -EINVAL && i < 2; i++) {
-        memset(ret_identity, 0, sizeof *ret_identity);
-        ret_identity->device = status.st_dev;
-        ret_identity->handle.handle_bytes = MAX_HANDLE_SZ;
-        result = name_to_handle_at(fd, "", &ret_identity->handle, &mount, flags[i]) ? -errno : 0;
-    }
-    return result;
-}
-
-static bool is_same(const struct identity *one, const struct identity *other) {
-    return memcmp(one, other, sizeof *one) == 0;
 }
 
 /* ---- all under the lock ---- */
@@ -88,6 +68,7 @@ static void mark(struct known *known, uint32_t n, bool sound) {
         return;
     known->bits[n / BITS] ^= (unsigned char)(1 << n % BITS);
     known->left += sound ? -1u : 1u;
+    known->marked = false;
 }
 
 static struct known *oldest(struct disk_sound *sound) {
@@ -99,9 +80,9 @@ static struct known *oldest(struct disk_sound *sound) {
 }
 
 /* Takes the place of what is known of another file of its name, or of the one that was not used for longest. */
-static struct known *learn(struct disk_sound *sound, const struct disk_file *file, const struct identity *identity) {
+static struct known *learn(struct disk_sound *sound, const struct disk_file *file, const struct disk_identity *identity) {
     struct known *known = find(sound, file);
-    if (known && is_same(&known->identity, identity))
+    if (known && disk_identity_is_same(&known->identity, identity))
         return known;
     uint32_t chunks = disk_file_chunks(file);
     unsigned char *bits = calloc(chunks / BITS + 1, 1);
@@ -109,20 +90,26 @@ static struct known *learn(struct disk_sound *sound, const struct disk_file *fil
         return NULL;
     known = known ? known : oldest(sound);
     free(known->bits);
-    *known = (struct known){.file = *file, .identity = *identity, .left = chunks, .bits = bits};
+    *known = (struct known){
+        .file = *file, .identity = *identity, .left = chunks, .used = ++sound->turns, .bits = bits};
     return known;
+}
+
+static struct known *find_same(struct disk_sound *sound, const struct disk_file *file,
+                               const struct disk_identity *identity) {
+    struct known *known = find(sound, file);
+    return known && disk_identity_is_same(&known->identity, identity) ? known : NULL;
 }
 
 /* ---- looking ---- */
 
 /* The next chunk that is not known to be sound, or how many there are. */
-static uint32_t next_of(struct disk_sound *sound, const struct disk_file *file, const struct identity *identity,
+static uint32_t next_of(struct disk_sound *sound, const struct disk_file *file, const struct disk_identity *identity,
                         uint32_t n) {
     uint32_t chunks = disk_file_chunks(file);
     lock_acquire(&sound->lock);
-    const struct known *known = find(sound, file);
-    bool same = known && is_same(&known->identity, identity);
-    while (same && n < chunks && is_sound(known, n))
+    const struct known *known = find_same(sound, file, identity);
+    while (known && n < chunks && is_sound(known, n))
         n++;
     lock_release(&sound->lock);
     return n;
@@ -137,7 +124,7 @@ static int64_t spent_ms(void) {
 
 /* Looks at what memory has of it. */
 static int look_at(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file,
-                   const struct identity *identity) {
+                   const struct disk_identity *identity) {
     int64_t until_ms = spent_ms() + SOUND_MS;
     uint32_t chunks = disk_file_chunks(file), n = next_of(sound, file, identity, 0);
     cleanup_free unsigned char *bytes = n < chunks ? malloc(file->chunk_size) : NULL;
@@ -155,47 +142,63 @@ static int look_at(struct disk_sound *sound, const struct disk_open *open, const
     return result == -ENOENT ? -EAGAIN : result;
 }
 
-/* Whether what is left is little enough to be looked at now. */
-static bool begin(struct disk_sound *sound, const struct disk_file *file, const struct identity *identity) {
+/* How many bytes of it are not known to be sound; -1 without memory. */
+static int64_t begin(struct disk_sound *sound, const struct disk_file *file, const struct disk_identity *identity) {
     lock_acquire(&sound->lock);
     struct known *known = learn(sound, file, identity);
     if (known)
         known->used = ++sound->turns;
-    bool little = known && (int64_t)known->left * file->chunk_size <= SOUND_BYTES;
+    int64_t left = known ? (int64_t)known->left * file->chunk_size : -1;
     lock_release(&sound->lock);
-    return little;
+    return left;
 }
 
-static bool is_whole(struct disk_sound *sound, const struct disk_file *file, const struct identity *identity) {
+static void trust(struct disk_sound *sound, const struct disk_file *file, const struct disk_identity *identity) {
     lock_acquire(&sound->lock);
-    const struct known *known = find(sound, file);
-    bool whole = known && known->left == 0 && is_same(&known->identity, identity);
+    struct known *known = find_same(sound, file, identity);
+    for (uint32_t n = 0; known && n < disk_file_chunks(file); n++)
+        mark(known, n, true);
+    if (known)
+        known->marked = true;
     lock_release(&sound->lock);
-    return whole;
 }
 
-int disk_sound_open(struct disk_sound *sound, const char *folder, const struct disk_file *file) {
+/* 0: all of it is sound. */
+static int find_sound(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file,
+                      const struct disk_identity *identity) {
+    int64_t left = begin(sound, file, identity);
+    if (left > 0 && disk_mark_holds(open, file, identity)) {
+        trust(sound, file, identity);
+        left = 0;
+    }
+    if (left < 0 || left > SOUND_BYTES)
+        return left < 0 ? -ENOMEM : -EAGAIN;
+    int result = look_at(sound, open, file, identity);
+    return result == 0 && begin(sound, file, identity) != 0 ? -EAGAIN : result;
+}
+
+int disk_sound_open(struct disk_sound *sound, const struct disk_file *file) {
     cleanup_disk_open struct disk_open open = {-1, -1};
-    struct identity identity;
+    struct disk_identity identity;
     struct stat status;
-    int result = disk_file_open(folder, file, false, &open);
+    int result = disk_file_open(sound->folder, file, false, &open);
     if (result)
         return result;
     if (fstat(open.content, &status) || status.st_size != file->length || open.heads == open.content)
         return -EBADMSG; /* who reads it without us would find another end */
-    result = identify(open.content, &identity);
-    if (result == 0 && (disk_file_chunks(file) > SOUND_CHUNKS || !begin(sound, file, &identity)))
-        result = -EAGAIN;
+    result = disk_file_chunks(file) > SOUND_CHUNKS ? -EAGAIN : disk_identify(open.content, &identity);
     if (result)
         return result;
     disk_file_use(&open);
-    result = look_at(sound, &open, file, &identity);
-    if (result || !is_whole(sound, file, &identity))
-        return result ? result : -EAGAIN;
+    result = find_sound(sound, &open, file, &identity);
+    if (result)
+        return result;
     int fd = open.content;
     open.content = -1;
     return fd;
 }
+
+/* ---- what is read and written ---- */
 
 static bool is_known(struct disk_sound *sound, const struct disk_file *file) {
     lock_acquire(&sound->lock);
@@ -204,14 +207,73 @@ static bool is_known(struct disk_sound *sound, const struct disk_file *file) {
     return known;
 }
 
+static void note(struct disk_sound *sound, const struct disk_file *file, const struct disk_identity *identity, uint32_t n,
+                 bool is_good) {
+    lock_acquire(&sound->lock);
+    struct known *known = find_same(sound, file, identity);
+    if (known)
+        mark(known, n, is_good);
+    lock_release(&sound->lock);
+}
+
 void disk_sound_note(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file, uint32_t n,
                      int found) {
-    struct identity identity;
-    if ((found && found != -EBADMSG) || !is_known(sound, file) || identify(open->content, &identity))
+    struct disk_identity identity;
+    if (found == -EBADMSG && open->heads != open->content)
+        disk_mark_clear(sound->folder, file);
+    if ((found == 0 || found == -EBADMSG) && is_known(sound, file) && disk_identify(open->content, &identity) == 0)
+        note(sound, file, &identity, n, found == 0);
+}
+
+void disk_sound_wrote(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file, uint32_t n) {
+    struct disk_identity identity;
+    if (open->heads == open->content || disk_file_chunks(file) > SOUND_CHUNKS || disk_identify(open->content, &identity))
         return;
     lock_acquire(&sound->lock);
-    struct known *known = find(sound, file);
-    if (known && is_same(&known->identity, &identity))
-        mark(known, n, found == 0);
+    struct known *known = learn(sound, file, &identity);
+    if (known) {
+        mark(known, n, true);
+        known->marked = false; /* it has another ctime */
+    }
     lock_release(&sound->lock);
+}
+
+/* ---- marks ---- */
+
+/* One that is whole and not marked, from *at on. */
+static bool next_whole(struct disk_sound *sound, unsigned *at, struct disk_file *ret_file,
+                       struct disk_identity *ret_identity) {
+    const struct known *known = NULL;
+    lock_acquire(&sound->lock);
+    for (; !known && *at < SOUND_FILES; ++*at)
+        if (sound->files[*at].bits && sound->files[*at].left == 0 && !sound->files[*at].marked)
+            known = &sound->files[*at];
+    if (known) {
+        *ret_file = known->file;
+        *ret_identity = known->identity;
+    }
+    lock_release(&sound->lock);
+    return known;
+}
+
+static void set_marked(struct disk_sound *sound, const struct disk_file *file, const struct disk_identity *identity) {
+    lock_acquire(&sound->lock);
+    struct known *known = find_same(sound, file, identity);
+    if (known && known->left == 0)
+        known->marked = true;
+    lock_release(&sound->lock);
+}
+
+void disk_sound_mark(struct disk_sound *sound) {
+    struct disk_file file;
+    struct disk_identity identity;
+    unsigned at = 0;
+    for (unsigned done = 0; done < SOUND_MARKS && next_whole(sound, &at, &file, &identity);) {
+        int result = disk_mark_set(sound->folder, &file, &identity);
+        if (result == -EAGAIN)
+            continue;
+        set_marked(sound, &file, &identity); /* or it cannot be */
+        stats_add(STAT_disk_marks, result == 0);
+        done++;
+    }
 }

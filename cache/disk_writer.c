@@ -19,6 +19,7 @@ struct disk_writer {
     char *folder;
     struct disk_room room;
     int64_t rest_ms;
+    struct disk_sound *sound;
     struct workers *thread;
     atomic_size_t queued;   /* bytes that wait for it */
     atomic_size_t most;     /* how many may, of the budget that was last seen; 0: none was */
@@ -134,6 +135,7 @@ static void look_task(void *argument) {
     bool enough;
     if (has_free(writer, 0, &enough) == 0 && !enough)
         (void)trim(writer, 0, 0);
+    disk_sound_mark(writer->sound);
 }
 
 void disk_writer_look(struct disk_writer *writer) {
@@ -165,8 +167,10 @@ static int write_run(const struct run *run) {
         result = make_room(writer, takes - before);
         if (result == 0)
             result = disk_file_write(&open, &run->file, run->first + i, run->blobs[i]->bytes);
-        if (result == 0)
+        if (result == 0) {
             stats_add(STAT_disk_bytes_stored, run->blobs[i]->size);
+            disk_sound_wrote(writer->sound, &open, &run->file, run->first + i);
+        }
     }
     return result;
 }
@@ -254,8 +258,8 @@ static int prepare(struct disk_writer *writer, char **ret_error) {
     return result;
 }
 
-int disk_writer_new(const char *folder, const struct disk_room *room, int64_t rest_ms, struct disk_writer **ret_writer,
-                    char **ret_error) {
+int disk_writer_new(const char *folder, const struct disk_room *room, int64_t rest_ms, struct disk_sound *sound,
+                    struct disk_writer **ret_writer, char **ret_error) {
     struct disk_writer *writer = calloc(1, sizeof *writer);
     if (!writer)
         return -ENOMEM;
@@ -263,6 +267,7 @@ int disk_writer_new(const char *folder, const struct disk_room *room, int64_t re
     writer->folder = strdup(folder);
     writer->room = *room;
     writer->rest_ms = rest_ms;
+    writer->sound = sound;
     writer->thread = workers_new(1, QUEUED_RUNS);
     int result = writer->folder && writer->thread ? prepare(writer, ret_error) : -ENOMEM;
     if (result)

@@ -16,6 +16,7 @@
 #include "cache/base/blob.h"
 #include "cache/disk_file.h"
 #include "cache/disk_folder.h"
+#include "cache/disk_sound.h"
 
 struct disk_writer;
 
@@ -28,9 +29,9 @@ struct disk_state {
 };
 
 /* `folder`: absolute; copied. -EPERM and the like with *ret_error, a line to be freed, when it is none to be used. When it
- * only cannot be written to now, that is no error: the writer rests. */
-int disk_writer_new(const char *folder, const struct disk_room *room, int64_t rest_ms, struct disk_writer **ret_writer,
-                    char **ret_error);
+ * only cannot be written to now, that is no error: the writer rests. `sound` is lent: it is told what was written. */
+int disk_writer_new(const char *folder, const struct disk_room *room, int64_t rest_ms, struct disk_sound *sound,
+                    struct disk_writer **ret_writer, char **ret_error);
 /* Writes what is queued. Takes NULL, returns NULL. */
 struct disk_writer *disk_writer_free(struct disk_writer *writer);
 /* Whether it is of use to store something. */
@@ -38,7 +39,7 @@ bool disk_writer_takes(struct disk_writer *writer, const struct disk_file *file)
 /* Queues `count` chunks, which are all there and sound, and charged to `budget`. Takes references of its own. */
 void disk_writer_store(struct disk_writer *writer, const struct disk_file *file, uint32_t first, uint32_t count,
                        struct blob *const *blobs, const struct budget *budget);
-/* Gives room back that the file system lacks, in a while. */
+/* Gives room back that the file system lacks, and has what is whole and on the disk be marked (disk_sound.h), in a while. */
 void disk_writer_look(struct disk_writer *writer);
 struct disk_state disk_writer_state(struct disk_writer *writer);
 

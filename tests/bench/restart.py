@@ -35,11 +35,20 @@ def mounted(stage):
 
 
 def fill_place(stage):
+    """As a mount leaves it that lived for a minute: what is whole and on the disk has its mark."""
     shutil.rmtree(PLACE, ignore_errors=True)
     with mounted(stage) as mount:
         run_program("path_reader", "sequential", mount.path / NAME)
         wait_until(lambda: mount.status()["counters"]["disk_bytes_stored"] >= stage.sizes["large"],
                    f"{NAME} is in {PLACE}")
+        forget_pages()
+        wait_until(lambda: mount.status()["counters"]["disk_marks"], f"{NAME} is marked in {PLACE}")
+
+
+def unmark():
+    """As a mount leaves it that ended at once, or a day ago."""
+    for path in cached_files():
+        os.utime(path)
 
 
 def open_and_read_a_page(path):
@@ -70,16 +79,22 @@ def read_files(prepare):
     return content.rate(run_program("path_reader", "sequential", *cached_files()))
 
 
+def read_unmarked(stage, first, again):
+    read_files(unmark)
+    return read_again(stage, first, again, lambda: None)
+
+
 def disk(stage):
     """The disk tier after a restart, against its own files and against the server."""
     fill.large(stage)
-    first, first_warm, again = [], [], []
+    first, first_warm, first_unmarked, again = [], [], [], []
     try:
         fill_place(stage)
         values = interleave(stage.rounds, {
             "cold": lambda: read_again(stage, first, [], forget_pages),
             "files, cold": lambda: read_files(forget_pages),
-            "warm": lambda: read_again(stage, first_warm, again, lambda: read_files(lambda: None)),
+            "warm": lambda: read_again(stage, first_warm, [], lambda: read_files(lambda: None)),
+            "unmarked": lambda: read_unmarked(stage, first_unmarked, again),
             "files, warm": lambda: read_files(lambda: None),
             "server": lambda: content.read_cold(stage, [NAME])})
     finally:
@@ -88,8 +103,10 @@ def disk(stage):
               at_least=0.7, more_is_better=True)
     yield Row("restart, cache_dir in the page cache", "MiB/s", values["warm"], "its files", values["files, warm"],
               at_least=0.95, more_is_better=True)
+    yield Row("the same without a mark", "MiB/s", values["unmarked"], "its files", values["files, warm"], more_is_better=True)
     yield Row("the same, but for its first open", "MiB/s", again, "its files", values["files, warm"], more_is_better=True)
     yield Row("restart, cache_dir cold", "MiB/s", values["cold"], "from the server", values["server"],
               more_is_better=True)
     yield Row("restart, exec to first page", "ms", first, at_most=150)
     yield Row("restart, exec to first page, in the page cache", "ms", first_warm, at_most=150)
+    yield Row("the same without a mark", "ms", first_unmarked, at_most=150)

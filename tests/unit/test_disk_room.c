@@ -42,7 +42,8 @@ static void grow_old(const struct bench *bench, const struct pattern_file *file,
     clock_gettime(CLOCK_REALTIME, &now);
     now.tv_sec -= seconds;
     times[0] = times[1] = now;
-    assert_int_equal(utimensat(AT_FDCWD, path_of(bench, file), times, 0), 0);
+    const char *used = is_there(heads_of(bench, file)) ? heads_of(bench, file) : path_of(bench, file);
+    assert_int_equal(utimensat(AT_FDCWD, used, times, 0), 0);
 }
 
 /* ---- a disk that fails ---- */
