@@ -97,6 +97,15 @@ def large(stage):
     return database
 
 
+def models(stage):
+    """Four files, 0.bin to 3.bin."""
+    database, size = stage.database("models"), stage.sizes["large"]
+    if not ready(database, 4, size, f"4 files of {size // MIB} MiB"):
+        for n in range(4):
+            insert_file(database, f"{n}.bin", size)
+    return database
+
+
 def huge(stage):
     """One file, huge.bin."""
     database, size = stage.database("huge"), stage.sizes["huge"]

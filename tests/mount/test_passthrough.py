@@ -124,6 +124,30 @@ def test_what_is_read_directly_need_not_be_aligned(passing, filled, first):
     wait_until_passed(passing, filled)
 
 
+def forget_pages(path):
+    with open(path, "r+b") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def test_after_a_restart_a_whole_file_is_passed_by_its_first_open_though_memory_has_nothing_of_it(cached, filled, place):
+    mnt = able(cached("ro"))
+    assert (mnt.path / NAME).read_bytes() == filled
+    forget_pages(cache_file(place))
+    wait_for(lambda: mnt.counters()["disk_marks"] == 1, 60, "marked")
+    assert mnt.unmount() == 0
+    forget_pages(cache_file(place))
+    mnt = cached("ro")
+    assert (mnt.path / NAME).read_bytes() == filled
+    assert mnt.counters()["opens_passed"] == 1 and asked(mnt) == 0
+    assert mnt.unmount() == 0
+    os.utime(cache_file(place))     # whoever changes it takes the mark
+    forget_pages(cache_file(place))
+    mnt = cached("ro")
+    assert (mnt.path / NAME).read_bytes() == filled
+    assert mnt.counters()["opens_passed"] == 0 and asked(mnt) > 0
+
+
 def test_a_mount_that_root_remounts_lets_nobody_write_into_cache_dir(passing, filled, place):
     subprocess.run(["mount", "-i", "-o", "remount,rw", passing.path], capture_output=True)
     with open(passing.path / NAME, "rb") as reader:
