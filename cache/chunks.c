@@ -51,7 +51,7 @@ struct chunks *chunks_new(struct budget *budget, const struct chunk_source *sour
     chunks->lru = lru_new();
     if (!chunks->lru)
         return chunks_free(chunks);
-    flow_init(&chunks->flow, width_for(budget));
+    flow_init(&chunks->flow, width_for(budget), source->round_trip_ms);
     flights_set_width(chunks);
     budget_ask_for_room(budget, make_room_for_others, chunks);
     return chunks;

@@ -48,6 +48,8 @@ struct chunk_source {
     int (*whole)(void *context, void *handle);
     void (*ref)(void *handle);
     void (*unref)(void *handle);
+    /* How long a question to it takes at the least, as far as that is known: what a first fetch is worth. */
+    int64_t round_trip_ms;
 };
 
 enum {

@@ -11,9 +11,9 @@ static const double as_much = 0.97;
 enum { STUCK_TIMES = 6, STUCK_MS = 1000, STUCK_UNKNOWN_MS = 3000, STUCK_MOST_MS = 10000 };
 enum { SAMPLE = 4, SLOW_MS = 1, FAR_MS = 5, NS_PER_MS = 1000000 };
 
-void flow_init(struct flow *flow, unsigned most) {
+void flow_init(struct flow *flow, unsigned most, int64_t round_trip_ms) {
     CHECK(most >= 1);
-    unsigned first = most < FLOW_FIRST ? most : FLOW_FIRST;
+    unsigned wanted = round_trip_ms >= FAR_MS ? FLOW_FAR : FLOW_FIRST, first = most < wanted ? most : wanted;
     *flow = (struct flow){.width = first, .best = first, .most = most, .climbing = true};
 }
 

@@ -7,7 +7,7 @@
  *
  *     [so many end that were begun before] -> [so many are timed] -> judged: the step stays, or is taken back
  *
- * Where the first answer takes as long as over a long link, it begins with more.
+ * Where a round trip, or the first answer, takes as long as over a long link, it begins with more.
  * It also knows how long a fetch takes as a rule, so that one that does not come can be told from a slow link.
  * What it is not: it fetches nothing and queues nothing. It is pure but for its own state.
  *
@@ -41,8 +41,8 @@ struct flow {
     int64_t usual_ns; /* that a fetch takes; 0: not known */
 };
 
-/* 1 <= most. */
-void flow_init(struct flow *flow, unsigned most);
+/* 1 <= most. `round_trip_ms`: 0 where it is not known. */
+void flow_init(struct flow *flow, unsigned most, int64_t round_trip_ms);
 /* A fetch of so many bytes, begun at `began`, has ended at `now`. `waiting`: another one waits for its turn. */
 void flow_ended(struct flow *flow, int64_t began, int64_t now, int64_t bytes, bool waiting);
 /* A fetch takes so long that what a change of threads costs is nothing to it. */

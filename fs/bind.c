@@ -224,6 +224,8 @@ static int open_layers(struct mount *mount, char **ret_error) {
     if (result)
         return result;
     struct chunk_source tiers = mount->disk ? disk_source(mount->disk) : store_source;
+    if (mount->server->ops->round_trip_ms)
+        tiers.round_trip_ms = mount->server->ops->round_trip_ms(mount->server);
     mount->chunks = chunks_new(&mount->budget, &tiers, mount->fetchers);
     if (!mount->chunks)
         return -ENOMEM;

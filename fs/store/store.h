@@ -280,6 +280,8 @@ struct server_ops {
     int (*bucket)(struct server *server, const char *name, struct store **ret_store);
     /* Whether the last question to the server got an answer. Never blocks. */
     bool (*healthy)(struct server *server);
+    /* What the fastest answer so far took: about a round trip. NULL: it is no server far away. */
+    int64_t (*round_trip_ms)(struct server *server);
     /* Ends what the stores do of themselves, and gives back what they claimed; they are gone then. */
     void (*settle)(struct server *server);
     /* Settles it, if that was not done, and lets go of the connection. */

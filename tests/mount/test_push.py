@@ -54,6 +54,18 @@ def test_a_listing_that_is_dropped_while_it_is_read_goes_on_as_it_was(bucket, pu
     assert sorted(os.listdir(directory)) == sorted([*early, *(f"{n:05}" for n in range(count) if n != missing)])
 
 
+def test_a_lookup_asks_for_spellings_only_when_somebody_made_one(bucket, pushing):
+    bucket.put("f", b"1")
+    bucket.put("g", b"2")
+    mnt = pushing("ro")
+    costs_nothing(mnt, lambda: os.stat(mnt.path / "f"), after=1.1)     # the mode's second is over
+    with Watched(mnt) as spent:
+        os.stat(mnt.path / "g")
+    assert spent.round_trips == 1
+    bucket.put("./h", b"3")
+    soon(lambda: os.path.exists(mnt.path / "h"), "a file with another spelling of its name")
+
+
 def test_an_open_is_asked_for_all_the_same(bucket, pushing):
     bucket.put("f", b"old")
     mnt = pushing("ro")

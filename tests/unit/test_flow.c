@@ -37,7 +37,7 @@ static double best_speed(const struct link *link) {
 
 static struct drive drive_new(const char *name, unsigned most) {
     struct drive drive = {.dice = dice_new(name)};
-    flow_init(&drive.flow, most);
+    flow_init(&drive.flow, most, 0);
     return drive;
 }
 
@@ -114,6 +114,17 @@ static void nothing_is_learned_while_the_readers_are_slow(void **state) {
     assert_int_equal(drive.flow.width, FLOW_FAR);
 }
 
+static void where_a_round_trip_is_long_it_begins_with_more(void **state) {
+    (void)state;
+    struct flow flow;
+    flow_init(&flow, FLOW_MOST, 4);
+    assert_int_equal(flow.width, FLOW_FIRST);
+    flow_init(&flow, FLOW_MOST, 5);
+    assert_int_equal(flow.width, FLOW_FAR);
+    flow_init(&flow, 3, 1000);
+    assert_int_equal(flow.width, 3);
+}
+
 static void it_stays_within_its_limit(void **state) {
     (void)state;
     for (unsigned most = 1; most <= FLOW_MOST; most++) {
@@ -142,6 +153,7 @@ int main(void) {
         cmocka_unit_test(it_follows_a_link_that_changes),
         cmocka_unit_test(it_bears_noise),
         cmocka_unit_test(nothing_is_learned_while_the_readers_are_slow),
+        cmocka_unit_test(where_a_round_trip_is_long_it_begins_with_more),
         cmocka_unit_test(it_stays_within_its_limit),
         cmocka_unit_test(patience_is_many_times_what_a_fetch_takes),
     };

@@ -77,8 +77,9 @@ bool bucket_may_have_spellings(struct bucket *bucket) {
     lock_acquire(&beliefs->lock);
     struct belief known = beliefs->spellings;
     uint64_t noted = beliefs->noted;
+    bool good = now < known.until_ms || (beliefs->told && known.until_ms && !known.there);
     lock_release(&beliefs->lock);
-    if (now < known.until_ms)
+    if (good)
         return known.there;
     bool there = has_spellings(bucket);
     lock_acquire(&beliefs->lock);
@@ -102,6 +103,16 @@ void bucket_doubt_spellings(struct bucket *bucket) {
     beliefs->noted++;
     beliefs->spellings.until_ms = 0;
     lock_release(&beliefs->lock);
+}
+
+void bucket_told_of_spellings(struct bucket *bucket, bool told) {
+    struct beliefs *beliefs = &bucket->beliefs;
+    bucket_doubt_spellings(bucket);
+    lock_acquire(&beliefs->lock);
+    beliefs->told = told;
+    lock_release(&beliefs->lock);
+    if (told)
+        (void)bucket_may_have_spellings(bucket); /* before a lookup has to wait for it */
 }
 
 /* ---- nodes ---- */

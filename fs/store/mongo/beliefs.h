@@ -26,6 +26,7 @@ struct belief {
 struct beliefs {
     struct lock lock; /* guards all of it */
     uint64_t noted;   /* how often something was */
+    bool told;       /* of each spelling that comes: see bucket_told_of_spellings() */
     struct belief spellings;
     struct {
         char *path; /* NULL: none */
@@ -43,6 +44,8 @@ bool bucket_may_have_nodes(struct bucket *bucket, const char *path);
 void bucket_note_spelling(struct bucket *bucket);
 /* There may be spellings by now. */
 void bucket_doubt_spellings(struct bucket *bucket);
+/* From now on, or no more, each spelling that anybody makes is noted: that there is none is good until something is doubted. Asks for it. */
+void bucket_told_of_spellings(struct bucket *bucket, bool told);
 void bucket_note_node(struct bucket *bucket, const char *path);
 
 #endif

@@ -112,6 +112,10 @@ static bool healthy(struct server *server) {
     return connection_healthy(((struct mongo_server *)server)->connection);
 }
 
+static int64_t round_trip_ms(struct server *server) {
+    return connection_round_trip_ms(((struct mongo_server *)server)->connection);
+}
+
 static void settle(struct server *server) {
     struct mongo_server *mongo = (struct mongo_server *)server;
     struct known_bucket *known, *next;
@@ -141,6 +145,7 @@ static const struct server_ops mongo_ops = {
     .buckets = list_buckets,
     .bucket = open_bucket,
     .healthy = healthy,
+    .round_trip_ms = round_trip_ms,
     .settle = settle,
     .free = mongo_free,
 };

@@ -43,6 +43,8 @@ static void tell_watching(struct watch *watch) {
     if (!watch->told) {
         bucket_doubt_spellings(watch->bucket);
         watch->listener.watching(watch->listener.context);
+        if (watch->listener.names)
+            bucket_told_of_spellings(watch->bucket, true);
     }
     watch->told = true;
 }
@@ -51,6 +53,7 @@ static void tell_lost(struct watch *watch, const char *reason) {
     if (watch->told) {
         log_info("changes by others are not told any more, and asked for: %s", reason);
         watch->listener.lost(watch->listener.context);
+        bucket_told_of_spellings(watch->bucket, false);
     }
     watch->told = false;
     if (watch->token)
