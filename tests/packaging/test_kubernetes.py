@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The side-car's manifest: what Kubernetes asks of it, and what is asked of gridmount in it, as far as that can be seen here."""
 import json
+import re
 import subprocess
 
 import pytest
@@ -49,9 +50,11 @@ def test_the_mount_gets_out_of_one_and_into_the_other(spec, sidecar):
 
 @pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe"])
 def test_what_the_probes_ask_is_understood(sidecar, probe):
-    """2 without a usage text: nothing is mounted there."""
+    """2 without a usage text: nothing is mounted there. What is waited for is said before the probe is given up."""
     program, *words = sidecar[probe]["exec"]["command"]
-    result = gridmount(*words)
+    waits = [float(word.removeprefix("--wait=")) for word in words if word.startswith("--wait=")]
+    assert all(wait < sidecar[probe]["timeoutSeconds"] for wait in waits)
+    result = gridmount(*(re.sub("^--wait=.*", "--wait=0", word) for word in words))
     assert program == "gridmount" and result.returncode == 2 and "is not a gridmount" in result.stderr
 
 
