@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Debian package that `make deb` made; lintian has looked at it there."""
+import os
 import pathlib
+import shutil
 import subprocess
 
 import pytest
@@ -33,3 +35,15 @@ def test_it_asks_for_what_it_is_linked_with_and_for_fusermount3(package):
     depends = ask("--field", package, "Depends")
     for word in ("libc6", "libfuse3", "libmongoc", "libbson", "libxxhash0", "libmicrohttpd12", "libssl", "fuse3"):
         assert word in depends
+
+
+@pytest.mark.long
+def test_another_folder_makes_the_same_package(package, tmp_path):
+    (tree,) = package.parent.glob("gridmount-*/")
+    copy = tmp_path / "of-another-depth" / tree.name
+    shutil.copytree(tree, copy, symlinks=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "SOURCE_DATE"))}
+    subprocess.run(["dpkg-buildpackage", "-us", "-uc", "-b"], cwd=copy, env=environment, check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    assert {path.name: path.read_bytes() for path in copy.parent.glob("*.deb")} == \
+        {path.name: path.read_bytes() for path in package.parent.glob("*.deb")}
