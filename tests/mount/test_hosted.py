@@ -95,12 +95,12 @@ def test_a_client_certificate_is_shown(one, made, good, database, bucket, mount,
 
 
 def test_a_login_by_certificate_is_asked_for_and_its_refusal_is_said(door, made, directory):
-    """No server of these tests grants one: what is seen is that the driver asks."""
+    """No server of these tests grants one: what is seen is that the driver asks. Newer ones leave the name to the server."""
     uri = through(door, tlsCAFile=made.authority, tlsCertificateKeyFile=made.signed("mounter"),
                   authMechanism="MONGODB-X509", authSource="$external")
     refused(gridmount("mount", uri, directory, "-o", AT_ONCE), FAILED, "the server refused", "check")
-    assert [(asked["mechanism"], asked["user"]) for asked in door.commands if "authenticate" in asked][:1] == \
-        [("MONGODB-X509", "CN=mounter")]
+    asked = next(command for command in door.commands if "authenticate" in command)
+    assert (asked["mechanism"], asked.get("user", "CN=mounter")) == ("MONGODB-X509", "CN=mounter")
 
 
 # What comes before a server says anything
