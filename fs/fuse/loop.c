@@ -23,6 +23,7 @@ struct loop {
     const struct operations_context *context;
     sem_t ended;      /* a signal handler can post it */
     atomic_int error; /* of the first thread that failed */
+    atomic_bool told; /* to end, by loop_end() */
     atomic_uint idle;
     struct lock lock; /* guards what follows */
     bool stopping;
@@ -57,8 +58,8 @@ static void serve_one(struct loop *loop, struct fuse_buf *request) {
     orphans_served(loop->context->orphans);
     if (occupied)
         atomic_fetch_add(&loop->idle, 1);
-    if (opcode == FUSE_INIT && fuse_session_exited(loop->context->fuse)) /* libfuse could not agree with the kernel */
-        atomic_store(&loop->error, -EPROTO);
+    if (opcode == FUSE_INIT && fuse_session_exited(loop->context->fuse) && !atomic_load(&loop->told))
+        atomic_store(&loop->error, -EPROTO); /* libfuse could not agree with the kernel */
 }
 
 /* Whether it goes on after a request could not be read. */
@@ -90,6 +91,7 @@ static void *serve(void *argument) {
 }
 
 void loop_end(struct loop *loop) {
+    atomic_store(&loop->told, true);
     fuse_session_exit(loop->context->fuse);
     (void)sem_post(&loop->ended);
 }
