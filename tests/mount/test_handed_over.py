@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 import namespaces
-from mounting import BINARY, environment, force_unmount, gridmount, mount_table, wait_for
+from mounting import BINARY, ROOT, environment, force_unmount, gridmount, mount_table, wait_for
 from users import as_user
 
 SERVES = 1000
@@ -55,6 +55,9 @@ class Parent:
         return subprocess.run(self.command(uri, *more, options=options), env=environment(), pass_fds=[self.device],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
 
+    def said(self):
+        return (self.folder / "log").read_text() if self.process else ""
+
     def forget(self):
         """What stays open here would keep a dead mount waiting."""
         if self.device >= 0:
@@ -77,7 +80,7 @@ def parent(tmp_path):
 
 def await_status(parent):
     result = gridmount("status", "--wait=20", parent.directory, "--json")
-    assert result.returncode == 0, result.stderr + (parent.folder / "log").read_text()
+    assert result.returncode == 0, result.stderr + parent.said()
     return result.stdout
 
 
@@ -92,6 +95,23 @@ def test_without_any_privilege_it_reads_and_writes(parent, uri, bucket, stored):
     assert as_user(SERVES, (parent.directory / "a.txt").read_bytes) == b"content"
     as_user(SERVES, (parent.directory / "new.txt").write_bytes, b"new")
     assert stored("new.txt") == b"new"
+
+
+def test_the_lines_of_the_readme_do_it(parent, uri, bucket):
+    bucket.put("a.txt", b"content")
+    parent.forget()
+    text = (ROOT / "README.md").read_text().split("### Without privilege")[1].split("Check:")[0]
+    lines = "\n".join(line for line in text.splitlines() if line.startswith("    "))
+    for theirs, ours in {"/srv/assets": f"'{parent.directory}'", "/home/app/staging": f"{parent.folder}/staged",
+                         "gridmount mount": f"{BINARY} mount"}.items():
+        assert theirs in lines
+        lines = lines.replace(theirs, ours)
+    result = subprocess.run(["sh", "-ec", lines], env=environment(MONGODB_URL=uri), stdin=subprocess.DEVNULL, capture_output=True,
+                            text=True, timeout=30, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert re.search(r'"pid":\d+', await_status(parent))
+    assert as_user(SERVES, (parent.directory / "a.txt").read_bytes) == b"content"
+    subprocess.run(["umount", str(parent.directory)], check=True)
 
 
 def test_it_ends_and_who_mounted_unmounts(parent, uri):
