@@ -129,6 +129,8 @@ struct store_xattr {
 
 void store_xattrs_free(struct store_xattr *first);
 
+enum { STORE_XATTRS_MOST = 256 }; /* files in one question about them */
+
 enum store_xattr_how { STORE_XATTR_ANY, STORE_XATTR_CREATE, STORE_XATTR_REPLACE, STORE_XATTR_REMOVE };
 
 /* What a store was told of a change by whomever, this program included. */
@@ -227,6 +229,8 @@ struct store_ops {
                           struct revision **ret_revision);
     /* A list that the caller frees, user.gridfs.* and user.mime_type included. */
     int (*xattrs)(struct store *store, const struct store_object *object, struct store_xattr **ret_first);
+    /* Those of so many files, count <= STORE_XATTRS_MOST, by one question: of each a list likewise, NULL of what is not there. */
+    int (*xattrs_of)(struct store *store, struct revision *const *revisions, uint32_t count, struct store_xattr **ret_firsts);
     /* -EEXIST and -ENODATA as `how` says; -ENOSPC: the document would be too large; -EPERM: a name the store makes. */
     int (*set_xattr)(struct store *store, const struct store_object *object, const char *name, const void *value,
                      size_t size, enum store_xattr_how how);

@@ -297,6 +297,12 @@ static int xattrs(struct store *store, const struct store_object *object, struct
     return result ? result : faulty->behind->ops->xattrs(faulty->behind, object, ret_first);
 }
 
+static int xattrs_of(struct store *store, struct revision *const *revisions, uint32_t count, struct store_xattr **ret_firsts) {
+    struct faulty_store *faulty = faulty_of(store);
+    int result = pass(faulty, FAULTY_XATTRS_OF);
+    return result ? result : faulty->behind->ops->xattrs_of(faulty->behind, revisions, count, ret_firsts);
+}
+
 static int set_xattr(struct store *store, const struct store_object *object, const char *name, const void *value,
                      size_t size, enum store_xattr_how how) {
     struct faulty_store *faulty = faulty_of(store);
@@ -346,6 +352,7 @@ static const struct store_ops operations = {
     .link = link_name,
     .set_attributes = set_attributes,
     .xattrs = xattrs,
+    .xattrs_of = xattrs_of,
     .set_xattr = set_xattr,
     .keep = keep,
     .tidy = tidy,
@@ -379,6 +386,6 @@ void faulty_store_fail(struct faulty_store *faulty, enum faulty_call call, unsig
 }
 
 void faulty_store_lose_answer(struct faulty_store *faulty, enum faulty_call call, unsigned nth, int error) {
-    CHECK(call >= FAULTY_PUT && call != FAULTY_RELEASE && call != FAULTY_XATTRS);
+    CHECK(call >= FAULTY_PUT && call != FAULTY_RELEASE && call != FAULTY_XATTRS && call != FAULTY_XATTRS_OF);
     plan(&faulty->after[call], nth, error);
 }

@@ -74,6 +74,14 @@ int memory_xattrs(struct store *store, const struct store_object *object, struct
     return there ? 0 : -ENOENT;
 }
 
+int memory_xattrs_of(struct store *store, struct revision *const *revisions, uint32_t count, struct store_xattr **ret_firsts) {
+    for (uint32_t i = 0; i < count; i++) {
+        ret_firsts[i] = NULL;
+        (void)memory_xattrs(store, &(struct store_object){.kind = STORE_FILE, .revision = revisions[i]}, &ret_firsts[i]);
+    }
+    return 0;
+}
+
 static size_t size_of_all(const struct object *object) {
     size_t size = 0;
     for (const struct store_xattr *xattr = object->xattrs; xattr; xattr = xattr->next)

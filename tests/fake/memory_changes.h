@@ -28,6 +28,7 @@ int memory_rename(struct store *store, const struct store_rename *rename);
 int memory_set_attributes(struct store *store, const struct store_object *object, const struct attributes *changes,
                           struct revision **ret_revision);
 int memory_xattrs(struct store *store, const struct store_object *object, struct store_xattr **ret_first);
+int memory_xattrs_of(struct store *store, struct revision *const *revisions, uint32_t count, struct store_xattr **ret_firsts);
 int memory_set_xattr(struct store *store, const struct store_object *object, const char *name, const void *value,
                      size_t size, enum store_xattr_how how);
 

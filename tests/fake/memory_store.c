@@ -292,6 +292,7 @@ static const struct store_ops operations = {
     .link = memory_link,
     .set_attributes = memory_set_attributes,
     .xattrs = memory_xattrs,
+    .xattrs_of = memory_xattrs_of,
     .set_xattr = memory_set_xattr,
     .keep = memory_keep,
     .tidy = memory_tidy,

@@ -241,6 +241,37 @@ static void what_has_gone_is_not_there(void **state) {
     real_store_close(&real);
 }
 
+static void those_of_several_files_come_at_once(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("xattr_several");
+    real_store_insert(&real, "files", real_store_json(FILE_OF("1") ", 'metadata': {'x': 1}}"));
+    real_store_insert(&real, "files", real_store_json("{'_id': 'two', 'filename': 'b', 'length': 0, 'chunkSize': 10,"
+                                                        " 'uploadDate': {'$date': 1}}"));
+    struct store_object a = object_at(&real, "a"), b = object_at(&real, "b");
+    assert_int_equal(set(&real, "b", "user.b", "value", STORE_XATTR_CREATE), 0);
+    cleanup_with(revision_unref) struct revision *gone = revision_new(a.revision->id, a.revision->id_size);
+    gone->id[gone->id_size - 2] ^= 0x40; /* another number */
+    struct revision *revisions[] = {(struct revision *)b.revision, gone, (struct revision *)a.revision};
+    struct store_xattr *firsts[3];
+    assert_int_equal(real.store->ops->xattrs_of(real.store, revisions, 3, firsts), 0);
+    assert_null(firsts[1]);
+    for (unsigned i = 0; i < 3; i += 2) {
+        struct store_xattr *alone = NULL;
+        assert_int_equal(real.store->ops->xattrs(real.store, i ? &a : &b, &alone), 0);
+        for (struct store_xattr *one = alone, *other = firsts[i]; one || other; one = one->next, other = other->next) {
+            assert_true(one && other);
+            assert_string_equal(one->name, other->name);
+            assert_int_equal(one->size, other->size);
+            assert_memory_equal(one->value, other->value, one->size);
+        }
+        store_xattrs_free(alone);
+        store_xattrs_free(firsts[i]);
+    }
+    done(&a);
+    done(&b);
+    real_store_close(&real);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_keeps_them_in_metadata),
@@ -252,6 +283,7 @@ int main(void) {
         cmocka_unit_test(there_is_a_bound_for_all_together),
         cmocka_unit_test(strange_elements_are_kept),
         cmocka_unit_test(what_has_gone_is_not_there),
+        cmocka_unit_test(those_of_several_files_come_at_once),
     };
     return cmocka_run_group_tests_name("xattrs", tests, NULL, NULL);
 }

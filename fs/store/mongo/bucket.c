@@ -23,6 +23,7 @@ static const struct store_ops bucket_ops = {
     .link = bucket_link,
     .set_attributes = bucket_set_attributes,
     .xattrs = bucket_xattrs,
+    .xattrs_of = bucket_xattrs_of,
     .set_xattr = bucket_set_xattr,
     .put = bucket_put,
     .upload_begin = bucket_upload_begin,

@@ -66,6 +66,7 @@ int bucket_link(struct store *store, const struct store_object *object, const ch
 int bucket_set_attributes(struct store *store, const struct store_object *object, const struct attributes *changes,
                           struct revision **ret_revision);
 int bucket_xattrs(struct store *store, const struct store_object *object, struct store_xattr **ret_first);
+int bucket_xattrs_of(struct store *store, struct revision *const *revisions, uint32_t count, struct store_xattr **ret_firsts);
 int bucket_set_xattr(struct store *store, const struct store_object *object, const char *name, const void *value,
                      size_t size, enum store_xattr_how how);
 int bucket_put(struct store *store, const struct store_put *put, struct revision **ret_revision);

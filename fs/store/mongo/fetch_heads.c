@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Many small files in one question: the only chunk of each. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "cache/base/check.h"
 #include "cache/base/stats.h"
-#include "fs/store/mongo/array.h"
 #include "fs/store/mongo/bucket.h"
 #include "fs/store/mongo/document.h"
+#include "fs/store/mongo/id_list.h"
 
 struct heads {
     struct revision *const *revisions;
@@ -21,17 +20,8 @@ struct heads {
 /* The index of the revision that a chunk belongs to; heads->count: none. */
 static uint32_t owner_of(const struct heads *heads, const bson_t *chunk) {
     bson_iter_t files_id;
-    bson_t id = BSON_INITIALIZER;
-    uint32_t i = 0;
-    if (!bson_iter_init_find(&files_id, chunk, "files_id") || !document_append(&id, "_id", &files_id)) {
-        i = heads->count;
-    } else {
-        while (i < heads->count && (heads->revisions[i]->id_size != id.len ||
-                                    memcmp(heads->revisions[i]->id, bson_get_data(&id), id.len) != 0))
-            i++;
-    }
-    bson_destroy(&id);
-    return i;
+    bool there = bson_iter_init_find(&files_id, chunk, "files_id");
+    return there ? id_list_find(heads->revisions, heads->count, &files_id) : heads->count;
 }
 
 static int take_head(void *context, const bson_t *chunk) {
@@ -63,20 +53,8 @@ static int take_head(void *context, const bson_t *chunk) {
 
 /* {files_id: {$in: [...]}, n: {$gte: 0, $lt: 2}}: chunk 1 would show a file that is too long. */
 static void make_filter(const struct heads *heads, bson_t *filter) {
-    bson_t in, ids, range;
-    bson_append_document_begin(filter, "files_id", -1, &in);
-    array_begin(&in, "$in", &ids);
-    for (uint32_t i = 0; i < heads->count; i++) {
-        char index[16];
-        bson_t id;
-        bson_iter_t value;
-        snprintf(index, sizeof index, "%u", i);
-        CHECK(bson_init_static(&id, heads->revisions[i]->id, heads->revisions[i]->id_size));
-        CHECK(bson_iter_init_find(&value, &id, "_id"));
-        document_append(&ids, index, &value);
-    }
-    bson_append_array_end(&in, &ids);
-    bson_append_document_end(filter, &in);
+    bson_t range;
+    id_list_match(filter, "files_id", heads->revisions, heads->count);
     bson_append_document_begin(filter, "n", -1, &range);
     BSON_APPEND_INT32(&range, "$gte", 0);
     BSON_APPEND_INT32(&range, "$lt", 2);
