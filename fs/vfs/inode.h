@@ -167,6 +167,12 @@ int inode_written(struct inodes *inodes, struct inode *inode, const struct attri
 char *inode_target(struct inodes *inodes, const struct inode *inode);
 /* What is known at `name` in `parent`, as the witness of a lookup of `path` there, to be freed; NULL when nothing is. */
 char *inode_witness(struct inodes *inodes, struct inode *parent, const char *name, const char *path);
+/* No other inode of this mount has this number, or ever had. */
+uint64_t inode_serial(const struct inode *inode);
+/* The published files of a directory, `most` at the most, from this one on in the order in which they were found: their
+ * serials and, references of the caller's, revisions. Returns how many; 0: it is none. */
+unsigned inode_neighbours(struct inodes *inodes, const struct inode *inode, unsigned most, uint64_t *ret_serials,
+                          struct revision **ret_revisions);
 /* Whether its last name was removed here. */
 bool inode_is_removed(struct inodes *inodes, const struct inode *inode);
 /* The subdirectories of a directory that this mount knows of now. */

@@ -37,12 +37,14 @@ static void lost(void *context) {
     if (!vfs->coherence)
         return;
     coherence_end(vfs->coherence);
+    xattr_ahead_forget(vfs->xattr_ahead, NULL, 0);
     doubts_all(vfs->inodes, &doubts);
     tell_kernel(vfs, &doubts);
 }
 
 /* Where it was is not told, so answers to all questions under way may be from before. */
 static void take_file(struct vfs *vfs, const struct store_change *change, struct doubts *doubts) {
+    xattr_ahead_forget(vfs->xattr_ahead, change->id, change->id_size);
     if (change->kind != STORE_CHANGE_CAME)
         coherence_touch_all(vfs->coherence);
     if (change->path)
@@ -70,6 +72,7 @@ static void take(struct vfs *vfs, const struct store_change *change) {
     if (change->kind == STORE_CHANGE_ANY) {
         coherence_touch_all(vfs->coherence);
         coherence_come_anywhere(vfs->coherence);
+        xattr_ahead_forget(vfs->xattr_ahead, NULL, 0);
         doubts_all(vfs->inodes, &doubts);
     } else if (change->id) {
         take_file(vfs, change, &doubts);

@@ -32,6 +32,8 @@ int vfs_new(const struct vfs_config *config, struct vfs **ret_vfs) {
         result = -ENOMEM;
     if (result == 0 && !(vfs->busiest = busiest_new()))
         result = -ENOMEM;
+    if (result == 0 && !(vfs->xattr_ahead = xattr_ahead_new(config->trust_ms)))
+        result = -ENOMEM;
     if (result == 0)
         result = recovery_init(vfs);
     if (result == 0 && config->told && !(vfs->coherence = coherence_new()))
@@ -62,6 +64,7 @@ struct vfs *vfs_free(struct vfs *vfs) {
         recovery_done(vfs);
         coherence_free(vfs->coherence);
         busiest_free(vfs->busiest);
+        xattr_ahead_free(vfs->xattr_ahead);
         waiting_done(&vfs->waiting);
         turns_done(&vfs->turns);
         retries_done(&vfs->retries);

@@ -16,6 +16,7 @@
 #include "fs/vfs/turns.h"
 #include "fs/vfs/vfs.h"
 #include "fs/vfs/waiting.h"
+#include "fs/vfs/xattr_ahead.h"
 
 enum { HANDLE_WRITERS = 8 };
 
@@ -51,6 +52,7 @@ struct vfs {
     struct inodes *inodes;
     struct coherence *coherence; /* NULL: nothing is told */
     struct busiest *busiest;
+    struct xattr_ahead *xattr_ahead;
     struct lock lock;       /* guards the list of handles */
     struct handle *handles; /* open; at unmount some may never have been released */
     struct retries retries;

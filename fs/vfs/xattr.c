@@ -65,20 +65,68 @@ ssize_t vfs_get_xattr(struct vfs *vfs, struct inode *inode, const char *name, vo
     return needed;
 }
 
-ssize_t vfs_list_xattrs(struct vfs *vfs, struct inode *inode, char *names, size_t size) {
-    struct store_xattr *first = NULL;
-    int result = has_any(inode) ? all(vfs, inode, &first) : 0;
-    if (result)
-        return result;
+/* As many as there is room for. Returns what all need. */
+static size_t put_names(const struct store_xattr *first, char *names, size_t size) {
     size_t needed = 0;
     for (const struct store_xattr *xattr = first; xattr; xattr = xattr->next) {
         if (!is_kept(xattr->name)) /* others write in the database, but capabilities and ACLs it does not give */
             continue;
         size_t more = strlen(xattr->name) + 1;
-        if (size && needed + more <= size)
+        if (needed + more <= size)
             memcpy(names + needed, xattr->name, more);
         needed += more;
     }
+    return needed;
+}
+
+static bool take_noted(struct vfs *vfs, struct inode *inode, char *names, size_t size, ssize_t *ret_size) {
+    cleanup_with(revision_unref) struct revision *revision = inode_revision(vfs->inodes, inode);
+    return revision && !inode_is_ours(vfs->inodes, inode) &&
+           xattr_ahead_take(vfs->xattr_ahead, inode_serial(inode), revision, names, size, ret_size);
+}
+
+static void note(struct vfs *vfs, uint64_t serial, struct revision *revision, const struct store_xattr *first, uint64_t moment) {
+    size_t size = put_names(first, NULL, 0), value_bytes = 0;
+    char *names = size && size <= XATTR_AHEAD_SIZE ? malloc(size + 1) : NULL;
+    for (const struct store_xattr *xattr = first; xattr; xattr = xattr->next)
+        value_bytes += xattr->size;
+    if (!names)
+        return;
+    put_names(first, names, size);
+    xattr_ahead_note(vfs->xattr_ahead, serial, revision, names, size, value_bytes, moment);
+}
+
+/* With those that are likely to be asked for next. False: nothing came of it. */
+static bool ask_ahead(struct vfs *vfs, struct inode *inode, struct store_xattr **ret_first) {
+    struct store *store = inode_store(inode);
+    uint64_t serials[STORE_XATTRS_MOST], moment = xattr_ahead_moment(vfs->xattr_ahead);
+    struct revision *revisions[STORE_XATTRS_MOST];
+    struct store_xattr *firsts[STORE_XATTRS_MOST];
+    unsigned count = xattr_ahead_follow(vfs->xattr_ahead, inode_serial(inode));
+    count = count > 1 ? inode_neighbours(vfs->inodes, inode, count, serials, revisions) : 0;
+    bool asked = count > 1 && store->ops->xattrs_of(store, revisions, count, firsts) == 0;
+    if (asked)
+        *ret_first = firsts[0];
+    for (unsigned i = 0; i < count; i++) {
+        if (asked && i) {
+            note(vfs, serials[i], revisions[i], firsts[i], moment);
+            store_xattrs_free(firsts[i]);
+        }
+        revision_unref(revisions[i]);
+    }
+    return *ret_first != NULL;
+}
+
+ssize_t vfs_list_xattrs(struct vfs *vfs, struct inode *inode, char *names, size_t size) {
+    struct store_xattr *first = NULL;
+    ssize_t noted;
+    bool file = inode_kind(inode) == INODE_STORED && inode_type(inode) == STORE_FILE;
+    if (file && take_noted(vfs, inode, names, size, &noted))
+        return noted;
+    int result = has_any(inode) && !(file && ask_ahead(vfs, inode, &first)) ? all(vfs, inode, &first) : 0;
+    if (result)
+        return result;
+    size_t needed = put_names(first, names, size);
     store_xattrs_free(first);
     return size && needed > size ? -ERANGE : (ssize_t)needed;
 }
@@ -131,6 +179,9 @@ static int set(struct vfs *vfs, struct inode *inode, const struct wish *wish) {
         if (result == -ENOENT && !vfs_was_replaced(vfs, inode, asked))
             break;
     }
+    cleanup_with(revision_unref) struct revision *revision = inode_revision(vfs->inodes, inode);
+    if (revision)
+        xattr_ahead_forget(vfs->xattr_ahead, revision->id, revision->id_size);
     struct attributes now = {.has = ATTRIBUTES_CTIME, .ctime_ns = vfs_now_ns()};
     return result ? result : inode_change(vfs->inodes, inode, &now);
 }

@@ -241,9 +241,21 @@ def test_a_long_listing_asks_nothing_per_entry(bucket, mount):
     bucket.insert_names((f"f{n:04}" for n in range(1000)), b"content")
     mnt = mount()
     with Watched(mnt) as spent:
+        assert sum(entry.stat().st_size for entry in os.scandir(mnt.path)) == 7000
+    assert spent.round_trips <= 20 and spent.documents_fetched <= 1200, spent.counts
+
+
+def test_names_of_attributes_of_file_after_file_come_in_batches(bucket, mount):
+    """As `ls -l` of newer coreutils asks for them."""
+    bucket.insert_names((f"f{n:04}" for n in range(1000)), b"content")
+    mnt = mount()
+    with Watched(mnt) as spent:
         listed = subprocess.run(["ls", "-l", mnt.path], check=True, capture_output=True, text=True)
     assert len(listed.stdout.splitlines()) == 1001
-    assert spent.round_trips <= 20 and spent.documents_fetched <= 1200, spent.counts
+    assert spent.round_trips <= 60 and spent.documents_fetched <= 2400, spent.counts
+    with Watched(mnt) as spent:
+        assert all("user.gridfs.id" in os.listxattr(entry.path) for entry in os.scandir(mnt.path))
+    assert spent.round_trips <= 60, spent.counts
 
 
 def test_stat_after_a_listing_asks_nothing(bucket, mount):

@@ -304,6 +304,37 @@ static void extended_attributes_go_with_directories_and_unpublished_files(void *
     forget(&directory);
 }
 
+static void expect_names(struct inode *inode, const char *expected, size_t expected_size) {
+    char names[64];
+    assert_int_equal(vfs_list_xattrs(mount->vfs, inode, names, sizeof names), expected_size);
+    assert_memory_equal(names, expected, expected_size);
+}
+
+/* As `ls -l` does; what is changed meanwhile is seen. */
+static void extended_attributes_of_file_after_file_come_in_batches(void **state) {
+    (void)state;
+    enum { FILES = 300, ALL = FAULTY_XATTRS, OF = FAULTY_XATTRS_OF };
+    static const char id[] = "user.gridfs.id", more[] = "user.gridfs.id\0user.a";
+    struct vfs_entry entries[FILES];
+    for (unsigned i = 0; i < FILES; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "%03u", i);
+        memory_mount_put(mount, name, "x");
+        entries[i] = memory_mount_found(mount, name);
+    }
+    for (unsigned i = 0; i < FILES; i++) {
+        if (i == 150)
+            assert_int_equal(vfs_set_xattr(mount->vfs, entries[200].inode, "user.a", "", 0, 0), 0);
+        expect_names(entries[i].inode, i == 200 ? more : id, i == 200 ? sizeof more : sizeof id);
+    }
+    assert_in_range(mount->faulty.calls[ALL] + mount->faulty.calls[OF], 3, 20);
+    unsigned before = mount->faulty.calls[ALL];
+    expect_names(entries[200].inode, more, sizeof more); /* again: it is asked for again */
+    assert_int_equal(mount->faulty.calls[ALL], before + 1);
+    for (unsigned i = 0; i < FILES; i++)
+        forget(&entries[i]);
+}
+
 static int be_quiet(void **state) {
     (void)state;
     return log_open_file("/dev/null", LOG_LEVEL_INFO);
@@ -322,6 +353,7 @@ int main(void) {
         TEST(extended_attributes_are_kept),
         TEST(extended_attributes_have_limits),
         TEST(extended_attributes_go_with_directories_and_unpublished_files),
+        TEST(extended_attributes_of_file_after_file_come_in_batches),
     };
     return cmocka_run_group_tests_name("vfs_listings", tests, be_quiet, NULL);
 }
