@@ -16,6 +16,14 @@ void store_item_done(struct store_item *item) {
     item->key = NULL;
 }
 
+void store_pasts_free(struct store_past *list, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        revision_unref(list[i].revision);
+        free(list[i].id);
+    }
+    free(list);
+}
+
 void server_free_names(char **names) {
     for (char **name = names; name && *name; name++)
         free(*name);

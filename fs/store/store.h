@@ -59,6 +59,17 @@ enum {
     STORE_KEEP_SECONDS = 5 /* between two times that a mount says what it has open */
 };
 
+/* A revision among those of a name. */
+struct store_past {
+    struct revision *revision; /* a reference */
+    char *id;                  /* the text of its _id (see .gridfs/id); owned */
+    bool retired;              /* it was replaced or removed, and goes when its grace is over */
+};
+
+enum { STORE_PAST_MOST = 10000 }; /* of each sort, in one answer: the newest */
+
+void store_pasts_free(struct store_past *list, uint32_t count);
+
 struct store;
 struct store_list;
 struct store_lease;
@@ -167,6 +178,13 @@ struct store_ops {
     int (*newest)(struct store *store, const char *path, struct revision **ret_revision);
     /* The revision whose _id has this text (see .gridfs/id); -EINVAL when no _id can have it. */
     int (*by_id)(struct store *store, const char *text, struct revision **ret_revision);
+    /* The revisions of the file `path`, the newest first, and behind them those of it that were retired and still can be
+     * read, in any order; with `id` only the one whose _id has this text. None is no error. A list for
+     * store_pasts_free(). -EINVAL when no _id can have the text. */
+    int (*history)(struct store *store, const char *path, const char *id, struct store_past **ret_list,
+                   uint32_t *ret_count);
+    /* 1 when a retired revision was the file `path` or lay below it; 0. */
+    int (*is_retired)(struct store *store, const char *path);
     /* Looks for files that have no filename, and notes them as oddities. May take long. */
     int (*survey)(struct store *store);
     /* The entries of a directory in the order of their keys, from behind `after` (a key, or NULL: from the start). */

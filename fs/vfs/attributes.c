@@ -91,9 +91,12 @@ void vfs_fill_inode(const struct vfs *vfs, struct inode *inode, struct stat *ret
         fill_written(vfs, inode, ret_stat);
     if (inode_is_removed(vfs->inodes, inode))
         ret_stat->st_nlink = 0;
-    enum inode_kind kind = inode_kind(inode); /* the mount's own names are its owner's affair */
-    if (kind == INODE_CONTROL || kind == INODE_IDS)
-        ret_stat->st_mode = S_IFDIR | 0500;
-    else if (inode_kind_is_text(kind))
-        ret_stat->st_mode = S_IFREG | 0400;
+    enum inode_kind kind = inode_kind(inode);
+    if (kind == INODE_STORED || kind == INODE_BUCKETS)
+        return;
+    /* The mount's own names are its owner's affair. */
+    ret_stat->st_mode = inode_type(inode) == STORE_DIRECTORY ? S_IFDIR | 0500 : S_IFREG | 0400;
+    ret_stat->st_uid = vfs->config.uid;
+    ret_stat->st_gid = vfs->config.gid;
+    ret_stat->st_nlink = inode_type(inode) == STORE_DIRECTORY ? 2 : 1;
 }

@@ -12,6 +12,7 @@ static const struct {
 } entries[] = {
     {"id/", INODE_IDS, false},
     {"metrics", INODE_METRICS, true},
+    {"revisions/", INODE_HISTORY, false},
     {"status", INODE_STATUS, true},
     {"status.json", INODE_STATUS_JSON, true},
 };
@@ -88,6 +89,8 @@ int control_lookup(struct vfs *vfs, struct inode *parent, const char *name, stru
         return lookup_bucket(vfs, parent, name, ret_inode);
     case INODE_IDS:
         return lookup_id(vfs, parent, name, ret_inode);
+    case INODE_HISTORY:
+        return history_lookup(vfs, parent, name, ret_inode);
     case INODE_CONTROL:
         for (unsigned i = 0; i < sizeof entries / sizeof *entries; i++)
             if (is_called(entries[i].key, name) && has_entry(vfs, parent, i))
@@ -149,6 +152,8 @@ int control_names(struct vfs *vfs, struct inode *inode, char ***ret_names) {
         return result ? result : add_slashes(*ret_names);
     case INODE_IDS:
         return list_oddities(inode_store(inode), ret_names);
+    case INODE_HISTORY:
+        return history_names(vfs, inode, ret_names);
     case INODE_CONTROL:
         return list_control(vfs, inode, ret_names);
     default:

@@ -204,7 +204,9 @@ static struct inode *make(struct inodes *inodes, struct inode *parent, const cha
             update(inode, found);
         return dentry_add(inodes, inode, parent, name) ? inode : NULL;
     }
-    inode = inode_new(inodes, inode_number_at(parent, name, found->entry), found);
+    /* All revisions of a file have its identity, and are not one file to cp or diff. */
+    const struct store_entry *identified = found->kind == INODE_STORED ? found->entry : NULL;
+    inode = inode_new(inodes, inode_number_at(parent, name, identified), found);
     if (inode && !dentry_add(inodes, inode, parent, name)) {
         inode_free_unheld(inodes, inode);
         return NULL;

@@ -35,7 +35,8 @@ enum inode_kind {
     INODE_BUCKETS,     /* the root, of a mount that shows all buckets */
     INODE_CONTROL,     /* .gridfs */
     INODE_IDS,         /* .gridfs/id */
-    INODE_BY_ID,       /* a file in there */
+    INODE_HISTORY,     /* .gridfs/revisions, and each directory below it */
+    INODE_BY_ID,       /* a file below one of these: it is one revision, whatever others put */
     INODE_STATUS,      /* .gridfs/status; from here on: texts of the mount itself, in the order of vfs.h */
     INODE_STATUS_JSON, /* .gridfs/status.json */
     INODE_METRICS,     /* .gridfs/metrics */
@@ -141,7 +142,8 @@ uint64_t inode_number_at(const struct inode *parent, const char *name, const str
 
 /* ---- what is known of it ---- */
 
-/* The path in its bucket (stored form, "" for the bucket itself), to be freed; with `name` behind it unless NULL. */
+/* The path in its bucket (stored form, "" for the bucket itself), to be freed; with `name` behind it unless NULL. Of an
+ * INODE_HISTORY: that of which it shows the revisions. */
 char *inode_path(struct inodes *inodes, const struct inode *inode, const char *name);
 /* The path in the mount, of whatever kind it is, likewise. */
 char *inode_path_in_mount(struct inodes *inodes, const struct inode *inode, const char *name);

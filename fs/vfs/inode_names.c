@@ -5,9 +5,11 @@
 
 #include "fs/vfs/inode_private.h"
 
-/* Whether the name is a part of a path in a bucket; or in the mount. */
+/* Whether the name is a part of a path in a bucket, or of one whose revisions are shown; or in the mount. */
 static bool counts(const struct dentry *dentry, bool in_mount) {
-    return dentry && (in_mount || dentry->key.parent->kind == INODE_STORED);
+    if (!dentry || in_mount)
+        return dentry;
+    return dentry->key.parent->kind == INODE_STORED || dentry->key.parent->kind == INODE_HISTORY;
 }
 
 /* With `name` behind it, unless NULL. */

@@ -68,17 +68,27 @@ static int adopt(struct vfs *vfs, struct handle *handle, const char *stored, str
     return 0;
 }
 
+/* What an entry is shown as. Of a name whose revisions are shown, as the directory that has them; others have none. */
+static bool shown_kind(const struct handle *handle, const struct store_item *item, enum store_kind *ret_kind) {
+    bool has_past = inode_kind(handle->inode) == INODE_HISTORY && item->entry.revision;
+    *ret_kind = has_past ? STORE_DIRECTORY : item->entry.kind;
+    return inode_kind(handle->inode) != INODE_HISTORY || *ret_kind == STORE_DIRECTORY || *ret_kind == STORE_FILE;
+}
+
 static int give_item(struct vfs *vfs, struct handle *handle, struct store_item *item, uint64_t next,
                      bool with_inodes, const struct vfs_taker *taker, bool *ret_full) {
     char name[NAMES_COMPONENT_MOST + 1], stored[NAMES_STORED_MOST + 2];
     struct vfs_entry entry = {0};
     bool is_stored = inode_kind(handle->inode) == INODE_STORED;
+    bool is_encoded = is_stored || inode_kind(handle->inode) == INODE_HISTORY;
+    enum store_kind kind;
     size_t size = strlen(item->key);
     size -= item->key[size - 1] == '/';
-    if (size > NAMES_STORED_MOST || (is_stored && names_decode(item->key, size, name)))
+    if (size > NAMES_STORED_MOST || (is_encoded && names_decode(item->key, size, name)) ||
+        !shown_kind(handle, item, &kind))
         return 0;
     snprintf(stored, sizeof stored, "%.*s", (int)size, item->key);
-    const char *shown = is_stored ? name : stored;
+    const char *shown = is_encoded ? name : stored;
     *ret_full = !taker->fits(taker->context, shown);
     if (*ret_full)
         return 0;
@@ -93,7 +103,7 @@ static int give_item(struct vfs *vfs, struct handle *handle, struct store_item *
     if (with_inodes && is_stored && !crossed) /* else it is looked up when it is used */
         result = adopt(vfs, handle, stored, item, &entry);
     else
-        vfs_fill(vfs, item->entry.kind, inode_number_at(handle->inode, stored, is_stored ? &item->entry : NULL),
+        vfs_fill(vfs, kind, inode_number_at(handle->inode, stored, is_stored ? &item->entry : NULL),
                  item->entry.kind == STORE_FILE ? NULL : &item->entry.attributes, item->entry.revision,
                  &entry.attributes);
     if (result == 0)
@@ -166,6 +176,8 @@ static int begin_listing(struct vfs *vfs, struct handle *handle) {
 
 /* All was given: whoever opens it next may be given it by the kernel, or while the server is away. */
 static void end_listing(struct vfs *vfs, struct handle *handle) {
+    if (inode_kind(handle->inode) != INODE_STORED)
+        return;
     cleanup_with(keys_unref) struct keys *keys = directory_keys(handle->directory);
     if (keys && vfs->config.recalls)
         inode_listed_all(vfs->inodes, handle->inode, keys, handle->moment);

@@ -286,7 +286,7 @@ int vfs_open(struct vfs *vfs, struct inode *inode, int flags, const struct vfs_c
     bool text = inode_kind_is_text(inode_kind(inode));
     stats_add(STAT_opens, 1);
     if (text && (flags & O_ACCMODE) != O_RDONLY)
-        return -EACCES;
+        return -EROFS;
     int result = text ? open_text(vfs, inode, &handle) : open_stored(vfs, inode, flags, caller, &handle);
     if (result)
         close_parts(vfs, &handle);

@@ -18,7 +18,8 @@ int vfs_may_change(const struct vfs *vfs, const struct inode *inode) {
         return -EROFS;
     if (inode_is_abandoned(vfs->inodes, inode))
         return -ESTALE; /* the kernel looks its name up again */
-    return inode_kind(inode) == INODE_STORED ? 0 : -EPERM;
+    enum inode_kind kind = inode_kind(inode);
+    return kind == INODE_STORED ? 0 : kind == INODE_BUCKETS ? -EPERM : -EROFS;
 }
 
 struct store_object vfs_object(const struct inode *inode, const char *path, const struct revision *revision) {

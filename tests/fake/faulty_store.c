@@ -86,6 +86,23 @@ static int by_id(struct store *store, const char *text, struct revision **ret_re
     return result;
 }
 
+static int history(struct store *store, const char *path, const char *id, struct store_past **ret_list,
+                   uint32_t *ret_count) {
+    struct faulty_store *faulty = faulty_of(store);
+    int result = pass(faulty, FAULTY_HISTORY);
+    if (result == 0)
+        result = faulty->behind->ops->history(faulty->behind, path, id, ret_list, ret_count);
+    for (uint32_t i = 0; result == 0 && i < *ret_count; i++)
+        adopt(faulty, (*ret_list)[i].revision);
+    return result;
+}
+
+static int is_retired(struct store *store, const char *path) {
+    struct faulty_store *faulty = faulty_of(store);
+    int result = pass(faulty, FAULTY_IS_RETIRED);
+    return result ? result : faulty->behind->ops->is_retired(faulty->behind, path);
+}
+
 static int survey(struct store *store) {
     struct faulty_store *faulty = faulty_of(store);
     int result = pass(faulty, FAULTY_SURVEY);
@@ -332,6 +349,8 @@ static const struct store_ops operations = {
     .lookup = lookup,
     .newest = newest,
     .by_id = by_id,
+    .history = history,
+    .is_retired = is_retired,
     .survey = survey,
     .list_open = list_open,
     .list_next = list_next,

@@ -17,6 +17,10 @@ int memory_remove(struct store *store, const struct store_object *object);
 int memory_remove_directory(struct store *store, const char *path);
 int memory_keep(struct store *store, struct revision *const *open, uint32_t count);
 int memory_tidy(struct store *store, struct revision *const *open, uint32_t count);
+/* memory_history.c */
+int memory_history(struct store *store, const char *path, const char *id, struct store_past **ret_list,
+                   uint32_t *ret_count);
+int memory_is_retired(struct store *store, const char *path);
 /* memory_uploads.c */
 int memory_upload_begin(struct store *store, const struct revision *base, const struct store_source *source,
                         int64_t start, struct store_upload **ret_upload);

@@ -156,6 +156,8 @@ static void insert(struct memory_store *memory, const char *path, struct object 
 void memory_place(struct memory_store *memory, const char *path, struct object *object) {
     struct record *record = record_at(memory, path);
     object->names++;
+    free(object->path);
+    object->path = strdup(path);
     if (record) {
         record->object->names--;
         record->object = object;
@@ -200,6 +202,7 @@ void memory_free_records(struct memory_store *memory) {
         next = object->next;
         store_xattrs_free(object->xattrs);
         free(object->target);
+        free(object->path);
         free(object->bytes);
         free(object->holes);
         free(object);

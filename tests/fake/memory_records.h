@@ -18,6 +18,7 @@ struct object {
     struct object *next;
     enum store_kind kind;
     unsigned names; /* records of it */
+    char *path;     /* of the last of them */
     struct attributes attributes;
     struct store_xattr *xattrs; /* in the order they were made */
     char *target;

@@ -4,7 +4,7 @@
  * Names are sorted as the database sorts them; what others do to a bucket is done with the functions below, at any
  * time. Every answer makes new revision objects, as a database does.
  * What it is not: it knows no spellings and no older revisions; the newest of a name is all there is. What was replaced
- * or removed by an operation can still be fetched by who has it open.
+ * or removed by an operation counts as retired.
  *
  * Threads: any; one mutex. Memory: a server owns its stores. */
 #ifndef TESTS_FAKE_MEMORY_STORE_H

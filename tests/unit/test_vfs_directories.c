@@ -10,7 +10,7 @@
 
 struct taken {
     unsigned room, count;
-    char names[64][32];
+    char names[64][64];
     struct vfs_entry entries[64];
     uint64_t next;
 };
@@ -107,7 +107,7 @@ static void the_control_directory_is_hidden_but_there(void **state) {
     assert_int_equal(memory_mount_look_up(mount, ".gridfs/id/id-999", &entry), -ENOENT);
     entry = memory_mount_found(mount, ".gridfs");
     assert_int_equal(entry.attributes.st_mode, S_IFDIR | 0500);
-    expect_listing(mount, entry.inode, 64, true, ". .. id metrics status status.json ");
+    expect_listing(mount, entry.inode, 64, true, ". .. id metrics revisions status status.json ");
     vfs_forget(mount->vfs, entry.inode, 1);
     memory_mount_done(mount);
 }
@@ -145,6 +145,104 @@ static void what_no_path_can_name_is_listed_by_id(void **state) {
     memory_mount_done(mount);
 }
 
+/* ---- .gridfs/revisions ---- */
+
+/* Of the n-th revision that the memory store made: its dates are 1 ms apart. */
+static const char *revision_path(const char *path, unsigned id, char into[128]) {
+    snprintf(into, 128, ".gridfs/revisions/%s/2023-11-14T22:13:20.%03uZ-id-%u", path, id, id);
+    return into;
+}
+
+static void expect_history(struct memory_mount *mount, const char *path, const char *expected) {
+    struct vfs_entry entry = memory_mount_found(mount, path);
+    assert_int_equal(entry.attributes.st_mode, S_IFDIR | 0500);
+    for (unsigned room = 1; room < 4; room++)
+        expect_listing(mount, entry.inode, room, room % 2, expected);
+    vfs_forget(mount->vfs, entry.inode, 1);
+}
+
+static void overwrite(struct memory_mount *mount, const char *path, const char *text) {
+    struct vfs_entry entry = memory_mount_found(mount, path);
+    struct handle *handle = memory_mount_opened_as(mount, entry.inode, O_WRONLY | O_TRUNC);
+    memory_mount_write(mount, handle, 0, text);
+    assert_int_equal(vfs_flush(mount->vfs, handle, &memory_mount_caller), 0);
+    vfs_close(mount->vfs, handle);
+    vfs_forget(mount->vfs, entry.inode, 1);
+}
+
+static void each_revision_of_a_file_can_be_read(void **state) {
+    (void)state;
+    struct memory_mount *mount = memory_mount_new("fs", 1000, false);
+    struct vfs_entry entry;
+    char path[128], names[256];
+    memory_mount_put(mount, "d/f", "first");
+    overwrite(mount, "d/f", "second");
+    memory_mount_expect_file(mount, revision_path("d/f", 1, path), "first");
+    memory_mount_expect_file(mount, revision_path("d/f", 2, path), "second");
+    snprintf(names, sizeof names, ". .. %s ", strrchr(path, '/') + 1);
+    snprintf(names + strlen(names), sizeof names - strlen(names), "%s ", strrchr(revision_path("d/f", 1, path), '/') + 1);
+    expect_history(mount, ".gridfs/revisions/d/f", names);
+    entry = memory_mount_found(mount, path);
+    assert_int_equal(entry.attributes.st_mode, S_IFREG | 0400);
+    struct vfs_entry now = memory_mount_found(mount, "d/f");
+    assert_true(entry.attributes.st_ino != now.attributes.st_ino);
+    struct handle *handle;
+    bool live;
+    assert_int_equal(vfs_open(mount->vfs, entry.inode, O_WRONLY, &memory_mount_caller, &handle, &live), -EROFS);
+    assert_int_equal(vfs_set_xattr(mount->vfs, entry.inode, "user.x", "x", 1, 0), -EROFS);
+    vfs_forget(mount->vfs, now.inode, 1);
+    vfs_forget(mount->vfs, entry.inode, 1);
+    static const char *const none[] = {
+        "d/f/2023-11-14T22:13:20.001Z-id-9", "d/f/2023-11-14T22:13:20.002Z-id-1", "d/f/2023-11-14T22:13:20.001Z-x", "d/g",
+        "d/f/Z-", "d/f/undated-id-1", "d/f/x", "2023-11-14T22:13:20.001Z-id-1", "d/2023-11-14T22:13:20.001Z-id-1"};
+    for (unsigned i = 0; i < sizeof none / sizeof *none; i++) {
+        snprintf(path, sizeof path, ".gridfs/revisions/%s", none[i]);
+        assert_int_equal(memory_mount_look_up(mount, path, &entry), -ENOENT);
+    }
+    memory_mount_done(mount);
+}
+
+static void names_with_revisions_are_listed_as_directories(void **state) {
+    (void)state;
+    struct memory_mount *mount = memory_mount_new("fs", 1000, false);
+    struct vfs_entry entry;
+    memory_mount_put(mount, "d/f", "x");
+    memory_mount_put(mount, "caf\xEE\xBF\xA9", "x");
+    memory_store_node(mount->memory, "link", STORE_SYMLINK, "d/f");
+    expect_history(mount, ".gridfs/revisions", ". .. caf\xE9 d ");
+    expect_history(mount, ".gridfs/revisions/d", ". .. f ");
+    entry = memory_mount_found(mount, ".gridfs/revisions/caf\xE9");
+    vfs_forget(mount->vfs, entry.inode, 1);
+    assert_int_equal(memory_mount_look_up(mount, ".gridfs/revisions/link", &entry), -ENOENT);
+    struct vfs_entry history = memory_mount_found(mount, ".gridfs/revisions");
+    assert_int_equal(vfs_mkdir(mount->vfs, history.inode, "new", 0755, &memory_mount_caller, &entry), -EROFS);
+    assert_int_equal(vfs_unlink(mount->vfs, history.inode, "d"), -EROFS);
+    faulty_store_fail(&mount->faulty, FAULTY_LOOKUP, 1, -ETIMEDOUT);
+    assert_int_equal(vfs_lookup(mount->vfs, history.inode, "d", &entry), -ETIMEDOUT);
+    faulty_store_fail(&mount->faulty, FAULTY_IS_RETIRED, 1, -ETIMEDOUT);
+    assert_int_equal(vfs_lookup(mount->vfs, history.inode, "gone", &entry), -ETIMEDOUT);
+    vfs_forget(mount->vfs, history.inode, 1);
+    memory_mount_done(mount);
+}
+
+static void what_was_removed_can_be_looked_up_for_its_grace(void **state) {
+    (void)state;
+    struct memory_mount *mount = memory_mount_new("fs", 1000, false);
+    struct vfs_entry entry;
+    char path[128];
+    memory_mount_put(mount, "d/f", "gone");
+    struct vfs_entry directory = memory_mount_found(mount, "d");
+    assert_int_equal(vfs_unlink(mount->vfs, directory.inode, "f"), 0);
+    vfs_forget(mount->vfs, directory.inode, 1);
+    memory_mount_expect_file(mount, revision_path("d/f", 1, path), "gone");
+    expect_history(mount, ".gridfs/revisions/d", ". .. ");
+    memory_store_end_grace(mount->memory);
+    struct store *store = memory_store_store(mount->memory);
+    assert_int_equal(store->ops->tidy(store, NULL, 0), 0);
+    assert_int_equal(memory_mount_look_up(mount, path, &entry), -ENOENT);
+    memory_mount_done(mount);
+}
+
 static void all_buckets_are_top_directories(void **state) {
     (void)state;
     struct memory_mount *mount = memory_mount_new("*", 1000, false);
@@ -159,6 +257,8 @@ static void all_buckets_are_top_directories(void **state) {
     assert_int_equal(memory_mount_look_up(mount, "none", &entry), -ENOENT);
     assert_int_equal(memory_mount_look_up(mount, ".gridfs/id", &entry), -ENOENT);
     assert_int_equal(memory_mount_look_up(mount, "photos/.gridfs/status", &entry), -ENOENT);
+    assert_int_equal(memory_mount_look_up(mount, ".gridfs/revisions", &entry), -ENOENT);
+    memory_mount_expect_file(mount, "photos/.gridfs/revisions/a/b/2023-11-14T22:13:20.001Z-id-1", "photo");
     entry = memory_mount_found(mount, "photos/.gridfs/id");
     vfs_forget(mount->vfs, entry.inode, 1);
     memory_mount_done(mount);
@@ -181,6 +281,9 @@ int main(void) {
         cmocka_unit_test(the_control_directory_is_hidden_but_there),
         cmocka_unit_test(the_status_is_made_at_each_open),
         cmocka_unit_test(what_no_path_can_name_is_listed_by_id),
+        cmocka_unit_test(each_revision_of_a_file_can_be_read),
+        cmocka_unit_test(names_with_revisions_are_listed_as_directories),
+        cmocka_unit_test(what_was_removed_can_be_looked_up_for_its_grace),
         cmocka_unit_test(all_buckets_are_top_directories),
         cmocka_unit_test(df_shows_the_same_each_time),
     };

@@ -171,13 +171,13 @@ static void the_control_directory_and_buckets_are_not_changed(void **state) {
     assert_int_equal(vfs_unlink(mount->vfs, root, ".gridfs"), -EPERM);
     assert_int_equal(renamed(".gridfs", "x", 0), -EPERM);
     assert_int_equal(renamed("file", ".gridfs", 0), -EPERM);
-    assert_int_equal(vfs_mkdir(mount->vfs, control.inode, "x", 0755, caller, &entry), -EPERM);
-    assert_int_equal(vfs_unlink(mount->vfs, control.inode, "status"), -EPERM);
-    assert_int_equal(vfs_link(mount->vfs, status.inode, root, "new", &entry), -EPERM);
-    assert_int_equal(vfs_open(mount->vfs, status.inode, O_RDWR, caller, &handle, &live), -EPERM);
+    assert_int_equal(vfs_mkdir(mount->vfs, control.inode, "x", 0755, caller, &entry), -EROFS);
+    assert_int_equal(vfs_unlink(mount->vfs, control.inode, "status"), -EROFS);
+    assert_int_equal(vfs_link(mount->vfs, status.inode, root, "new", &entry), -EROFS);
+    assert_int_equal(vfs_open(mount->vfs, status.inode, O_RDWR, caller, &handle, &live), -EROFS);
     forget(&status);
     status = memory_mount_found(mount, ".gridfs/status");
-    assert_int_equal(vfs_link(mount->vfs, status.inode, root, "new", &entry), -EPERM);
+    assert_int_equal(vfs_link(mount->vfs, status.inode, root, "new", &entry), -EROFS);
     forget(&status);
     forget(&control);
 }

@@ -10,6 +10,7 @@
 #include "fs/store/mongo/links.h"
 #include "fs/store/mongo/put_private.h"
 #include "fs/store/mongo/remove.h"
+#include "fs/store/mongo/retire.h"
 #include "fs/store/names.h"
 
 static int take_copy(void *context, const bson_t *document) {
@@ -33,14 +34,7 @@ static int find_by_id(struct bucket *bucket, const char *collection, const struc
 
 /* Out of a trash record, the document in it. */
 static void unwrap(bson_t **document) {
-    bson_iter_t iter;
-    bson_t inner, *copy = NULL;
-    uint32_t size;
-    const uint8_t *bytes;
-    if (bson_iter_init_find(&iter, *document, "document") && BSON_ITER_HOLDS_DOCUMENT(&iter)) {
-        bson_iter_document(&iter, &size, &bytes);
-        copy = bson_init_static(&inner, bytes, size) ? bson_copy(&inner) : NULL;
-    }
+    bson_t inner, *copy = retire_unwrap(*document, &inner) ? bson_copy(&inner) : NULL;
     bson_destroy(*document);
     *document = copy;
 }

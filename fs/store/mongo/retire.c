@@ -10,6 +10,16 @@
 
 enum { CHUNKS_AT_ONCE = 2048 };
 
+bool retire_unwrap(const bson_t *record, bson_t *ret_document) {
+    bson_iter_t iter;
+    uint32_t size;
+    const uint8_t *bytes;
+    if (!bson_iter_init_find(&iter, record, "document") || !BSON_ITER_HOLDS_DOCUMENT(&iter))
+        return false;
+    bson_iter_document(&iter, &size, &bytes);
+    return bson_init_static(ret_document, bytes, size);
+}
+
 int64_t retire_due_ms(const struct bucket *bucket, int64_t now_ms) {
     int64_t grace = bucket->policy.grace_ms;
     return now_ms + (grace > RETIRE_LEAST_MS ? grace : RETIRE_LEAST_MS);

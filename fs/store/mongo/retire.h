@@ -25,7 +25,9 @@ int64_t retire_due_ms(const struct bucket *bucket, int64_t now_ms);
 /* Takes a whole files document out of files: into the trash, or away with its chunks. 0 also when it had gone, or was
  * renamed meanwhile: then it stays (and the janitor drops its record). */
 int retire_document(struct bucket *bucket, const bson_t *files_document);
-/* The same of one that was seen as the only revision of its name, with no further names, by one command, which counts
+/* The files document that a record of the trash has, lent by the record; false: there is none in it. */
+bool retire_unwrap(const bson_t *record, bson_t *ret_document);
+/* The same as retire_document() of one that was seen as the only revision of its name, with no further names, by one command, which counts
  * what matches `others` behind it. 1: it went, and nothing does. 0: there is more to do, also of this; *ret_gone: it is,
  * or may be, gone. */
 int retire_only(struct bucket *bucket, const bson_t *files_document, const bson_t *others, bool *ret_gone);

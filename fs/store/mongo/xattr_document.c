@@ -263,3 +263,10 @@ int xattr_read_file(const bson_t *document, const struct revision *revision, str
     }
     return result ? result : add_fields(document, revision->posix == POSIX_OWN, list);
 }
+
+int xattr_read_due(const bson_t *record, struct xattr_list *list) {
+    bson_iter_t due;
+    bool dated = bson_iter_init_find(&due, record, "due") && BSON_ITER_HOLDS_DATE_TIME(&due);
+    cleanup_free char *date = dated ? date_text(bson_iter_date_time(&due)) : NULL;
+    return date ? add_text(list, "user.gridfs.due", date) : 0;
+}

@@ -6,6 +6,7 @@
  *     user.gridfs.id              as under .gridfs/id
  *     user.gridfs.uploadDate      ISO 8601
  *     user.gridfs.chunkSize, user.gridfs.sha256 (of this revision's content), user.gridfs.revision (hex, for caches)
+ *     user.gridfs.due             of a revision that was retired: until when it is certain to be there
  *     user.gridfs.metadata.FIELD  other metadata: text as it is, all else as relaxed extended JSON
  *
  * Pure functions: no state, any thread. Others write the documents: what is unusable is left out. */
@@ -37,6 +38,8 @@ bool xattr_is_type(const char *name);
 int xattr_read_array(const bson_iter_t *array, struct xattr_list *list);
 /* Adds what a files document says. `revision` is made of it. */
 int xattr_read_file(const bson_t *document, const struct revision *revision, struct xattr_list *list);
+/* Adds what a record of a retired revision (retire.h) says. */
+int xattr_read_due(const bson_t *record, struct xattr_list *list);
 /* The value that user.mime_type shows; false when there is none. */
 bool xattr_find_type(const bson_t *document, bson_iter_t *ret_value);
 /* The array after a change, as the field `key` of *ret_change, or no field when nothing is left in it. `array` NULL:

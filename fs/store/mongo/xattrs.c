@@ -11,6 +11,7 @@
 #include "fs/store/mongo/change.h"
 #include "fs/store/mongo/links.h"
 #include "fs/store/mongo/posix.h"
+#include "fs/store/mongo/retire.h"
 #include "fs/store/mongo/xattr_document.h"
 
 static int take_copy(void *context, const bson_t *document) {
@@ -44,8 +45,8 @@ static int read_document(struct bucket *bucket, const struct store_object *objec
     return result < 0 ? result : result ? 0 : -ENOENT;
 }
 
-static const char *array_field(const struct store_object *object) {
-    return object->revision ? "metadata.posix.xattr" : "xattr";
+static const char *array_field(bool file) {
+    return file ? "metadata.posix.xattr" : "xattr";
 }
 
 static bool find_field(const bson_t *document, const char *field, bson_iter_t *ret_value) {
@@ -65,25 +66,49 @@ static int resolve(struct bucket *bucket, const struct store_object *object, str
     return result;
 }
 
+/* Adds those of a files document, or of a node. */
+static int read_all(struct bucket *bucket, const bson_t *document, bool file, struct xattr_list *list) {
+    cleanup_with(revision_unref) struct revision *revision = NULL;
+    bson_iter_t array;
+    int result = file ? document_revision(document, &bucket->store, &revision) : 0;
+    if (revision)
+        result = xattr_read_file(document, revision, list);
+    if (result == 0 && find_field(document, array_field(file), &array))
+        result = xattr_read_array(&array, list);
+    return result;
+}
+
+/* Adds those of a revision that was retired. -ENOENT: it was not, or is gone. */
+static int read_retired(struct bucket *bucket, const struct revision *revision, struct xattr_list *list) {
+    bson_t filter = BSON_INITIALIZER, *options = BCON_NEW("limit", BCON_INT64(1)), *record, document;
+    match_file(&filter, revision);
+    int result = bucket_find(bucket, bucket->trash, &filter, options, take_copy, &record);
+    bson_destroy(options);
+    bson_destroy(&filter);
+    if (result <= 0)
+        return result ? result : -ENOENT;
+    result = retire_unwrap(record, &document) ? read_all(bucket, &document, true, list) : -ENOENT;
+    if (result == 0)
+        result = xattr_read_due(record, list);
+    bson_destroy(record);
+    return result;
+}
+
 int bucket_xattrs(struct store *store, const struct store_object *object, struct store_xattr **ret_first) {
     struct bucket *bucket = (struct bucket *)store;
-    cleanup_with(revision_unref) struct revision *revision = NULL;
     cleanup_free char *path = NULL;
     struct store_object itself;
     struct xattr_list list = {0};
-    bson_t *document;
-    bson_iter_t array;
+    bson_t *document = NULL;
     int result = resolve(bucket, object, &itself, &path);
     if (result == 0)
         result = read_document(bucket, &itself, &document);
-    if (result)
-        return result == -ENOENT && object->kind == STORE_DIRECTORY ? (*ret_first = NULL, 0) : result;
-    if (object->revision)
-        result = document_revision(document, store, &revision);
-    if (revision)
-        result = xattr_read_file(document, revision, &list);
-    if (result == 0 && find_field(document, array_field(object), &array))
-        result = xattr_read_array(&array, &list);
+    if (result == 0)
+        result = read_all(bucket, document, object->revision, &list);
+    else if (result == -ENOENT && object->revision)
+        result = read_retired(bucket, object->revision, &list);
+    else if (result == -ENOENT && object->kind == STORE_DIRECTORY)
+        result = 0;
     bson_destroy(document);
     if (result)
         store_xattrs_free(list.first);
@@ -131,7 +156,7 @@ struct change {
 
 static int change_array(struct bucket *bucket, const struct store_object *object, const bson_t *document,
                         const struct change *change) {
-    const char *field = array_field(object);
+    const char *field = array_field(object->revision);
     bson_iter_t array;
     bool there = find_field(document, field, &array);
     bson_t fields = BSON_INITIALIZER, filter = BSON_INITIALIZER, update = BSON_INITIALIZER;

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+/* All revisions of a name: those among the files, and those that were retired. */
+#include <errno.h>
+#include <string.h>
+
+#include "cache/base/cleanup.h"
+#include "cache/base/stats.h"
+#include "fs/store/mongo/document.h"
+#include "fs/store/mongo/identity.h"
+#include "fs/store/mongo/links.h"
+#include "fs/store/mongo/presence.h"
+#include "fs/store/mongo/retire.h"
+#include "fs/store/names.h"
+
+struct history {
+    struct bucket *bucket;
+    bool retired; /* what is taken is */
+    struct store_past *list;
+    uint32_t count, room, found; /* found: among the files */
+};
+
+/* A server may have put it back among the files meanwhile, or not have got so far as to take it out of there. */
+static bool is_known(const struct history *history, const struct revision *revision) {
+    for (uint32_t i = 0; i < history->found; i++) {
+        const struct revision *other = history->list[i].revision;
+        if (other->id_size == revision->id_size && memcmp(other->id, revision->id, other->id_size) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int add(struct history *history, struct revision *revision) {
+    if (history->count == history->room) {
+        uint32_t room = history->room ? 2 * history->room : 16;
+        struct store_past *list = realloc(history->list, room * sizeof *list);
+        if (!list)
+            return -ENOMEM;
+        history->list = list;
+        history->room = room;
+    }
+    char *id = identity_text(revision);
+    if (!id)
+        return -ENOMEM;
+    history->list[history->count++] =
+        (struct store_past){.revision = revision_ref(revision), .id = id, .retired = history->retired};
+    return 0;
+}
+
+static int take(void *context, const bson_t *found) {
+    struct history *history = context;
+    cleanup_with(revision_unref) struct revision *revision = NULL;
+    bson_t inner;
+    size_t size;
+    stats_add(STAT_documents_fetched, 1);
+    if (history->retired && !retire_unwrap(found, &inner))
+        return 0;
+    const bson_t *document = history->retired ? &inner : found;
+    const char *name = document_filename(document, &size);
+    if (!name) /* an array with the name in it */
+        return 0;
+    if (!history->retired && names_skip_spelling(name, size)) /* so there are spellings after all */
+        bucket_note_spelling(history->bucket);
+    int result = document_revision(document, &history->bucket->store, &revision);
+    if (result || (history->retired && is_known(history, revision)))
+        return result == -EINVAL ? 0 : result;
+    return add(history, revision);
+}
+
+/* `id`: {_id: value}, or NULL. */
+static int find(struct history *history, const bson_t *names, const bson_t *id) {
+    struct bucket *bucket = history->bucket;
+    bson_t filter = BSON_INITIALIZER, *options = BCON_NEW("limit", BCON_INT64(STORE_PAST_MOST));
+    const char *date = history->retired ? "document.uploadDate" : "uploadDate";
+    BCON_APPEND(&filter, history->retired ? "document.filename" : "filename", "{", "$in", BCON_ARRAY(names), "}");
+    if (id)
+        bucket_match_id(&filter, "_id", id);
+    else
+        BCON_APPEND(options, "sort", "{", date, BCON_INT32(-1), "_id", BCON_INT32(-1), "}");
+    if (!history->retired)
+        BCON_APPEND(options, DOCUMENT_FILE_FIELDS);
+    int result = bucket_find(bucket, history->retired ? bucket->trash : bucket->files, &filter, options, take, history);
+    bson_destroy(options);
+    bson_destroy(&filter);
+    return result;
+}
+
+/* Where no file has the name, it may be a further one of another. */
+static int find_by_link(struct history *history, const char *path, bson_t *names, unsigned *index, const bson_t *id) {
+    struct document_link link;
+    int result = links_at(history->bucket, path, &link);
+    if (result <= 0)
+        return result;
+    result = 0;
+    if (!link.node) {
+        presence_append_spellings(names, link.at + names_skip_spelling(link.at, strlen(link.at)), index);
+        result = find(history, names, id);
+    }
+    document_link_done(&link);
+    return result;
+}
+
+static int find_all(struct history *history, const char *path, const bson_t *id) {
+    bson_t names = BSON_INITIALIZER;
+    unsigned index = 0;
+    presence_append_spellings(&names, path, &index);
+    int result = find(history, &names, id);
+    if (result == 0 && history->count == 0)
+        result = find_by_link(history, path, &names, &index, id);
+    history->found = history->count;
+    history->retired = true;
+    if (result == 0 && (!id || history->count == 0))
+        result = find(history, &names, id);
+    bson_destroy(&names);
+    return result;
+}
+
+int bucket_history(struct store *store, const char *path, const char *id, struct store_past **ret_list,
+                   uint32_t *ret_count) {
+    struct history history = {.bucket = (struct bucket *)store};
+    bson_t value = BSON_INITIALIZER;
+    int result = id ? identity_parse(id, &value) : 0;
+    if (result == 0)
+        result = find_all(&history, path, id ? &value : NULL);
+    bson_destroy(&value);
+    if (result) {
+        store_pasts_free(history.list, history.count);
+        return result;
+    }
+    *ret_list = history.list;
+    *ret_count = history.count;
+    return 0;
+}
+
+/* ---- what was there ---- */
+
+static int found_one(void *context, const bson_t *document) {
+    (void)context, (void)document;
+    stats_add(STAT_documents_fetched, 1);
+    return 1;
+}
+
+/* Appends {"document.filename": from `first` to before `end`}, both with this spelling. */
+static bool append_range(bson_t *choices, unsigned index, const char *spelling, const char *path) {
+    cleanup_free char *first = NULL, *end = NULL;
+    char key[16];
+    if (asprintf(&first, "%s%s/", spelling, path) < 0 || asprintf(&end, "%s%s0", spelling, path) < 0)
+        return false;
+    snprintf(key, sizeof key, "%u", index);
+    BCON_APPEND(choices, key, "{", "document.filename", "{", "$gte", BCON_UTF8(first), "$lt", BCON_UTF8(end), "}", "}");
+    return true;
+}
+
+int bucket_is_retired(struct store *store, const char *path) {
+    struct bucket *bucket = (struct bucket *)store;
+    bson_t names = BSON_INITIALIZER, choices = BSON_INITIALIZER, filter = BSON_INITIALIZER;
+    bson_t *options = BCON_NEW("limit", BCON_INT64(1), "projection", "{", "_id", BCON_INT32(1), "}");
+    unsigned index = 0;
+    bool made = true;
+    presence_append_spellings(&names, path, &index);
+    BCON_APPEND(&choices, "0", "{", "document.filename", "{", "$in", BCON_ARRAY(&names), "}", "}");
+    for (unsigned i = 0; made && i < NAMES_SPELLINGS; i++)
+        made = append_range(&choices, i + 1, names_spellings[i], path);
+    BSON_APPEND_ARRAY(&filter, "$or", &choices);
+    int result = made ? bucket_find(bucket, bucket->trash, &filter, options, found_one, NULL) : -ENOMEM;
+    bson_destroy(options);
+    bson_destroy(&filter);
+    bson_destroy(&choices);
+    bson_destroy(&names);
+    return result;
+}

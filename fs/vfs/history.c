@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+/* .gridfs/revisions/<path>/<uploadDate>-<_id>: each name of the bucket is a directory there. That of a directory has its
+ * entries, that of a file its revisions, as read-only files. A name that was removed is not listed, but can be looked up
+ * for as long as a revision of it, or below it, is still to be had.
+ *
+ * A directory that shadows a file has its own entries in its listing; the file's revisions can be looked up. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "fs/vfs/vfs_private.h"
+
+#define UNDATED "undated-"
+
+/* As 2026-11-29T10:41:52.123Z-<_id>: in the order of their dates. To be freed; NULL without memory. */
+static char *name_of(const struct store_past *past) {
+    int64_t date = past->revision->date_ms, milliseconds = date % 1000;
+    if (milliseconds < 0)
+        milliseconds += 1000;
+    time_t seconds = (time_t)((date - milliseconds) / 1000);
+    char text[64], *name = NULL;
+    struct tm parts;
+    bool dated = date > INT64_MIN + 1000 && gmtime_r(&seconds, &parts) &&
+                 strftime(text, sizeof text, "%FT%T", &parts) > 0;
+    int size = dated ? asprintf(&name, "%s.%03dZ-%s", text, (int)milliseconds, past->id)
+                     : asprintf(&name, UNDATED "%s", past->id);
+    return size < 0 ? NULL : name;
+}
+
+/* The _id in such a name; NULL: it is none. */
+static const char *id_in(const char *name) {
+    if (strncmp(name, UNDATED, strlen(UNDATED)) == 0)
+        return name + strlen(UNDATED);
+    const char *end = strchr(name, 'Z');
+    return end && end[1] == '-' ? end + 2 : NULL;
+}
+
+/* ---- lookup ---- */
+
+static int adopt(struct vfs *vfs, struct inode *parent, const char *stored, enum inode_kind kind,
+                 struct store_entry *entry, struct inode **ret_inode) {
+    struct inode_found found = {.kind = kind, .store = inode_store(parent), .entry = entry};
+    return inode_adopt(vfs->inodes, parent, stored, &found, ret_inode);
+}
+
+/* A revision of the file whose directory `parent` is. */
+static int look_up_revision(struct vfs *vfs, struct inode *parent, const char *stored, struct inode **ret_inode) {
+    struct store *store = inode_store(parent);
+    cleanup_free char *path = inode_path(vfs->inodes, parent, NULL);
+    const char *id = id_in(stored);
+    struct store_past *list = NULL;
+    uint32_t count = 0;
+    if (!path)
+        return -ENOMEM;
+    int result = id && *path ? store->ops->history(store, path, id, &list, &count) : -ENOENT;
+    if (result)
+        return result == -EINVAL ? -ENOENT : result;
+    result = -ENOENT;
+    for (uint32_t i = 0; result == -ENOENT && i < count; i++) {
+        cleanup_free char *name = name_of(&list[i]);
+        struct store_entry entry = {.kind = STORE_FILE};
+        if (!name || strcmp(name, stored) != 0)
+            continue;
+        entry.revision = revision_ref(list[i].revision);
+        result = adopt(vfs, parent, stored, INODE_BY_ID, &entry, ret_inode);
+        store_entry_done(&entry);
+    }
+    store_pasts_free(list, count);
+    return result;
+}
+
+/* A file or directory that is at a path or, as far as is still known, was. */
+static int look_up_path(struct vfs *vfs, struct inode *parent, const char *stored, struct inode **ret_inode) {
+    struct store *store = inode_store(parent);
+    cleanup_free char *path = inode_path(vfs->inodes, parent, stored);
+    struct store_entry entry = {0};
+    if (!path)
+        return -ENOMEM;
+    int result = store->ops->lookup(store, path, NULL, &entry);
+    bool there = result == 0 && (entry.kind == STORE_FILE || entry.kind == STORE_DIRECTORY);
+    store_entry_done(&entry);
+    if (result && result != -ENOENT)
+        return result;
+    result = there ? 1 : store->ops->is_retired(store, path);
+    if (result <= 0)
+        return result ? result : -ENOENT;
+    return adopt(vfs, parent, stored, INODE_HISTORY, NULL, ret_inode);
+}
+
+int history_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct inode **ret_inode) {
+    char stored[NAMES_STORED_MOST + 1];
+    int result = names_encode(name, stored);
+    if (result)
+        return result == -EINVAL ? -ENOENT : result;
+    result = look_up_revision(vfs, parent, stored, ret_inode);
+    return result == -ENOENT ? look_up_path(vfs, parent, stored, ret_inode) : result;
+}
+
+/* ---- listing ---- */
+
+static int list_revisions(struct store *store, const char *path, char ***ret_names) {
+    struct store_past *list = NULL;
+    uint32_t count = 0, used = 0;
+    int result = store->ops->history(store, path, NULL, &list, &count);
+    if (result)
+        return result;
+    char **names = calloc((size_t)count + 1, sizeof *names);
+    bool lost = !names;
+    for (uint32_t i = 0; !lost && i < count; i++) {
+        cleanup_free char *name = name_of(&list[i]);
+        lost = !name;
+        if (name && strlen(name) <= NAMES_COMPONENT_MOST) /* no longer one can be looked up */
+            names[used++] = steal_ptr(&name);
+    }
+    store_pasts_free(list, count);
+    if (!lost) {
+        *ret_names = names;
+        return 1;
+    }
+    server_free_names(names);
+    return -ENOMEM;
+}
+
+int history_names(struct vfs *vfs, struct inode *inode, char ***ret_names) {
+    struct store *store = inode_store(inode);
+    cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
+    struct store_entry entry = {0};
+    if (!path)
+        return -ENOMEM;
+    int result = store->ops->lookup(store, path, NULL, &entry);
+    bool directory = result == 0 && entry.kind == STORE_DIRECTORY;
+    store_entry_done(&entry);
+    if (result && result != -ENOENT)
+        return result;
+    return directory ? 0 : list_revisions(store, path, ret_names);
+}
