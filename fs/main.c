@@ -20,6 +20,7 @@
 #include "fs/options.h"
 #include "fs/serving.h"
 #include "fs/store/mongo/server.h"
+#include "fs/tools/past.h"
 #include "fs/tools/profile.h"
 #include "fs/tools/tools.h"
 #include "fs/tools/warm.h"
@@ -48,6 +49,9 @@ static const char usage[] =
     "                                                    read it, and say of each file whether it is as recorded: lines\n"
     "                                                    as of sha256sum -c; --sums: as of sha256sum; --resume: note in\n"
     "                                                    FILE what was verified, and leave that out; exit status likewise\n"
+    "  gridmount log PATH [--json]                       the revisions of a file, the newest first\n"
+    "  gridmount diff PATH@REV [PATH@REV]                which chunks of two differ, or of one and the file; REV: an _id,\n"
+    "                                                    or how a date begins; exit status 0 none, 1 some, 2 trouble\n"
     "  gridmount profile FILE|DIR [--json]               what programs did to a mount with -o trace=FILE, and which option\n"
     "                                                    would help\n"
     "  gridmount fsck  [URI] [-o bucket=NAME] [--repair] [--yes] [--json]\n"
@@ -387,6 +391,8 @@ int main(int count, char **arguments) {
         return do_profile(count - 1, arguments + 1);
     if (strcmp(command, "warm") == 0 || strcmp(command, "verify") == 0)
         return do_warm(count - 1, arguments + 1);
+    if (past_is_command(command))
+        return past_run(count - 1, arguments + 1);
     if (strcmp(command, "fsck") == 0)
         return fsck_run(count - 1, arguments + 1);
     if (strncmp(command, "mongodb", strlen("mongodb")) == 0 || strchr(command, '/'))

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every revision of a name: .gridfs/revisions, and the commands that show and use it."""
+"""Every revision of a name: .gridfs/revisions, and the commands log and diff that use it."""
 import datetime
 import errno
+import hashlib
+import json
 import os
 import shutil
+import subprocess
 
 import bson
 import pytest
 
-from buckets import Bucket, day, encoded_id
-from mounting import names_in, wait_for
+from buckets import CHUNK, Bucket, day, encoded_id
+from mounting import BINARY, gridmount, names_in, wait_for
 
 LONGEST = 250      # characters of an _id, and no name
 
@@ -147,7 +150,7 @@ def test_further_names_have_the_revisions_of_their_file(mount):
 
 
 def test_directories_are_listed_and_other_kinds_are_not(bucket, mount):
-    bucket.insert_names(f"many/{number:05}" for number in range(3000))
+    bucket.insert_names(f"many/{number:05}" for number in range(1000))
     bucket.insert("both", b"shadowed", uploadDate=day(1), _id=1)
     bucket.put("both/below", b"x")
     root = mount().path
@@ -178,3 +181,119 @@ def test_revisions_of_others_show_at_once(bucket, mount):
     for number in range(3):
         assert len(names_in(history(root, "f"))) == number + 1
         bucket.put("f", b"more %d" % number)
+
+
+# gridmount log
+
+def log(path, *words):
+    return gridmount("log", path, *words)
+
+
+def logged(path):
+    result = log(path, "--json")
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_log_shows_what_there_is_newest_first(bucket, mount):
+    theirs = bucket.insert("d/f", b"theirs", uploadDate=day(1))
+    root = mount(options="revisions=keep,checksum=on").path
+    overwrite(root / "d/f", b"ours", b"ours again")
+    names = names_in(history(root, "d/f"))
+    shown = logged(root / "d/f")
+    assert [each["size"] for each in shown] == [10, 4, 6]
+    assert [each["current"] for each in shown] == [True, False, False]
+    assert [f"{each['date']}-{each['id']}" for each in shown] == names[::-1]
+    assert shown[0]["sha256"] == hashlib.sha256(b"ours again").hexdigest()
+    assert shown[2] == {"size": 6, "current": False, "date": "2020-01-01T00:00:00.000Z", "id": str(theirs)}
+    lines = log(root / "d/f").stdout.splitlines()
+    assert lines[0].split() == [shown[0]["date"], "10", shown[0]["id"], "current", shown[0]["sha256"]]
+    assert lines[2].split() == ["2020-01-01T00:00:00.000Z", "6", str(theirs), "kept", "-"]
+
+
+def test_log_knows_what_was_replaced_or_removed(mount):
+    root = mount().path
+    (root / "d").mkdir()
+    overwrite(root / "d/f", b"one", b"second")
+    first, second = logged(root / "d/f")
+    assert (first["size"], first["current"], "until" in first) == (6, True, False)
+    assert (second["size"], second["current"], "until" in second) == (3, False, True)
+    shutil.rmtree(root / "d")
+    assert [each["size"] for each in logged(root / "d/f")] == [6, 3]
+    assert all("until" in each and not each["current"] for each in logged(f"{root}/d/f/"))
+    here = subprocess.run([BINARY, "log", "d/f"], cwd=root, capture_output=True, text=True, check=True)
+    assert here.stdout == log(root / "d/f").stdout
+
+
+def test_log_finds_the_bucket_the_link_and_any_bytes(database, mount):
+    bucket = Bucket(database, "photos")
+    bucket.put("d/caf\uefe9", b"x")
+    root = mount(bucket="*").path
+    os.symlink(os.fsencode(root) + b"/photos/d/caf\xe9", root / "photos/link")
+    for path in (os.fsencode(root) + b"/photos/d/caf\xe9", os.fsencode(root) + b"/photos/link"):
+        result = subprocess.run([BINARY, "log", path], capture_output=True, text=True, check=True)
+        assert result.stdout.split()[1] == "1"
+
+
+def test_log_says_what_is_wrong(bucket, mount):
+    bucket.put("f", b"x")
+    bucket.put("d/g", b"x")
+    root = mount().path
+    for words, (status, cure) in {
+            ("nothing",): (1, "no revision is known"), ("d/nothing",): (1, "no revision is known"),
+            ("d",): (1, "name a file"), (".",): (1, "name a file"), ("f/below",): (1, "Not a directory"),
+            ("/tmp/nothing",): (1, "lies on no gridmount"), (): (2, "log takes one file"),
+            ("f", "g"): (2, "log takes one file"), ("--all", "f"): (2, "log takes one file"),
+            ("",): (2, "log takes one file")}.items():
+        result = subprocess.run([BINARY, "log", *words], cwd=root, capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stdout) == (status, "")
+        assert cure in result.stderr and len(result.stderr.splitlines()) == 1
+
+
+# gridmount diff
+
+def test_diff_says_which_chunks_differ(bucket, mount):
+    data = bytearray(os.urandom(5 * CHUNK + 100))
+    first = bucket.insert("f", bytes(data), uploadDate=day(1))
+    data[CHUNK] ^= 1
+    data[2 * CHUNK + 7] ^= 1
+    data[5 * CHUNK:] = b"shorter"
+    second = bucket.insert("f", bytes(data), uploadDate=day(2))
+    bucket.insert("f", bytes(data), uploadDate=day(3))
+    root = mount().path
+    path = root / "f"
+    result = gridmount("diff", f"{path}@{first}", f"{path}@2020-01-02")
+    assert result.returncode == 1
+    assert result.stdout.splitlines() == [
+        f"--- {path}@{named(day(1), first)}  {5 * CHUNK + 100} bytes in chunks of {CHUNK}",
+        f"+++ {path}@{named(day(2), second)}  {5 * CHUNK + 7} bytes in chunks of {CHUNK}",
+        f"chunks 1 to 2: bytes {CHUNK} to {3 * CHUNK - 1}", f"chunk 5: bytes {5 * CHUNK} to {5 * CHUNK + 99}",
+        "3 of 6 chunks differ"]
+    now = gridmount("diff", f"{path}@{first}")
+    assert now.returncode == 1 and now.stdout.splitlines()[1].startswith(f"+++ {path}  ")
+    same = gridmount("diff", f"{path}@{second}")
+    assert (same.returncode, same.stdout, same.stderr) == (0, "", "")
+
+
+def test_diff_is_of_any_two_files(bucket, mount):
+    bucket.insert("a@b", b"x" * 1000, chunkSize=100, _id=1)
+    bucket.insert("g", b"x" * 900, chunkSize=300, _id=2)
+    root = mount().path
+    result = gridmount("diff", f"{root}/a@b@{encoded_id(1)}", f"{root}/g@{encoded_id(2)}")
+    assert result.returncode == 1 and result.stdout.splitlines()[2:] == ["chunk 9: bytes 900 to 999",
+                                                                         "1 of 10 chunks differ"]
+
+
+def test_diff_says_what_is_wrong(bucket, mount):
+    for number in (1, 2):
+        bucket.insert("f", b"x", uploadDate=day(number))
+    broken = bucket.insert("broken", b"x" * 10, chunks=[])
+    root = mount().path
+    for words, cure in {("f",): "names no revision", ("f@2020-01-01", "f"): "names no revision",
+                        ("f@2020",): "2 revisions begin so", ("f@2021",): "no such revision", ("f@",): "no such revision",
+                        ("f@" + "0" * 24,): "no such revision", ("@2020",): "names no revision", (): "diff takes",
+                        ("f@2020-01-01", "f@2020-01-02", "f"): "diff takes", ("--json", "f@2020-01-01"): "diff takes",
+                        ("none@2020",): "no revision is known", (f"broken@{broken}",): "error"}.items():
+        result = subprocess.run([BINARY, "diff", *words], cwd=root, capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert cure in result.stderr and len(result.stderr.splitlines()) == 1
