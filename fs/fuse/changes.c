@@ -204,7 +204,11 @@ void do_listxattr(fuse_req_t request, fuse_ino_t number, size_t size) {
 }
 
 void do_setxattr(fuse_req_t request, fuse_ino_t number, const char *name, const char *value, size_t size, int flags) {
-    request_done(request, vfs_set_xattr(request_vfs(request), request_inode(request, number), name, value, size, flags));
+    struct vfs *vfs = request_vfs(request);
+    struct inode *inode = request_inode(request, number);
+    struct vfs_caller caller = request_caller(request);
+    request_done(request, strcmp(name, VFS_RESTORE) == 0 ? vfs_restore(vfs, inode, value, size, &caller)
+                                                         : vfs_set_xattr(vfs, inode, name, value, size, flags));
 }
 
 void do_removexattr(fuse_req_t request, fuse_ino_t number, const char *name) {

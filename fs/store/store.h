@@ -120,6 +120,9 @@ struct store_put {
     const struct store_lease *lease; /* of an exclusive creation, or NULL */
     bool unless_replaced; /* -ESTALE when right before the commit the newest is not the base, or there is one without */
     struct store_upload *upload;     /* of this content, in no put before, or NULL */
+    /* The older revision that the content is of, or NULL. Then nothing is retired, and without a base fields of others are
+     * kept that this one has. */
+    const struct revision *restored;
 };
 
 struct store_rename {

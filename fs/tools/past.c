@@ -240,28 +240,50 @@ bool past_choose(const char *argument, char **ret_path, struct past *ret_revisio
 
 /* ---- the command line ---- */
 
-bool past_is_command(const char *word) {
-    return strcmp(word, "log") == 0 || strcmp(word, "diff") == 0;
+static const struct command {
+    const char *word, *usage;
+    int most; /* arguments */
+    bool json;
+} commands[] = {
+    {"log", "log takes one file and --json", 1, true},
+    {"restore", "restore takes one PATH@REV", 1, false},
+    {"diff", "diff takes PATH@REV, and another or none", 2, false},
+};
+
+static const struct command *command_of(const char *word) {
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].word, word) == 0)
+            return &commands[i];
+    return NULL;
 }
 
-static int refuse_usage(const char *cure) {
-    fprintf(stderr, "gridmount: %s; see gridmount --help\n", cure);
-    return EXIT_USAGE;
+bool past_is_command(const char *word) {
+    return command_of(word);
 }
 
 int past_run(int count, char **arguments) {
-    const char *command = arguments[0], *named[2] = {NULL, NULL};
-    bool logs = strcmp(command, "log") == 0, json = false, wrong = false;
-    int most = logs ? 1 : 2, found = 0;
+    const struct command *command = command_of(arguments[0]);
+    const char *named[2] = {NULL, NULL};
+    bool json = false, wrong = false;
+    int found = 0;
     for (int i = 1; i < count; i++) {
-        if (logs && strcmp(arguments[i], "--json") == 0)
+        if (command->json && strcmp(arguments[i], "--json") == 0)
             json = true;
-        else if (arguments[i][0] == '-' || !arguments[i][0] || found == most)
+        else if (arguments[i][0] == '-' || !arguments[i][0] || found == command->most)
             wrong = true;
         else
             named[found++] = arguments[i];
     }
-    if (logs)
-        return wrong || !found ? refuse_usage("log takes one file and --json") : past_log(named[0], json);
-    return wrong || !found ? refuse_usage("diff takes PATH@REV, and another or none") : past_diff(named[0], named[1]);
+    if (wrong || !found) {
+        fprintf(stderr, "gridmount: %s; see gridmount --help\n", command->usage);
+        return EXIT_USAGE;
+    }
+    switch (command->word[0]) {
+    case 'l':
+        return past_log(named[0], json);
+    case 'r':
+        return past_restore(named[0]);
+    default:
+        return past_diff(named[0], named[1]);
+    }
 }

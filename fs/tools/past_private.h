@@ -37,6 +37,7 @@ bool past_choose(const char *argument, char **ret_path, struct past *ret_revisio
 void past_complain(const char *path, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 int past_log(const char *path, bool json);
+int past_restore(const char *argument);
 int past_diff(const char *one, const char *other);
 
 #endif

@@ -159,6 +159,8 @@ struct revision *inode_revision(struct inodes *inodes, const struct inode *inode
 void inode_refresh(struct inodes *inodes, struct inode *inode, struct revision *revision);
 /* When the database was last asked about it, on the monotonic clock. */
 int64_t inode_checked_ms(struct inodes *inodes, const struct inode *inode);
+/* What it was asked for before counts no more: the next open asks. */
+void inode_set_unchecked(struct inodes *inodes, struct inode *inode);
 /* As this mount knows them: of a written file, with what its next publication will say. */
 struct attributes inode_attributes(struct inodes *inodes, const struct inode *inode);
 /* This mount changed all that `changes` has, in the database too, or will (times of directories). */

@@ -74,6 +74,12 @@ int64_t inode_checked_ms(struct inodes *inodes, const struct inode *inode) {
     return checked_ms;
 }
 
+void inode_set_unchecked(struct inodes *inodes, struct inode *inode) {
+    lock_acquire(&inodes->lock);
+    inode->checked_ms = INT64_MIN / 2; /* longer ago than any trust */
+    lock_release(&inodes->lock);
+}
+
 struct attributes inode_attributes(struct inodes *inodes, const struct inode *inode) {
     lock_acquire(&inodes->lock);
     const struct attributes *known = inode_known(inode);

@@ -90,10 +90,15 @@ static void changed(void *context, const struct store_change *change) {
         take(vfs, change);
 }
 
+void vfs_note_put(struct vfs *vfs, const char *path) {
+    if (vfs->coherence)
+        take(vfs, &(struct store_change){.kind = STORE_CHANGE_CAME, .path = path});
+}
+
 void vfs_note_there(struct vfs *vfs, struct inode *parent, const char *stored) {
     cleanup_free char *path = vfs->coherence ? inode_path(vfs->inodes, parent, stored) : NULL;
     if (path)
-        take(vfs, &(struct store_change){.kind = STORE_CHANGE_CAME, .path = path});
+        vfs_note_put(vfs, path);
 }
 
 struct store_listener vfs_listener(struct vfs *vfs) {

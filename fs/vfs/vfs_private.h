@@ -128,6 +128,8 @@ int vfs_ask(struct vfs *vfs, struct inode *parent, const char *stored, struct in
 /* This mount has met something at a name (stored form), maybe before it was told: nobody is to be told any more that
  * nothing is there. */
 void vfs_note_there(struct vfs *vfs, struct inode *parent, const char *stored);
+/* This mount has put something at a path as another client does it: no inode of its own stands for it. */
+void vfs_note_put(struct vfs *vfs, const char *path);
 /* 1 and what is at a name as this mount last saw it, with a reference, or 0; or -errno. `ret_stored`: the stored name. */
 int vfs_known(struct vfs *vfs, struct inode *parent, const char *name, char ret_stored[NAMES_STORED_MOST + 1],
               struct inode **ret_inode);

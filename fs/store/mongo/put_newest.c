@@ -87,7 +87,7 @@ static int look_at_others(struct putting *putting, int look, struct revision **r
         result = follow_base(putting, revision);
     if (result == 0)
         result = settle(putting, others, look, revision);
-    if (result == 0 && others_have_own(others))
+    if (result == 0 && others_have_own(others) && !putting->put->restored)
         others_retire(putting->bucket, others);
     return result;
 }
