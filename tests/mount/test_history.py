@@ -14,6 +14,7 @@ import pytest
 
 from buckets import CHUNK, Bucket, day, encoded_id
 from mounting import BINARY, Watched, force_unmount, gridmount, names_in, wait_for
+from users import as_user
 
 LONGEST = 250      # characters of an _id, and no name
 
@@ -454,3 +455,26 @@ def test_restore_says_what_is_wrong(bucket, mount):
     refused = restore(f"{read_only}/f@{first}")
     assert refused.returncode == 1 and "read-only" in refused.stderr
     assert ids_of(bucket, "f") == [first, second] and (mnt.path / "f").read_bytes() == b"2"
+
+
+# Who else is concerned
+
+def test_revisions_are_for_who_mounted(bucket, mount, tmp_path):
+    owner, other = 4711, 4712
+    for parent in [tmp_path, *tmp_path.parents][:3]:
+        parent.chmod(0o755)
+    ids = [bucket.insert("f", data, uploadDate=day(1 + number)) for number, data in enumerate([b"one", b"two"])]
+    root = mount(f"allow_other,uid={owner},gid={owner},umask=0").path
+    first = history(root, "f") / named(day(1), ids[0])
+    assert as_user(owner, first.read_bytes) == b"one"
+    fails(errno.EACCES, as_user, other, first.read_bytes)
+    fails(errno.EACCES, as_user, other, os.listdir, root / ".gridfs")
+    value = str(ids[0]).encode()
+    binary = shutil.copy(BINARY, tmp_path)      # which may be where only root gets
+    fails(errno.EPERM, as_user, other, os.setxattr, root / "f", "user.gridfs.restore", value)
+    for words in (["log", root / "f"], ["restore", f"{root}/f@{ids[0]}"]):
+        result = subprocess.run(["setpriv", f"--reuid={other}", f"--regid={other}", "--clear-groups", binary, *words],
+                                capture_output=True, text=True, check=False)
+        assert result.returncode == 1 and "for who mounted it" in result.stderr
+    as_user(owner, os.setxattr, root / "f", "user.gridfs.restore", value)
+    assert (root / "f").read_bytes() == b"one" and os.stat(root / "f").st_uid == owner
