@@ -342,6 +342,7 @@ def test_restore_brings_back_what_was_replaced_or_removed(bucket, mount):
     (root / "d").mkdir()
     overwrite(root / "d/f", b"good", b"bad")
     os.setxattr(root / "d/f", "user.mime_type", b"text/plain")
+    os.setxattr(root / "d/f", "user.x", b"y")
     good = logged(root / "d/f")[1]
     assert restore(f"{root}/d/f@{good['id']}").returncode == 0
     assert (root / "d/f").read_bytes() == b"good"
@@ -354,7 +355,7 @@ def test_restore_brings_back_what_was_replaced_or_removed(bucket, mount):
     bad = logged(root / "d/f")[1]
     assert restore(f"{root}/d/f@{bad['date']}").returncode == 0
     assert (root / "d/f").read_bytes() == b"bad"
-    assert os.getxattr(root / "d/f", "user.mime_type") == b"text/plain"
+    assert os.getxattr(root / "d/f", "user.mime_type") == b"text/plain" and os.getxattr(root / "d/f", "user.x") == b"y"
     assert names_in(root / "d") == ["f"] and len(ids_of(bucket, "d/f")) == 1
     assert len(logged(root / "d/f")) == 4
 

@@ -49,14 +49,18 @@ static bool append_attributes(bson_t *posix, const struct attributes *attributes
 }
 
 /* What the base says beyond that: the number of links as it is now, extended attributes, what we do not know of. */
-static bool carry_posix(bson_t *posix, const bson_iter_t *base) {
+static bool carry_posix(bson_t *posix, const bson_iter_t *base, bool of_another) {
     static const char *const of_the_revision[] = {"rev",      "adopted",  "holes",   "lift",
                                                   "atime_ns", "mtime_ns", "ctime_ns"};
+    static const char *const of_the_file[] = {"file", "links"};
     bson_iter_t field;
     bool done = bson_iter_recurse(base, &field);
-    while (done && bson_iter_next(&field))
-        if (!IS_ONE_OF(bson_iter_key(&field), of_the_revision) && !bson_has_field(posix, bson_iter_key(&field)))
+    while (done && bson_iter_next(&field)) {
+        const char *key = bson_iter_key(&field);
+        bool left_out = IS_ONE_OF(key, of_the_revision) || (of_another && IS_ONE_OF(key, of_the_file));
+        if (!left_out && !bson_has_field(posix, key))
             done = document_append(posix, NULL, &field);
+    }
     return done;
 }
 
@@ -72,13 +76,14 @@ static struct attributes without_file_of(const struct attributes *attributes, co
 
 /* `base`: metadata.posix of the base, or NULL. */
 static bool append_posix(bson_t *metadata, const struct files_document *parts, const bson_iter_t *base) {
-    const struct attributes attributes = without_file_of(parts->attributes, base);
+    const struct attributes attributes =
+        parts->of_another ? *parts->attributes : without_file_of(parts->attributes, base);
     bson_t posix;
     bool has_links = parts->attributes->has & ATTRIBUTES_LINKS && parts->attributes->links > 1;
     return bson_append_document_begin(metadata, "posix", -1, &posix) && BSON_APPEND_OID(&posix, "rev", parts->id) &&
            append_attributes(&posix, &attributes) &&
            (parts->without_holes || append_holes(&posix, parts->content)) &&
-           (!base || !BSON_ITER_HOLDS_DOCUMENT(base) || carry_posix(&posix, base)) &&
+           (!base || !BSON_ITER_HOLDS_DOCUMENT(base) || carry_posix(&posix, base, parts->of_another)) &&
            (parts->base || !has_links || BSON_APPEND_INT32(&posix, "links", (int32_t)parts->attributes->links)) &&
            bson_append_document_end(metadata, &posix);
 }

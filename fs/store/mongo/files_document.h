@@ -14,6 +14,7 @@
 
 struct files_document {
     const bson_t *base; /* or NULL */
+    bool of_another; /* the base is of a file that may live on under other names: its identity and links are not this one's */
     const bson_oid_t *id;
     const char *filename; /* of filename_size bytes */
     size_t filename_size;

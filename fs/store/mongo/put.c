@@ -284,6 +284,7 @@ static int prepare(struct putting *putting) {
         result = take_id(putting, chunk_size);
     if (result == 0)
         putting->parts = (struct files_document){.base = putting->base,
+                                                 .of_another = !put->base,
                                                  .id = &putting->id,
                                                  .filename = putting->filename,
                                                  .filename_size = strlen(putting->filename),

@@ -77,40 +77,15 @@ static int rescue_base(struct putting *putting) {
     return find_by_id(putting->bucket, putting->bucket->files, putting->put->base, &putting->base);
 }
 
-/* Without metadata.posix: the file that it is of may live on under other names. */
-static bson_t *without_posix(const bson_t *document) {
-    bson_t *copy = bson_new(), metadata, kept = BSON_INITIALIZER;
-    bson_iter_t field;
-    bson_copy_to_excluding_noinit(document, copy, "metadata", NULL);
-    if (!bson_iter_init_find(&field, document, "metadata"))
-        return copy;
-    if (BSON_ITER_HOLDS_DOCUMENT(&field)) {
-        uint32_t size;
-        const uint8_t *bytes;
-        bson_iter_document(&field, &size, &bytes);
-        if (bson_init_static(&metadata, bytes, size))
-            bson_copy_to_excluding_noinit(&metadata, &kept, "posix", NULL);
-        BSON_APPEND_DOCUMENT(copy, "metadata", &kept);
-    } else {
-        document_append(copy, "metadata", &field);
-    }
-    bson_destroy(&kept);
-    return copy;
-}
-
 /* Of what is brought back where nothing is, fields of others are brought back too. */
 static int find_restored(struct putting *putting) {
     const struct revision *restored = putting->put->restored;
-    bson_t *found = NULL;
-    int result = find_by_id(putting->bucket, putting->bucket->files, restored, &found);
-    if (result == 0 && !found) {
-        result = find_by_id(putting->bucket, putting->bucket->trash, restored, &found);
-        if (found)
-            unwrap(&found);
-    }
-    if (found)
-        putting->base = without_posix(found);
-    bson_destroy(found);
+    int result = find_by_id(putting->bucket, putting->bucket->files, restored, &putting->base);
+    if (result || putting->base)
+        return result;
+    result = find_by_id(putting->bucket, putting->bucket->trash, restored, &putting->base);
+    if (putting->base)
+        unwrap(&putting->base);
     return result;
 }
 
