@@ -13,7 +13,7 @@ import gridfs
 import pytest
 
 from buckets import CHUNK, Bucket, day, encoded_id
-from mounting import BINARY, Watched, force_unmount, gridmount, names_in, wait_for
+from mounting import BINARY, Watched, force_unmount, gridmount, names_in, tells_changes, wait_for
 from users import as_user
 
 LONGEST = 250      # characters of an _id, and no name
@@ -358,6 +358,27 @@ def test_restore_brings_back_what_was_replaced_or_removed(bucket, mount):
     assert os.getxattr(root / "d/f", "user.mime_type") == b"text/plain" and os.getxattr(root / "d/f", "user.x") == b"y"
     assert names_in(root / "d") == ["f"] and len(ids_of(bucket, "d/f")) == 1
     assert len(logged(root / "d/f")) == 4
+
+
+def test_what_is_restored_is_seen_at_once(mount, client):
+    mnt = mount("push=on")
+    if tells_changes(client):       # then names and attributes are believed until a change is told
+        wait_for(lambda: mnt.status()["push"] == "healthy", 30, "the stream")
+    path = mnt.path / "f"
+    overwrite(path, b"good", b"bad one")
+    os.link(path, mnt.path / "g")
+    good = next(each["id"] for each in logged(path) if each["size"] == 4)
+    for _ in range(3):
+        assert os.stat(path).st_size == os.stat(mnt.path / "g").st_size == 7 and names_in(mnt.path) == ["f", "g"]
+        assert restore(f"{path}@{good}").returncode == 0
+        assert os.stat(path).st_size == 4 and path.read_bytes() == b"good"
+        assert (mnt.path / "g").read_bytes() == b"good"
+        overwrite(path, b"bad one")
+    os.unlink(mnt.path / "g")
+    os.unlink(path)
+    assert names_in(mnt.path) == [] and not path.exists()
+    assert restore(f"{path}@{good}").returncode == 0
+    assert names_in(mnt.path) == ["f"] and path.read_bytes() == b"good"
 
 
 def test_all_names_of_a_file_get_what_is_restored(mount):
