@@ -15,15 +15,15 @@
 
 #define RESTORE "user.gridfs.restore" /* VFS_RESTORE in fs/vfs/vfs.h */
 
-static int restore_over(const char *path, const char *id) {
-    return setxattr(path, RESTORE, id, strlen(id), 0) ? -errno : 0;
+static int restore_over(const char *path, const char *name) {
+    return setxattr(path, RESTORE, name, strlen(name), 0) ? -errno : 0;
 }
 
 /* -ENOTDIR: the directory of it is gone as well. */
-static int restore_absent(const char *path, const char *id) {
+static int restore_absent(const char *path, const char *name) {
     const char *slash = strrchr(path, '/');
     cleanup_free char *parent = strndup(path, (size_t)(slash - path)), *value = NULL;
-    if (!parent || asprintf(&value, "%s/%s", slash + 1, id) < 0)
+    if (!parent || asprintf(&value, "%s/%s", slash + 1, name) < 0)
         return -ENOMEM;
     if (access(parent, F_OK))
         return errno == ENOENT ? -ENOTDIR : -errno;
@@ -38,12 +38,12 @@ static const char *explain(int error) {
     case -ESTALE:
         return "another client has put it right now; look at gridmount log, and try again";
     case -ENOENT:
-        return "the revision has gone right now; its grace is over";
+        return "the revision has gone right now, or is another; look at gridmount log";
     case -ENOTDIR:
         return "its directory has gone; make it first: mkdir -p";
     case -EPERM:
     case -EACCES:
-        return "only root and who mounted it can do that, if they may write the file";
+        return "only root and who mounted it can do that, where they and the mount's database user may write";
     case -EROFS:
         return "the mount is read-only (-o ro)";
     case -ETIMEDOUT:
@@ -57,7 +57,7 @@ static const char *explain(int error) {
 static void say_what_is_there(const struct past *revisions, const char *name, const char *before) {
     char now[PAST_ID_MOST];
     cleanup_fd int file = open(revisions->real, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    bool known = file >= 0 && past_attribute(revisions->real, "user.gridfs.id", now, sizeof now);
+    bool known = file >= 0 && past_attribute(revisions->real, "user.gridfs.id", now, sizeof now) == 0;
     text_put_plain(stdout, revisions->path, strlen(revisions->path));
     if (known && strcmp(now, before) == 0)
         printf(" is %s already\n", name);
@@ -75,8 +75,8 @@ static int restore(const struct past *revisions, const char *name) {
     if (open_meanwhile < 0)
         return -errno;
     if (stat(revisions->real, &status) == 0)
-        return restore_over(revisions->real, past_id(name));
-    return errno == ENOENT ? restore_absent(revisions->real, past_id(name)) : -errno;
+        return restore_over(revisions->real, name);
+    return errno == ENOENT ? restore_absent(revisions->real, name) : -errno;
 }
 
 int past_restore(const char *argument) {

@@ -15,15 +15,12 @@
 
 /* As 2026-11-29T10:41:52.123Z-<_id>: in the order of their dates. To be freed; NULL without memory. */
 static char *name_of(const struct store_past *past) {
-    int64_t date = past->revision->date_ms, milliseconds = date % 1000;
-    if (milliseconds < 0)
-        milliseconds += 1000;
-    time_t seconds = (time_t)((date - milliseconds) / 1000);
+    int64_t date = past->revision->date_ms, below = date % 1000;
+    time_t seconds = (time_t)(date / 1000) - (below < 0);
     char text[64], *name = NULL;
     struct tm parts;
-    bool dated = date > INT64_MIN + 1000 && gmtime_r(&seconds, &parts) &&
-                 strftime(text, sizeof text, "%FT%T", &parts) > 0;
-    int size = dated ? asprintf(&name, "%s.%03dZ-%s", text, (int)milliseconds, past->id)
+    bool dated = date != INT64_MIN && gmtime_r(&seconds, &parts) && strftime(text, sizeof text, "%FT%T", &parts) > 0;
+    int size = dated ? asprintf(&name, "%s.%03dZ-%s", text, (int)(below < 0 ? below + 1000 : below), past->id)
                      : asprintf(&name, UNDATED "%s", past->id);
     return size < 0 ? NULL : name;
 }
@@ -44,29 +41,32 @@ static int adopt(struct vfs *vfs, struct inode *parent, const char *stored, enum
     return inode_adopt(vfs->inodes, parent, stored, &found, ret_inode);
 }
 
-/* A revision of the file whose directory `parent` is. */
-static int look_up_revision(struct vfs *vfs, struct inode *parent, const char *stored, struct inode **ret_inode) {
-    struct store *store = inode_store(parent);
-    cleanup_free char *path = inode_path(vfs->inodes, parent, NULL);
-    const char *id = id_in(stored);
+int history_find(struct store *store, const char *path, const char *name, struct revision **ret_revision) {
+    const char *id = id_in(name);
     struct store_past *list = NULL;
     uint32_t count = 0;
-    if (!path)
-        return -ENOMEM;
     int result = id && *path ? store->ops->history(store, path, id, &list, &count) : -ENOENT;
     if (result)
         return result == -EINVAL ? -ENOENT : result;
     result = -ENOENT;
     for (uint32_t i = 0; result == -ENOENT && i < count; i++) {
-        cleanup_free char *name = name_of(&list[i]);
-        struct store_entry entry = {.kind = STORE_FILE};
-        if (!name || strcmp(name, stored) != 0)
-            continue;
-        entry.revision = revision_ref(list[i].revision);
-        result = adopt(vfs, parent, stored, INODE_BY_ID, &entry, ret_inode);
-        store_entry_done(&entry);
+        cleanup_free char *is = name_of(&list[i]);
+        result = !is ? -ENOMEM : strcmp(is, name) == 0 ? 0 : -ENOENT;
+        if (result == 0)
+            *ret_revision = revision_ref(list[i].revision);
     }
     store_pasts_free(list, count);
+    return result;
+}
+
+/* A revision of the file whose directory `parent` is. */
+static int look_up_revision(struct vfs *vfs, struct inode *parent, const char *stored, struct inode **ret_inode) {
+    cleanup_free char *path = inode_path(vfs->inodes, parent, NULL);
+    struct store_entry entry = {.kind = STORE_FILE};
+    int result = path ? history_find(inode_store(parent), path, stored, &entry.revision) : -ENOMEM;
+    if (result == 0)
+        result = adopt(vfs, parent, stored, INODE_BY_ID, &entry, ret_inode);
+    store_entry_done(&entry);
     return result;
 }
 

@@ -32,20 +32,14 @@ static bool is_clean(void *context, int64_t offset, size_t size) {
     return true;
 }
 
-/* The revision of the file `path` that is asked for, a reference. */
-static int find_revision(struct store *store, const char *path, const char *id, struct revision **ret_revision) {
-    struct store_past *list = NULL;
-    uint32_t count = 0;
-    int result = store->ops->history(store, path, id, &list, &count);
-    if (result)
-        return result == -EINVAL ? -ENOENT : result;
-    if (count == 0)
-        result = -ENOENT;
-    else if (list[0].revision->damage)
+/* By its whole name: an application may have put another content under the _id right now. */
+static int find_revision(struct store *store, const char *path, const char *name, struct revision **ret_revision) {
+    cleanup_with(revision_unref) struct revision *revision = NULL;
+    int result = history_find(store, path, name, &revision);
+    if (result == 0 && revision->damage)
         result = -EIO;
-    else
-        *ret_revision = revision_ref(list[0].revision);
-    store_pasts_free(list, count);
+    if (result == 0)
+        *ret_revision = steal_ptr(&revision);
     return result;
 }
 
@@ -84,7 +78,7 @@ static bool is_written(struct vfs *vfs, struct inode *inode) {
     return inode_writers(vfs->inodes, inode) > 0 || (file && vfs_is_unstored(vfs, inode, file));
 }
 
-static int restore_over(struct vfs *vfs, struct inode *inode, const char *id) {
+static int restore_over(struct vfs *vfs, struct inode *inode, const char *name) {
     struct store *store = inode_store(inode);
     cleanup_free char *path = inode_path(vfs->inodes, inode, NULL);
     cleanup_with(revision_unref) struct revision *restored = NULL, *newest = NULL;
@@ -94,7 +88,7 @@ static int restore_over(struct vfs *vfs, struct inode *inode, const char *id) {
         return -ENOENT;
     if (is_written(vfs, inode))
         return -EBUSY;
-    int result = find_revision(store, path, id, &restored);
+    int result = find_revision(store, path, name, &restored);
     if (result == 0)
         result = store->ops->newest(store, path, &newest);
     if (result || revision_same_content(newest, restored))
@@ -110,7 +104,7 @@ static int restore_over(struct vfs *vfs, struct inode *inode, const char *id) {
 
 /* ---- where nothing is ---- */
 
-static int restore_absent(struct vfs *vfs, struct inode *parent, const char *stored, const char *id) {
+static int restore_absent(struct vfs *vfs, struct inode *parent, const char *stored, const char *name) {
     struct store *store = inode_store(parent);
     cleanup_free char *path = inode_path(vfs->inodes, parent, stored);
     cleanup_with(revision_unref) struct revision *restored = NULL;
@@ -121,7 +115,7 @@ static int restore_absent(struct vfs *vfs, struct inode *parent, const char *sto
         inode_release(vfs->inodes, there);
     if (!path || unpublished)
         return path ? -EEXIST : -ENOMEM;
-    int result = find_revision(store, path, id, &restored);
+    int result = find_revision(store, path, name, &restored);
     if (result == 0)
         result = store->ops->reserve(store, path, &lease);
     if (result)
@@ -148,6 +142,8 @@ int vfs_restore(struct vfs *vfs, struct inode *inode, const char *value, size_t 
     int result = vfs_may_change(vfs, inode);
     if (result || !text)
         return result ? result : -ENOMEM;
+    if (strlen(text) != size)
+        return -EINVAL;
     if (caller->uid != 0 && caller->uid != vfs->config.uid) /* .gridfs does not show it to others either */
         return -EPERM;
     if (inode_type(inode) == STORE_FILE)

@@ -214,9 +214,9 @@ int vfs_set_xattr(struct vfs *vfs, struct inode *inode, const char *name, const 
 int vfs_remove_xattr(struct vfs *vfs, struct inode *inode, const char *name);
 
 /* An extended attribute that can only be set, by who mounted or root, and does something: the file `inode` gets the content
- * of one of its revisions, whose _id has the text that is the value (see .gridfs/id), as a new revision. Of a directory the
- * value is NAME/_id, and NAME, which is not there any more, comes back. All is stored, or nothing; none of the other
- * revisions is retired by it. Who has the file open goes on with what it has.
+ * of one of its revisions as a new one. The value is the name of that below .gridfs/revisions. Of a directory it is
+ * NAME/that, and NAME, which is not there any more, comes back. All is stored, or nothing; none of the other revisions is
+ * retired by it. Who has the file open goes on with what it has.
  * -ENOENT: no such revision is to be had. -EBUSY: the file is being written here. -EEXIST: NAME is there. -ESTALE: others
  * replaced it right now. The revision should be open meanwhile (.gridfs/revisions): else it may go. */
 #define VFS_RESTORE "user.gridfs.restore"

@@ -174,6 +174,8 @@ int control_names(struct vfs *vfs, struct inode *inode, char ***ret_names);
 /* The same of .gridfs/revisions and what is below. */
 int history_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct inode **ret_inode);
 int history_names(struct vfs *vfs, struct inode *inode, char ***ret_names);
+/* The revision of the file `path` that is called so there, a reference; -ENOENT. */
+int history_find(struct store *store, const char *path, const char *name, struct revision **ret_revision);
 /* Whether `name` in `parent` is the control directory. */
 bool control_is(const struct vfs *vfs, struct inode *parent, const char *name);
 

@@ -8,6 +8,9 @@
 #include "tests/fake/memory_mount.h"
 #include "tests/unit/unit.h"
 
+/* As the memory store dates them, 1 ms apart. */
+#define REVISION(id) "2023-11-14T22:13:20.00" id "Z-id-" id
+
 static const struct vfs_caller owner = {.uid = 7, .gid = 8, .pid = 1};
 
 static int restore(struct memory_mount *mount, const char *path, const char *value, const struct vfs_caller *caller) {
@@ -46,13 +49,13 @@ static void a_revision_is_brought_back_as_a_new_one(void **state) {
     struct vfs_entry before = memory_mount_found(mount, "f");
     struct handle *reader = memory_mount_opened(mount, before.inode);
     unsigned puts = memory_store_puts(mount->memory);
-    assert_int_equal(restore(mount, "f", "id-1", &owner), 0);
+    assert_int_equal(restore(mount, "f", REVISION("1"), &owner), 0);
     assert_int_equal(memory_store_puts(mount->memory), puts + 1);
     memory_mount_expect_stored(mount, "f", "good content");
     memory_mount_expect_text(mount, reader, "bad");
     assert_int_equal(open_again(mount, before.inode), -ESTALE); /* the kernel looks again */
     memory_mount_expect_file(mount, "f", "good content");
-    assert_int_equal(restore(mount, "f", "id-3", &owner), 0); /* which it is */
+    assert_int_equal(restore(mount, "f", REVISION("3"), &owner), 0); /* which it is */
     assert_int_equal(memory_store_puts(mount->memory), puts + 1);
     vfs_close(mount->vfs, reader);
     vfs_forget(mount->vfs, before.inode, 1);
@@ -68,10 +71,10 @@ static void a_removed_file_comes_back(void **state) {
     assert_int_equal(vfs_unlink(mount->vfs, directory.inode, "f"), 0);
     vfs_forget(mount->vfs, directory.inode, 1);
     assert_int_equal(memory_mount_look_up(mount, "d/f", &entry), -ENOENT);
-    assert_int_equal(restore(mount, "d", "f/id-1", &owner), 0);
+    assert_int_equal(restore(mount, "d", "f/" REVISION("1"), &owner), 0);
     memory_mount_expect_file(mount, "d/f", "content");
-    assert_int_equal(restore(mount, "d", "f/id-1", &owner), -EEXIST);
-    assert_int_equal(restore(mount, "d", "g/id-1", &owner), -ENOENT);
+    assert_int_equal(restore(mount, "d", "f/" REVISION("1"), &owner), -EEXIST);
+    assert_int_equal(restore(mount, "d", "g/" REVISION("1"), &owner), -ENOENT);
     memory_mount_done(mount);
 }
 
@@ -81,24 +84,28 @@ static void what_cannot_be_restored_stays_as_it_is(void **state) {
     memory_mount_put(mount, "f", "first");
     memory_mount_put(mount, "other", "other");
     overwrite(mount, "f", "second");
-    assert_int_equal(restore(mount, "f", "id-2", &owner), -ENOENT);
-    assert_int_equal(restore(mount, "f", "id-9", &owner), -ENOENT);
+    assert_int_equal(restore(mount, "f", REVISION("2"), &owner), -ENOENT);
+    assert_int_equal(restore(mount, "f", REVISION("9"), &owner), -ENOENT);
     assert_int_equal(restore(mount, "f", "none", &owner), -ENOENT);
-    assert_int_equal(restore(mount, "f", "id-1", &(struct vfs_caller){.uid = 9}), -EPERM);
+    assert_int_equal(restore(mount, "f", "id-1", &owner), -ENOENT);
+    /* of that _id is another now */
+    assert_int_equal(restore(mount, "f", "2023-11-14T22:13:20.000Z-id-1", &owner), -ENOENT);
+    assert_int_equal(vfs_restore(mount->vfs, vfs_root(mount->vfs), "x/y\0z", 5, &owner), -EINVAL);
+    assert_int_equal(restore(mount, "f", REVISION("1"), &(struct vfs_caller){.uid = 9}), -EPERM);
     assert_int_equal(restore(mount, "", "f", &owner), -EINVAL);
-    assert_int_equal(restore(mount, "", "../id-1", &owner), -EINVAL);
-    assert_int_equal(restore(mount, "", ".gridfs/id-1", &owner), -EPERM);
-    assert_int_equal(restore(mount, ".gridfs", "f/id-1", &owner), -EROFS);
+    assert_int_equal(restore(mount, "", "../" REVISION("1"), &owner), -EINVAL);
+    assert_int_equal(restore(mount, "", ".gridfs/" REVISION("1"), &owner), -EPERM);
+    assert_int_equal(restore(mount, ".gridfs", "f/" REVISION("1"), &owner), -EROFS);
     faulty_store_fail(&mount->faulty, FAULTY_PUT, 1, -ETIMEDOUT);
-    assert_int_equal(restore(mount, "f", "id-1", &owner), -ETIMEDOUT);
+    assert_int_equal(restore(mount, "f", REVISION("1"), &owner), -ETIMEDOUT);
     struct vfs_entry entry = memory_mount_found(mount, "f");
     struct handle *writer = memory_mount_opened_as(mount, entry.inode, O_WRONLY);
-    assert_int_equal(restore(mount, "f", "id-1", &owner), -EBUSY);
+    assert_int_equal(restore(mount, "f", REVISION("1"), &owner), -EBUSY);
     vfs_close(mount->vfs, writer);
     memory_mount_expect_stored(mount, "f", "second");
     memory_store_damage_file(mount->memory, "other", "no length");
-    assert_int_equal(restore(mount, "other", "id-2", &owner), -EIO);
-    assert_int_equal(restore(mount, "f", "id-1", &(struct vfs_caller){.uid = 0}), 0);
+    assert_int_equal(restore(mount, "other", REVISION("2"), &owner), -EIO);
+    assert_int_equal(restore(mount, "f", REVISION("1"), &(struct vfs_caller){.uid = 0}), 0);
     memory_mount_expect_stored(mount, "f", "first");
     vfs_forget(mount->vfs, entry.inode, 1);
     memory_mount_done(mount);
