@@ -278,6 +278,8 @@ static int prepare(struct putting *putting) {
     int result = bucket_begin_changing(putting->bucket);
     if (result == 0)
         result = put_find_base(putting);
+    if (result == 0 && put->restored)
+        result = put_find_restored(putting);
     if (result == 0)
         result = put_choose_filename(putting);
     if (result == 0)
@@ -290,6 +292,7 @@ static int prepare(struct putting *putting) {
                                                  .filename_size = strlen(putting->filename),
                                                  .chunk_size = chunk_size,
                                                  .content = put->content,
+                                                 .sha256 = putting->has_sha256 ? putting->sha256 : NULL,
                                                  .attributes = put->attributes};
     return result;
 }

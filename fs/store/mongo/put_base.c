@@ -77,15 +77,34 @@ static int rescue_base(struct putting *putting) {
     return find_by_id(putting->bucket, putting->bucket->files, putting->put->base, &putting->base);
 }
 
-/* Of what is brought back where nothing is, fields of others are brought back too. */
-static int find_restored(struct putting *putting) {
+/* What a files document says that its content's SHA-256 is. */
+static bool read_digest(const bson_t *document, unsigned char digest[32]) {
+    bson_iter_t root, value;
+    uint32_t size = 0;
+    bool found = bson_iter_init(&root, document) && bson_iter_find_descendant(&root, "metadata.sha256", &value) &&
+                 BSON_ITER_HOLDS_UTF8(&value);
+    const char *digits = found ? bson_iter_utf8(&value, &size) : "";
+    if (size != 64 || strspn(digits, "0123456789abcdef") != 64)
+        return false;
+    for (int i = 0; i < 32; i++)
+        sscanf(digits + 2 * i, "%2hhx", &digest[i]);
+    return true;
+}
+
+/* Where nothing is, what is brought back has the fields of others that it had. */
+int put_find_restored(struct putting *putting) {
     const struct revision *restored = putting->put->restored;
-    int result = find_by_id(putting->bucket, putting->bucket->files, restored, &putting->base);
-    if (result || putting->base)
-        return result;
-    result = find_by_id(putting->bucket, putting->bucket->trash, restored, &putting->base);
-    if (putting->base)
-        unwrap(&putting->base);
+    bson_t *found = NULL;
+    int result = find_by_id(putting->bucket, putting->bucket->files, restored, &found);
+    if (result == 0 && !found) {
+        result = find_by_id(putting->bucket, putting->bucket->trash, restored, &found);
+        if (found)
+            unwrap(&found);
+    }
+    putting->has_sha256 = found && restored->posix == POSIX_OWN && read_digest(found, putting->sha256);
+    if (!putting->put->base)
+        putting->base = steal_ptr(&found);
+    bson_destroy(found);
     return result;
 }
 
@@ -93,7 +112,7 @@ int put_find_base(struct putting *putting) {
     const struct revision *base = putting->put->base;
     cleanup_with(revision_unref) struct revision *adopted = NULL;
     if (!base)
-        return putting->put->restored ? find_restored(putting) : 0;
+        return 0;
     int result = links_adopt(putting->bucket, base, &adopted);
     if (result < 0)
         return result;

@@ -19,6 +19,7 @@ struct putting {
     struct intent *intent;
     struct runs sent; /* chunks that were sent before the put */
     char *filename;
+    bool has_sha256; /* it is that of the content */
     unsigned char sha256[32];
     struct files_document parts;
 };
@@ -27,6 +28,8 @@ struct putting {
 
 /* Looks for it, in the trash too. 0 or -errno; that there is none any more is no error. */
 int put_find_base(struct putting *putting);
+/* Looks for the revision that is brought back, in the trash too: what is known of its content, and without a base all else. */
+int put_find_restored(struct putting *putting);
 /* The base's own name with `follow`, or when it is a spelling of the path; else the path. */
 int put_choose_filename(struct putting *putting);
 /* The base may have been changed while chunks were sent: its fields, and its name. Of few it is not worth a question. */
