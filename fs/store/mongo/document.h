@@ -12,15 +12,17 @@
 #include "cache/base/cleanup.h"
 #include "fs/store/store.h"
 
-/* The fields these functions read, for a find's options. */
-#define DOCUMENT_FILE_FIELDS                                                                                      \
-    "projection", "{", "filename", BCON_INT32(1), "length", BCON_INT32(1), "chunkSize", BCON_INT32(1),            \
-        "uploadDate", BCON_INT32(1), "metadata.posix.rev", BCON_INT32(1), "metadata.posix.adopted",               \
-        BCON_INT32(1), "metadata.posix.file", BCON_INT32(1),                                                      \
-        "metadata.posix.links", BCON_INT32(1), "metadata.posix.mode", BCON_INT32(1), "metadata.posix.uid",        \
-        BCON_INT32(1), "metadata.posix.gid", BCON_INT32(1), "metadata.posix.atime_ns", BCON_INT32(1),             \
-        "metadata.posix.mtime_ns", BCON_INT32(1), "metadata.posix.ctime_ns", BCON_INT32(1),                       \
-        "metadata.posix.lift", BCON_INT32(1), "metadata.posix.holes", BCON_INT32(1), "}"
+/* The fields that these functions read of a files document which lies below `above` ("": at the top), for a find's options. */
+#define DOCUMENT_FIELDS_BELOW(above)                                                                              \
+    "projection", "{", above "_id", BCON_INT32(1), above "filename", BCON_INT32(1), above "length", BCON_INT32(1),  \
+        above "chunkSize", BCON_INT32(1), above "uploadDate", BCON_INT32(1), above "metadata.posix.rev",            \
+        BCON_INT32(1), above "metadata.posix.adopted", BCON_INT32(1), above "metadata.posix.file", BCON_INT32(1),   \
+        above "metadata.posix.links", BCON_INT32(1), above "metadata.posix.mode", BCON_INT32(1),                    \
+        above "metadata.posix.uid", BCON_INT32(1), above "metadata.posix.gid", BCON_INT32(1),                       \
+        above "metadata.posix.atime_ns", BCON_INT32(1), above "metadata.posix.mtime_ns", BCON_INT32(1),             \
+        above "metadata.posix.ctime_ns", BCON_INT32(1), above "metadata.posix.lift", BCON_INT32(1),                 \
+        above "metadata.posix.holes", BCON_INT32(1), "}"
+#define DOCUMENT_FILE_FIELDS DOCUMENT_FIELDS_BELOW("")
 
 /* A files document of a store's bucket as a revision. 0, -EINVAL when it has no _id, or -ENOMEM. */
 int document_revision(const bson_t *document, struct store *store, struct revision **ret_revision);

@@ -66,19 +66,20 @@ static int take(void *context, const bson_t *found) {
     return add(history, revision);
 }
 
-/* `id`: {_id: value}, or NULL. */
+/* `id`: {_id: value}, or NULL. By the date alone, so that the index of names and dates gives the newest first, however many
+ * there are. */
 static int find(struct history *history, const bson_t *names, const bson_t *id) {
     struct bucket *bucket = history->bucket;
-    bson_t filter = BSON_INITIALIZER, *options = BCON_NEW("limit", BCON_INT64(STORE_PAST_MOST));
-    const char *date = history->retired ? "document.uploadDate" : "uploadDate";
-    BCON_APPEND(&filter, history->retired ? "document.filename" : "filename", "{", "$in", BCON_ARRAY(names), "}");
+    bool retired = history->retired;
+    bson_t filter = BSON_INITIALIZER, *options;
+    options = retired ? BCON_NEW("limit", BCON_INT64(STORE_PAST_MOST), DOCUMENT_FIELDS_BELOW("document."))
+                      : BCON_NEW("limit", BCON_INT64(STORE_PAST_MOST), DOCUMENT_FILE_FIELDS);
+    BCON_APPEND(&filter, retired ? "document.filename" : "filename", "{", "$in", BCON_ARRAY(names), "}");
     if (id)
         bucket_match_id(&filter, "_id", id);
     else
-        BCON_APPEND(options, "sort", "{", date, BCON_INT32(-1), "_id", BCON_INT32(-1), "}");
-    if (!history->retired)
-        BCON_APPEND(options, DOCUMENT_FILE_FIELDS);
-    int result = bucket_find(bucket, history->retired ? bucket->trash : bucket->files, &filter, options, take, history);
+        BCON_APPEND(options, "sort", "{", retired ? "document.uploadDate" : "uploadDate", BCON_INT32(-1), "}");
+    int result = bucket_find(bucket, retired ? bucket->trash : bucket->files, &filter, options, take, history);
     bson_destroy(options);
     bson_destroy(&filter);
     return result;
