@@ -149,6 +149,8 @@ static void what_the_document_says_is_shown(void **state) {
     assert_xattr(&real, "a", "user.gridfs.id", "0123456789abcdef01234567");
     assert_xattr(&real, "a", "user.gridfs.uploadDate", "1970-01-01T00:00:01.234Z");
     assert_xattr(&real, "a", "user.gridfs.chunkSize", "10");
+    assert_xattr(&real, "a", "user.gridfs.by", "application");
+    assert_xattr(&real, "a", "user.gridfs.uid", NULL);
     assert_xattr(&real, "a", "user.gridfs.sha256", NULL); /* an application's */
     assert_xattr(&real, "a", "user.gridfs.metadata.sha256", "abc");
     assert_xattr(&real, "a", "user.gridfs.metadata.text", "x y");
@@ -166,6 +168,23 @@ static void what_the_document_says_is_shown(void **state) {
     char *key = get(&real, "a", "user.gridfs.revision");
     assert_int_equal(strlen(key), 2 * REVISION_KEY);
     free(key);
+    real_store_close(&real);
+}
+
+/* Nor what only some files have, which is not there to be met first. */
+static void what_is_made_is_not_taken_from_others(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("xattr_forged");
+    real_store_insert(&real, "files",
+                      real_store_json(FILE_OF("1") ", 'metadata': {'posix': {'rev': 1, 'uid': 4711, 'xattr': ["
+                                      "{'n': {'$binary': {'base64': 'dXNlci5ncmlkZnMuZHVl', 'subType': '0'}}," /* user.gridfs.due */
+                                      " 'v': {'$binary': {'base64': 'Zm9yZ2Vk', 'subType': '0'}}},"
+                                      "{'n': {'$binary': {'base64': 'dXNlci5ncmlkZnM=', 'subType': '0'}}," /* user.gridfs */
+                                      " 'v': {'$binary': {'base64': 'eA==', 'subType': '0'}}}]}}}"));
+    assert_xattr(&real, "a", "user.gridfs.due", NULL);
+    assert_xattr(&real, "a", "user.gridfs", "x");
+    assert_xattr(&real, "a", "user.gridfs.by", "gridmount");
+    assert_xattr(&real, "a", "user.gridfs.uid", "4711");
     real_store_close(&real);
 }
 
@@ -279,6 +298,7 @@ int main(void) {
         cmocka_unit_test(metadata_of_another_type_is_left_alone),
         cmocka_unit_test(the_type_is_the_content_type),
         cmocka_unit_test(what_the_document_says_is_shown),
+        cmocka_unit_test(what_is_made_is_not_taken_from_others),
         cmocka_unit_test(the_digest_counts_for_the_own_revision),
         cmocka_unit_test(there_is_a_bound_for_all_together),
         cmocka_unit_test(strange_elements_are_kept),

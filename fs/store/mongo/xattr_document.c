@@ -70,6 +70,11 @@ static bool read_element(const bson_iter_t *item, struct element *ret_element) {
     return true;
 }
 
+/* Nobody but we say what is under such a name. */
+static bool is_made(const struct element *element) {
+    return element->name_size >= strlen(made) && memcmp(element->name, made, strlen(made)) == 0;
+}
+
 int xattr_read_array(const bson_iter_t *array, struct xattr_list *list) {
     bson_iter_t item;
     int result = 0;
@@ -77,7 +82,7 @@ int xattr_read_array(const bson_iter_t *array, struct xattr_list *list) {
         return 0;
     for (bool more = bson_iter_recurse(array, &item); result == 0 && more && bson_iter_next(&item);) {
         struct element element;
-        if (read_element(&item, &element))
+        if (read_element(&item, &element) && !is_made(&element))
             result = add(list, element.name, element.name_size, element.value, element.size);
     }
     return result;
@@ -240,6 +245,14 @@ static int add_fields(const bson_t *document, bool own_digest, struct xattr_list
     return result;
 }
 
+/* Who made it, as far as is recorded. */
+static int add_maker(const struct revision *revision, struct xattr_list *list) {
+    char uid[16];
+    int result = add_text(list, "user.gridfs.by", revision->posix == POSIX_OWN ? "gridmount" : "application");
+    snprintf(uid, sizeof uid, "%u", (unsigned)revision->attributes.uid);
+    return result || !(revision->attributes.has & ATTRIBUTES_UID) ? result : add_text(list, "user.gridfs.uid", uid);
+}
+
 int xattr_read_file(const bson_t *document, const struct revision *revision, struct xattr_list *list) {
     char number[16], key[2 * REVISION_KEY + 1];
     bson_iter_t type;
@@ -256,6 +269,8 @@ int xattr_read_file(const bson_t *document, const struct revision *revision, str
         result = add_text(list, "user.gridfs.chunkSize", number);
     if (result == 0)
         result = add_text(list, "user.gridfs.revision", key);
+    if (result == 0)
+        result = add_maker(revision, list);
     if (result == 0 && xattr_find_type(document, &type)) {
         uint32_t size;
         const char *text = bson_iter_utf8(&type, &size);

@@ -6,6 +6,8 @@
  *     user.gridfs.id              as under .gridfs/id
  *     user.gridfs.uploadDate      ISO 8601
  *     user.gridfs.chunkSize, user.gridfs.sha256 (of this revision's content), user.gridfs.revision (hex, for caches)
+ *     user.gridfs.by              "gridmount", or "application", whoever changed its attributes since
+ *     user.gridfs.uid             of its owner, where that is recorded
  *     user.gridfs.due             of a revision that was retired: until when it is certain to be there
  *     user.gridfs.metadata.FIELD  other metadata: text as it is, all else as relaxed extended JSON
  *
