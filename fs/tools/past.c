@@ -41,16 +41,14 @@ size_t past_date_size(const char *name) {
     return id == name ? 0 : (size_t)(id - name) - 1;
 }
 
-static bool is_undated(const char *name) {
-    return strncmp(name, UNDATED, strlen(UNDATED)) == 0;
-}
-
 /* The newest first; those without a date, which the server orders as the oldest, last. */
 static int compare(const void *one, const void *other) {
     const char *first = *(char *const *)one, *second = *(char *const *)other;
-    if (is_undated(first) != is_undated(second))
-        return is_undated(first) ? 1 : -1;
-    return strcmp(second, first);
+    bool undated = strncmp(first, UNDATED, strlen(UNDATED)) == 0;
+    if (undated != (strncmp(second, UNDATED, strlen(UNDATED)) == 0))
+        return undated ? 1 : -1;
+    long year = strtol(first, NULL, 10), other_year = strtol(second, NULL, 10);
+    return year != other_year ? (year < other_year ? 1 : -1) : strcmp(second, first);
 }
 
 /* ---- where they are ---- */
@@ -133,10 +131,10 @@ static int read_names(struct past *revisions) {
     return result;
 }
 
-bool past_attribute(const char *path, const char *attribute, char *into, size_t size) {
+int past_attribute(const char *path, const char *attribute, char *into, size_t size) {
     ssize_t got = lgetxattr(path, attribute, into, size - 1);
     into[got > 0 ? got : 0] = '\0';
-    return got >= 0;
+    return got >= 0 ? 0 : -errno;
 }
 
 static const char *explain(int error) {
@@ -146,7 +144,7 @@ static const char *explain(int error) {
     case -ENOENT:
         return ": no revision is known; it never was there, or its grace is over";
     case -EACCES:
-        return ": its revisions are for who mounted it, and may write there";
+        return ": its revisions are for who mounted it";
     case -EISDIR:
         return " is a directory; name a file";
     case -ENOTCONN:

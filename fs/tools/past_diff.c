@@ -40,7 +40,7 @@ static bool open_side(char *path, char *named, struct side *ret_side) {
         return false;
     }
     side.length = status.st_size;
-    side.chunk_size = past_attribute(path, "user.gridfs.chunkSize", number, sizeof number) ? atoll(number) : 0;
+    side.chunk_size = past_attribute(path, "user.gridfs.chunkSize", number, sizeof number) ? 0 : atoll(number);
     if (side.chunk_size < 1 || side.chunk_size > CHUNK_SIZE_MOST)
         side.chunk_size = CHUNK_SIZE;
     *ret_side = side;

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -6,32 +9,49 @@
 #include "fs/tools/past_private.h"
 #include "fs/tools/text.h"
 
-enum { DIGITS_MOST = 128, DATE_MOST = 64 };
+enum { DIGITS_MOST = 128, WORD_MOST = 64 };
 
+/* A revision; "" in a text: that is not recorded. */
 struct seen {
     const char *date, *id;
     int date_size;
     long long size;
     bool current;
-    char sha256[DIGITS_MOST], due[DATE_MOST]; /* "": none */
+    char sha256[DIGITS_MOST], due[WORD_MOST], by[WORD_MOST], uid[WORD_MOST];
 };
 
-/* What is said of a revision of which nothing can be asked any more. */
-static bool look(const struct past *revisions, const char *name, struct seen *seen) {
+/* 0, -ENOENT or -ESTALE when it went right now, or another -errno. */
+static int look(const struct past *revisions, const char *name, struct seen *seen) {
     cleanup_free char *path = NULL;
     struct stat status;
-    if (asprintf(&path, "%s/%s", revisions->directory, name) < 0 || stat(path, &status))
-        return false;
+    if (asprintf(&path, "%s/%s", revisions->directory, name) < 0)
+        return -ENOMEM;
+    if (stat(path, &status))
+        return -errno;
     *seen = (struct seen){.date = name, .id = past_id(name), .date_size = (int)past_date_size(name),
                           .size = (long long)status.st_size};
     seen->current = strcmp(seen->id, revisions->current) == 0;
-    (void)past_attribute(path, "user.gridfs.sha256", seen->sha256, sizeof seen->sha256);
-    (void)past_attribute(path, "user.gridfs.due", seen->due, sizeof seen->due);
-    return true;
+    int result = past_attribute(path, "user.gridfs.by", seen->by, sizeof seen->by);
+    if (result == 0) {
+        (void)past_attribute(path, "user.gridfs.uid", seen->uid, sizeof seen->uid);
+        (void)past_attribute(path, "user.gridfs.sha256", seen->sha256, sizeof seen->sha256);
+        (void)past_attribute(path, "user.gridfs.due", seen->due, sizeof seen->due);
+    }
+    return result;
+}
+
+/* Whose it is, and what put it: "alice/gridmount", "application". */
+static void put_maker(const struct seen *seen) {
+    char text[2 * WORD_MOST + 1];
+    const struct passwd *owner = *seen->uid ? getpwuid((uid_t)strtoul(seen->uid, NULL, 10)) : NULL;
+    const char *name = owner ? owner->pw_name : seen->uid;
+    snprintf(text, sizeof text, "%.*s%s%s", WORD_MOST, name, *name ? "/" : "", seen->by);
+    printf("%-16s  ", text);
 }
 
 static void put_text(const struct seen *seen) {
     printf("%-24.*s %14lld  %s  ", seen->date_size, seen->date, seen->size, seen->id);
+    put_maker(seen);
     if (*seen->due)
         printf("until %-24s  ", seen->due);
     else
@@ -41,6 +61,8 @@ static void put_text(const struct seen *seen) {
 }
 
 static void put_member(const char *name, const char *value) {
+    if (!*value)
+        return;
     printf(",\"%s\":", name);
     text_put_json(stdout, value, strlen(value));
 }
@@ -50,25 +72,29 @@ static void put_json(const struct seen *seen) {
     if (strncmp(seen->date, "undated-", strlen("undated-")) != 0)
         printf(",\"date\":\"%.*s\"", seen->date_size, seen->date);
     put_member("id", seen->id);
-    if (*seen->sha256)
-        put_member("sha256", seen->sha256);
-    if (*seen->due)
-        put_member("until", seen->due);
+    put_member("by", seen->by);
+    if (*seen->uid)
+        printf(",\"uid\":%s", seen->uid);
+    put_member("sha256", seen->sha256);
+    put_member("until", seen->due);
     puts("}");
 }
 
 int past_log(const char *path, bool json) {
     struct past revisions;
     struct seen seen;
+    int result = 0;
     if (!past_find(path, &revisions))
         return EXIT_FAILED;
-    for (size_t i = 0; i < revisions.count; i++)
-        if (look(&revisions, revisions.names[i], &seen)) { /* else it went right now */
-            if (json)
-                put_json(&seen);
-            else
-                put_text(&seen);
-        }
+    for (size_t i = 0; result == 0 && i < revisions.count; i++) {
+        result = look(&revisions, revisions.names[i], &seen);
+        if (result == 0)
+            (json ? put_json : put_text)(&seen);
+        else if (result == -ENOENT || result == -ESTALE)
+            result = 0;
+    }
+    if (result)
+        past_complain(path, ": there are more, but: %s; see gridmount status", strerror(-result));
     past_done(&revisions);
-    return fflush(stdout) || ferror(stdout) ? EXIT_FAILED : EXIT_DONE;
+    return result || fflush(stdout) || ferror(stdout) ? EXIT_FAILED : EXIT_DONE;
 }

@@ -28,8 +28,8 @@ void past_done(struct past *revisions);
 /* The _id in a name, and the size of the date in front of it. */
 const char *past_id(const char *name);
 size_t past_date_size(const char *name);
-/* What an extended attribute says, as text, cut off at `size`; false: nothing. */
-bool past_attribute(const char *path, const char *attribute, char *into, size_t size);
+/* What an extended attribute says, as text. 0; or -errno, -ENODATA where there is none, and "". */
+int past_attribute(const char *path, const char *attribute, char *into, size_t size);
 /* Those of "PATH@REV", and the name of the one that is meant, lent by them. *ret_path, to be freed, is what `path` of them
  * lends. */
 bool past_choose(const char *argument, char **ret_path, struct past *ret_revisions, const char **ret_name);

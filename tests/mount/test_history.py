@@ -2,6 +2,7 @@
 """Every revision of a name: .gridfs/revisions, and log, diff and restore, which use it."""
 import datetime
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -10,7 +11,9 @@ import subprocess
 
 import bson
 import gridfs
+import pymongo
 import pytest
+from bson.datetime_ms import DatetimeMS
 
 from buckets import CHUNK, Bucket, day, encoded_id
 from mounting import BINARY, Watched, force_unmount, gridmount, names_in, tells_changes, wait_for
@@ -185,6 +188,16 @@ def test_revisions_of_others_show_at_once(bucket, mount):
         bucket.put("f", b"more %d" % number)
 
 
+def test_of_many_revisions_the_newest_are_listed_and_all_are_there(bucket, mount):
+    most, count = 10_000, 10_500
+    documents = [bucket.document("f", uploadDate=day(1) + datetime.timedelta(seconds=n)) for n in range(count)]
+    bucket.files.insert_many(documents)
+    mnt = mount()
+    names = [named(each["uploadDate"], each["_id"]) for each in documents]
+    assert names_in(history(mnt.path, "f")) == names[-most:]
+    assert os.stat(history(mnt.path, "f") / names[0]).st_size == 0
+
+
 # gridmount log
 
 def log(path, *words):
@@ -201,16 +214,47 @@ def test_log_shows_what_there_is_newest_first(bucket, mount):
     theirs = bucket.insert("d/f", b"theirs", uploadDate=day(1))
     root = mount(options="revisions=keep,checksum=on").path
     overwrite(root / "d/f", b"ours", b"ours again")
+    os.chown(root / "d/f", 4711, -1)
     names = names_in(history(root, "d/f"))
     shown = logged(root / "d/f")
     assert [each["size"] for each in shown] == [10, 4, 6]
     assert [each["current"] for each in shown] == [True, False, False]
     assert [f"{each['date']}-{each['id']}" for each in shown] == names[::-1]
     assert shown[0]["sha256"] == hashlib.sha256(b"ours again").hexdigest()
-    assert shown[2] == {"size": 6, "current": False, "date": "2020-01-01T00:00:00.000Z", "id": str(theirs)}
+    assert [(each["by"], each.get("uid")) for each in shown] == [("gridmount", 4711), ("gridmount", None), ("application", None)]
+    assert shown[2] == {"size": 6, "current": False, "date": "2020-01-01T00:00:00.000Z", "id": str(theirs),
+                        "by": "application"}
     lines = log(root / "d/f").stdout.splitlines()
-    assert lines[0].split() == [shown[0]["date"], "10", shown[0]["id"], "current", shown[0]["sha256"]]
-    assert lines[2].split() == ["2020-01-01T00:00:00.000Z", "6", str(theirs), "kept", "-"]
+    assert lines[0].split() == [shown[0]["date"], "10", shown[0]["id"], "4711/gridmount", "current", shown[0]["sha256"]]
+    assert lines[1].split()[3:5] == ["gridmount", "kept"]
+    assert lines[2].split() == ["2020-01-01T00:00:00.000Z", "6", str(theirs), "application", "kept", "-"]
+
+
+def test_log_orders_by_any_date(bucket, mount):
+    """A client with a wrong clock, or a hostile one: what counts as the newest is the newest in the log."""
+    years = {9999: 253402300799999, 1969: -1, 20000: 568971820800000}
+    try:
+        for milliseconds in years.values():
+            bucket.insert("f", b"x", uploadDate=DatetimeMS(milliseconds))
+    except pymongo.errors.OperationFailure:
+        pytest.skip("this server stores no such date")
+    bucket.insert("f", b"undated", uploadDate=None)
+    shown = logged(mount().path / "f")
+    assert [each.get("date", "-").split("-")[0] for each in shown] == ["20000", "9999", "1969", ""]
+    assert [each["current"] for each in shown] == [True, False, False, False]
+
+
+def test_log_says_when_it_could_not_see_all(bucket, mount, link, through):
+    count = 300
+    bucket.files.insert_many([bucket.document("f", uploadDate=day(1) + datetime.timedelta(seconds=n)) for n in range(count)])
+    path = mount("timeout=1", uri=through).path / "f"
+    with subprocess.Popen([BINARY, "log", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)    # so that it waits long before its end
+        first = process.stdout.readline()
+        link.set(stalled=True)
+        rest, said = process.communicate(timeout=50)
+    assert first and 0 < len(rest.splitlines()) < count - 1
+    assert process.returncode == 1 and "there are more" in said
 
 
 def test_log_knows_what_was_replaced_or_removed(mount):
@@ -218,6 +262,7 @@ def test_log_knows_what_was_replaced_or_removed(mount):
     (root / "d").mkdir()
     overwrite(root / "d/f", b"one", b"second")
     first, second = logged(root / "d/f")
+    assert (first["by"], first["uid"]) == (second["by"], second["uid"]) == ("gridmount", os.getuid())
     assert (first["size"], first["current"], "until" in first) == (6, True, False)
     assert (second["size"], second["current"], "until" in second) == (3, False, True)
     shutil.rmtree(root / "d")
@@ -403,6 +448,20 @@ def test_a_removed_name_comes_back_as_a_file_of_its_own(mount):
     assert os.stat(root / "a").st_ino != os.stat(root / "b").st_ino
 
 
+@pytest.mark.parametrize("removed", [False, True])
+def test_what_is_restored_has_its_digest(mount, removed):
+    summing, root = mount("revisions=keep,checksum=on").path, mount("revisions=keep").path
+    overwrite(summing / "f", b"good" * 100_000)
+    overwrite(root / "f", b"bad")
+    good = logged(root / "f")[1]
+    assert good["sha256"] == hashlib.sha256(b"good" * 100_000).hexdigest()
+    if removed:
+        os.unlink(root / "f")
+    assert restore(f"{root}/f@{good['id']}").returncode == 0
+    assert [each.get("sha256") for each in logged(root / "f")][:2] == [good["sha256"], None]
+    assert gridmount("verify", root / "f").returncode == 0
+
+
 def test_restore_copies_on_the_server(mount, bucket, server, scale):
     data = os.urandom(scale(16 << 20))
     bucket.insert("f", data, uploadDate=day(1))
@@ -467,9 +526,11 @@ def test_restore_says_what_is_wrong(bucket, mount):
         result = subprocess.run([BINARY, "restore", *words], cwd=mnt.path, capture_output=True, text=True, check=False)
         assert (result.returncode, result.stdout) == (status, "")
         assert cure in result.stderr and len(result.stderr.splitlines()) == 1
-    fails(errno.ENOENT, os.setxattr, mnt.path / "f", "user.gridfs.restore", str(other).encode())
+    name = named(day(1), first)
+    for wrong in (named(day(1), other), named(day(2), first), str(first), "x"):
+        fails(errno.ENOENT, os.setxattr, mnt.path / "f", "user.gridfs.restore", wrong.encode())
     fails(errno.EINVAL, os.setxattr, mnt.path, "user.gridfs.restore", b"f")
-    fails(errno.EEXIST, os.setxattr, mnt.path, "user.gridfs.restore", f"f/{first}".encode())
+    fails(errno.EEXIST, os.setxattr, mnt.path, "user.gridfs.restore", f"f/{name}".encode())
     with open(mnt.path / "f", "ab"):
         busy = restore(f"{mnt.path}/f@{first}")
         assert busy.returncode == 1 and "is writing it" in busy.stderr
@@ -491,7 +552,7 @@ def test_revisions_are_for_who_mounted(bucket, mount, tmp_path):
     assert as_user(owner, first.read_bytes) == b"one"
     fails(errno.EACCES, as_user, other, first.read_bytes)
     fails(errno.EACCES, as_user, other, os.listdir, root / ".gridfs")
-    value = str(ids[0]).encode()
+    value = named(day(1), ids[0]).encode()
     binary = shutil.copy(BINARY, tmp_path)      # which may be where only root gets
     fails(errno.EPERM, as_user, other, os.setxattr, root / "f", "user.gridfs.restore", value)
     for words in (["log", root / "f"], ["restore", f"{root}/f@{ids[0]}"]):
