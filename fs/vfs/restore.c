@@ -129,6 +129,7 @@ static int restore_absent(struct vfs *vfs, struct inode *parent, const char *sto
     inode_note_change(vfs->inodes, parent, stored);
     store->ops->release(store, lease);
     vfs_note_put(vfs, path);
+    vfs_tell_of_name(vfs, parent, stored);
     if (result == 0)
         vfs_touch_directory(vfs, parent);
     return result;

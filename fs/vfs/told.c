@@ -95,6 +95,12 @@ void vfs_note_put(struct vfs *vfs, const char *path) {
         take(vfs, &(struct store_change){.kind = STORE_CHANGE_CAME, .path = path});
 }
 
+void vfs_tell_of_name(struct vfs *vfs, const struct inode *parent, const char *stored) {
+    char name[NAMES_COMPONENT_MOST + 1];
+    if (vfs->config.outdated_name && names_decode(stored, strlen(stored), name) == 0)
+        vfs->config.outdated_name(vfs->config.outdated_context, parent, name);
+}
+
 void vfs_note_there(struct vfs *vfs, struct inode *parent, const char *stored) {
     cleanup_free char *path = vfs->coherence ? inode_path(vfs->inodes, parent, stored) : NULL;
     if (path)

@@ -51,7 +51,8 @@ struct vfs_config {
      * `listing` of a directory that it keeps. It may be gone by then. Called by the store's thread, under no lock of the vfs. */
     bool told;
     void (*outdated)(void *context, const struct inode *inode, bool listing);
-    /* Likewise, by any thread: of a name in a directory, which leads to an open file still. Does not block. */
+    /* Likewise, by any thread: of a name in a directory, which leads to an open file still, or to something again. Does not
+     * block. */
     void (*outdated_name)(void *context, const struct inode *directory, const char *name);
     void *outdated_context;
     bool cluster_locks; /* locks of programs exclude across mounts, and come here: see below */

@@ -130,6 +130,8 @@ int vfs_ask(struct vfs *vfs, struct inode *parent, const char *stored, struct in
 void vfs_note_there(struct vfs *vfs, struct inode *parent, const char *stored);
 /* This mount has put something at a path as another client does it: no inode of its own stands for it. */
 void vfs_note_put(struct vfs *vfs, const char *path);
+/* The kernel is to ask for a name again, of which it may believe for long that nothing is there. */
+void vfs_tell_of_name(struct vfs *vfs, const struct inode *parent, const char *stored);
 /* 1 and what is at a name as this mount last saw it, with a reference, or 0; or -errno. `ret_stored`: the stored name. */
 int vfs_known(struct vfs *vfs, struct inode *parent, const char *name, char ret_stored[NAMES_STORED_MOST + 1],
               struct inode **ret_inode);

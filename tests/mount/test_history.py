@@ -462,6 +462,20 @@ def test_what_is_restored_has_its_digest(mount, removed):
     assert gridmount("verify", root / "f").returncode == 0
 
 
+@pytest.mark.parametrize("options", ["consistency=ttl:3600", "consistency=strict", "consistency=open"])
+def test_what_was_seen_to_be_missing_comes_back(mount, options):
+    """The kernel may have been told that nothing is there, for an hour."""
+    path = mount(options).path / "f"
+    overwrite(path, b"good")
+    path.unlink()
+    assert not path.exists() and not path.exists()
+    gone = logged(path)[0]["id"]
+    result = restore(f"{path}@{gone}")
+    assert result.returncode == 0 and "new _id" in result.stdout
+    wait_for(path.exists, what="the kernel to hear of it")
+    assert path.read_bytes() == b"good"
+
+
 def test_restore_copies_on_the_server(mount, bucket, server, scale):
     data = os.urandom(scale(16 << 20))
     bucket.insert("f", data, uploadDate=day(1))
