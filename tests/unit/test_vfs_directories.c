@@ -2,8 +2,10 @@
 /* Directories of a vfs, its control directory and its buckets. */
 #include <fcntl.h>
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
+#include "cache/base/check.h"
 #include "fs/vfs/vfs.h"
 #include "tests/fake/memory_mount.h"
 #include "tests/unit/unit.h"
@@ -243,6 +245,38 @@ static void what_was_removed_can_be_looked_up_for_its_grace(void **state) {
     memory_mount_done(mount);
 }
 
+enum { LOOKERS = 3, LOOKS = 200 };
+
+/* What a program does that reads all revisions, with a kernel that forgets each at once. */
+static void *look_at_revisions(void *argument) {
+    struct memory_mount *mount = argument;
+    char path[128];
+    for (unsigned i = 0; i < LOOKS; i++) {
+        memory_mount_expect_file(mount, revision_path("d/f", 1, path), "first");
+        struct vfs_entry entry = memory_mount_found(mount, ".gridfs/revisions/d/f");
+        struct handle *handle;
+        CHECK(vfs_open_directory(mount->vfs, entry.inode, &handle) == 0);
+        vfs_close(mount->vfs, handle);
+        vfs_forget(mount->vfs, entry.inode, 1);
+    }
+    return NULL;
+}
+
+static void revisions_are_looked_up_while_others_are_forgotten_and_put(void **state) {
+    (void)state;
+    struct memory_mount *mount = memory_mount_new("fs", 1000, false);
+    pthread_t lookers[LOOKERS];
+    memory_mount_put(mount, "d/f", "first");
+    for (unsigned i = 0; i < LOOKERS; i++)
+        assert_int_equal(pthread_create(&lookers[i], NULL, look_at_revisions, mount), 0);
+    for (unsigned i = 0; i < 20; i++)
+        overwrite(mount, "d/f", "another");
+    for (unsigned i = 0; i < LOOKERS; i++)
+        pthread_join(lookers[i], NULL);
+    memory_mount_expect_file(mount, "d/f", "another");
+    memory_mount_done(mount); /* which checks that nothing is left */
+}
+
 static void all_buckets_are_top_directories(void **state) {
     (void)state;
     struct memory_mount *mount = memory_mount_new("*", 1000, false);
@@ -284,6 +318,7 @@ int main(void) {
         cmocka_unit_test(each_revision_of_a_file_can_be_read),
         cmocka_unit_test(names_with_revisions_are_listed_as_directories),
         cmocka_unit_test(what_was_removed_can_be_looked_up_for_its_grace),
+        cmocka_unit_test(revisions_are_looked_up_while_others_are_forgotten_and_put),
         cmocka_unit_test(all_buckets_are_top_directories),
         cmocka_unit_test(df_shows_the_same_each_time),
     };
