@@ -182,8 +182,8 @@ struct store_ops {
     /* The revision whose _id has this text (see .gridfs/id); -EINVAL when no _id can have it. */
     int (*by_id)(struct store *store, const char *text, struct revision **ret_revision);
     /* The revisions of the file `path`, the newest first, and behind them those of it that were retired and still can be
-     * read, in any order; with `id` only the one whose _id has this text. None is no error. A list for
-     * store_pasts_free(). -EINVAL when no _id can have the text. */
+     * read, in any order; with `id` only the one whose _id has this text, else without their holes. None is no error. A list
+     * for store_pasts_free(). -EINVAL when no _id can have the text. */
     int (*history)(struct store *store, const char *path, const char *id, struct store_past **ret_list,
                    uint32_t *ret_count);
     /* 1 when a retired revision was the file `path` or lay below it; 0. */

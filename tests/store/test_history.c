@@ -88,6 +88,30 @@ static void what_was_there_is_known(void **state) {
     real_store_close(&real);
 }
 
+/* Ten thousand of them are held at once. */
+static void a_list_leaves_out_what_takes_much_room(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("room");
+    char id[2001] = "";
+    struct store_past *list = NULL;
+    uint32_t count = 0;
+    real_store_insert(&real, "files",
+                      real_store_json("{'_id': 1, 'filename': 'f', 'length': 100, 'chunkSize': 10, 'uploadDate': {'$date': 1000},"
+                                      " 'metadata': {'posix': {'rev': 1, 'holes': [[0, 10], [20, 10]]}}}"));
+    memset(id, 'x', sizeof id - 1);
+    real_store_insert(&real, "files",
+                      real_store_json("{'_id': '%s', 'filename': 'f', 'length': 0, 'chunkSize': 10, 'uploadDate': {'$date': 2000}}", id));
+    assert_int_equal(real.store->ops->history(real.store, "f", NULL, &list, &count), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(list[0].revision->length, 100);
+    assert_int_equal(list[0].revision->hole_count, 0);
+    store_pasts_free(list, count);
+    assert_int_equal(real.store->ops->history(real.store, "f", INT(1), &list, &count), 0);
+    assert_int_equal(list[0].revision->hole_count, 2);
+    store_pasts_free(list, count);
+    real_store_close(&real);
+}
+
 /* ---- put again ---- */
 
 static struct revision *put(struct real_store *real, const struct revision *base, const struct revision *restored,
@@ -155,6 +179,7 @@ int main(void) {
         cmocka_unit_test(a_name_has_revisions_in_all_spellings),
         cmocka_unit_test(what_is_no_record_is_left_out),
         cmocka_unit_test(what_was_there_is_known),
+        cmocka_unit_test(a_list_leaves_out_what_takes_much_room),
         cmocka_unit_test(a_put_that_restores_retires_nothing),
         cmocka_unit_test(where_nothing_is_the_fields_of_others_come_back),
     };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* All revisions of a name: those among the files, and those that were retired. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cache/base/cleanup.h"
@@ -12,8 +13,11 @@
 #include "fs/store/mongo/retire.h"
 #include "fs/store/names.h"
 
+enum { LISTED_ID_MOST = 1024 }; /* bytes */
+
 struct history {
     struct bucket *bucket;
+    bool all; /* not only one by its _id */
     bool retired; /* what is taken is */
     struct store_past *list;
     uint32_t count, room, found; /* found: among the files */
@@ -46,6 +50,16 @@ static int add(struct history *history, struct revision *revision) {
     return 0;
 }
 
+/* Of a list, what takes much room is left out: holes, for nobody reads, and whole revisions whose _id no name can have. */
+static bool trim(const struct history *history, struct revision *revision) {
+    if (!history->all)
+        return true;
+    free(revision->holes);
+    revision->holes = NULL;
+    revision->hole_count = 0;
+    return revision->id_size <= LISTED_ID_MOST;
+}
+
 static int take(void *context, const bson_t *found) {
     struct history *history = context;
     cleanup_with(revision_unref) struct revision *revision = NULL;
@@ -61,7 +75,7 @@ static int take(void *context, const bson_t *found) {
     if (!history->retired && names_skip_spelling(name, size)) /* so there are spellings after all */
         bucket_note_spelling(history->bucket);
     int result = document_revision(document, &history->bucket->store, &revision);
-    if (result || (history->retired && is_known(history, revision)))
+    if (result || !trim(history, revision) || (history->retired && is_known(history, revision)))
         return result == -EINVAL ? 0 : result;
     return add(history, revision);
 }
@@ -117,7 +131,7 @@ static int find_all(struct history *history, const char *path, const bson_t *id)
 
 int bucket_history(struct store *store, const char *path, const char *id, struct store_past **ret_list,
                    uint32_t *ret_count) {
-    struct history history = {.bucket = (struct bucket *)store};
+    struct history history = {.bucket = (struct bucket *)store, .all = !id};
     bson_t value = BSON_INITIALIZER;
     int result = id ? identity_parse(id, &value) : 0;
     if (result == 0)
