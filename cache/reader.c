@@ -64,14 +64,13 @@ static void read_ahead(struct reader *reader, int64_t offset, size_t size) {
     }
 }
 
-/* The part of chunk n that lies in [offset, offset + size). */
-static int view_of(struct reader *reader, int64_t offset, size_t size, struct reader_view *ret_view) {
+/* The part of the first chunk of [offset, offset + size). `ret_hit` (or NULL): whether memory had it. */
+static int part_of(struct reader *reader, int64_t offset, size_t size, struct reader_view *ret_view, bool *ret_hit) {
     int64_t chunk_size = reader->file.chunk_size;
     uint32_t n = (uint32_t)(offset / chunk_size);
     uint32_t last = (uint32_t)((offset + (int64_t)size - 1) / chunk_size);
     struct blob *blob;
-    bool hit;
-    int result = chunks_get(reader->chunks, &reader->file, n, last - n + 1, &blob, &hit);
+    int result = chunks_get(reader->chunks, &reader->file, n, last - n + 1, &blob, ret_hit);
     if (result)
         return result;
     size_t start = (size_t)(offset % chunk_size);
@@ -79,8 +78,15 @@ static int view_of(struct reader *reader, int64_t offset, size_t size, struct re
     size_t available = blob->size - start;
     *ret_view = (struct reader_view){
         .blob = blob, .bytes = blob->bytes + start, .size = available < size ? available : size};
-    stats_add(hit ? STAT_hit_bytes : STAT_miss_bytes, ret_view->size);
     return 0;
+}
+
+static int view_of(struct reader *reader, int64_t offset, size_t size, struct reader_view *ret_view) {
+    bool hit;
+    int result = part_of(reader, offset, size, ret_view, &hit);
+    if (result == 0)
+        stats_add(hit ? STAT_hit_bytes : STAT_miss_bytes, ret_view->size);
+    return result;
 }
 
 /* Many small chunks in one piece: a reply has room for few views. */
@@ -132,6 +138,11 @@ int reader_read(struct reader *reader, int64_t offset, size_t size, struct reade
     else
         *ret_count = count;
     return result;
+}
+
+int reader_again(struct reader *reader, int64_t offset, size_t size, struct reader_view *ret_view) {
+    CHECK(offset >= 0 && size > 0 && (int64_t)size <= reader->length - offset);
+    return part_of(reader, offset, size, ret_view, NULL);
 }
 
 int reader_fetch(struct reader *reader, int64_t offset, size_t size, bool stays) {

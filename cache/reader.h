@@ -29,6 +29,9 @@ struct reader *reader_free(struct reader *reader);
 /* The bytes [offset, offset + size) as far as the file has them. *ret_count views, READER_VIEWS at the most. */
 int reader_read(struct reader *reader, int64_t offset, size_t size, struct reader_view *ret_views,
                 unsigned *ret_count);
+/* The part of [offset, offset + size), inside the file, that it begins with: for who looks at what was read already. It counts
+ * as no read, and nothing is read ahead. */
+int reader_again(struct reader *reader, int64_t offset, size_t size, struct reader_view *ret_view);
 /* Has these bytes in the cache and below it, for whoever reads them later: they are not given, and nothing is read ahead.
  * `stays`: in memory too, as what was used last; else there it is the first to go. */
 int reader_fetch(struct reader *reader, int64_t offset, size_t size, bool stays);
