@@ -252,6 +252,7 @@ static int open_layers(struct mount *mount, char **ret_error) {
         .outdated = outdated,
         .outdated_name = outdated_name,
         .outdated_context = mount,
+        .verify = options->verify,
         .cluster_locks = options->locks == LOCKS_CLUSTER,
         .text = text,
         .text_context = mount,

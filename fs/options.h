@@ -43,7 +43,8 @@ struct options {
     int64_t timeout_ms, grace_ms, stop_ms;
     int64_t uid, gid, umask; /* OPTIONS_OWNER until options_complete(), unless given */
     enum log_level log_level;
-    bool create_indexes, allow_other, read_only, noexec, noatime, checksum, push, hard, writeback, shows_control;
+    bool create_indexes, allow_other, read_only, noexec, noatime, checksum, push, hard, writeback, verify,
+        shows_control;
 };
 
 /* The defaults. */

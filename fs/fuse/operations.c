@@ -111,7 +111,7 @@ static void do_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info
     }
     info->fh = (uint64_t)(uintptr_t)handle;
     info->direct_io = live;
-    info->keep_cache = !live; /* an inode has one content: its pages never go stale */
+    info->keep_cache = !live && vfs_may_keep(handle); /* an inode has one content: its pages never go stale */
     info->noflush = (info->flags & O_ACCMODE) == O_RDONLY && !request_context(request)->cluster_locks;
     struct passing *passing = request_context(request)->passing;
     result = live ? 0 : passing_open(passing, request, number, info);

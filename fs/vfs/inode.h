@@ -192,6 +192,15 @@ void inode_opened(struct inodes *inodes, struct inode *inode);
 void inode_closed(struct inodes *inodes, struct inode *inode);
 /* The content as published, with a reference; shared by the handles. */
 int inode_published(struct inodes *inodes, struct inode *inode, struct chunks *chunks, struct published **ret_published);
+/* What is known of that content and the SHA-256 recorded of it. */
+enum inode_proof {
+    INODE_PROOF_UNKNOWN,
+    INODE_PROOF_NONE,  /* none is recorded */
+    INODE_PROOF_SOUND, /* all of it was read once, and is as recorded */
+};
+enum inode_proof inode_proof(struct inodes *inodes, const struct inode *inode);
+/* Of this revision's; nothing, if it is another's by now. */
+void inode_set_proof(struct inodes *inodes, struct inode *inode, const struct revision *revision, enum inode_proof proof);
 /* What is written of it, with a reference; NULL: nothing. */
 struct file *inode_file(struct inodes *inodes, const struct inode *inode);
 /* Gives it `file` as its written side, unless another thread was faster; returns the one it has, with a reference. */

@@ -305,6 +305,7 @@ void inode_end_publishing(struct inodes *inodes, struct inode *inode, struct rev
         ids_take_out(inodes, inode);
         published = steal_ptr(&inode->published);
         inode->revision = revision_ref(revision);
+        inode->proof = INODE_PROOF_UNKNOWN;
         inode->put_here = true;
         ids_add(inodes, inode);
         inode_set_published(inodes, inode);
@@ -330,6 +331,7 @@ bool inode_move(struct inodes *inodes, struct inode *inode, struct revision *rev
         before = inode->revision;
         published = steal_ptr(&inode->published);
         inode->revision = revision_ref(revision);
+        inode->proof = INODE_PROOF_UNKNOWN;
         inode->put_here = false;
         ids_add(inodes, inode);
         vouch_answer(inodes, inode, NULL);

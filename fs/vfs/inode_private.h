@@ -40,6 +40,7 @@ struct inode {
     bool vouched;  /* what is known of it is what the database has, as far as was told */
     bool listing;  /* of a directory: so is what the kernel keeps of its listing */
     bool believed; /* the kernel may believe for long what leads to it: it is to be told when that is over */
+    unsigned char proof; /* enum inode_proof, of its revision's content */
     uint32_t place;      /* of a file: among its siblings */
     uint32_t directories; /* names of it that lead to directories */
     uint32_t references; /* of handles and children */

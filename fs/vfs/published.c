@@ -10,6 +10,7 @@ struct published {
     atomic_uint references;
     struct reader *reader; /* NULL: the content is empty, or cannot be read */
     struct revision *revision;
+    _Atomic(struct proof *) proof; /* NULL: none is asked for */
 };
 
 struct published *published_new(struct chunks *chunks, struct revision *revision) {
@@ -35,6 +36,7 @@ struct published *published_ref(struct published *published) {
 
 struct published *published_unref(struct published *published) {
     if (published && atomic_fetch_sub(&published->references, 1) == 1) {
+        proof_free(atomic_load(&published->proof));
         reader_free(published->reader);
         revision_unref(published->revision);
         free(published);
@@ -61,6 +63,26 @@ int published_whole(struct published *published) {
 void published_provide(struct published *published, struct blob *content) {
     if (published->reader)
         reader_provide(published->reader, content);
+}
+
+static int read_again(void *context, int64_t offset, size_t size, struct reader_view *ret_view) {
+    struct published *published = context;
+    return reader_again(published->reader, offset, size, ret_view);
+}
+
+int published_prove(struct published *published, const char *recorded, const char *subject) {
+    struct proof_source source = {.context = published, .again = read_again};
+    struct proof *none = NULL;
+    if (!published->reader || published->revision->length == 0)
+        return 0;
+    struct proof *proof = proof_new(published->revision->length, &source, recorded, subject);
+    if (proof && !atomic_compare_exchange_strong(&published->proof, &none, proof))
+        proof_free(proof); /* another open was faster */
+    return proof ? 0 : -ENOMEM;
+}
+
+struct proof *published_proof(struct published *published) {
+    return atomic_load(&published->proof);
 }
 
 static int read_base(void *context, int64_t offset, size_t size, void *into) {

@@ -6,6 +6,7 @@
 #ifndef FS_VFS_PUBLISHED_H
 #define FS_VFS_PUBLISHED_H
 
+#include "cache/proof.h"
 #include "cache/reader.h"
 #include "cache/staging.h"
 #include "fs/store/revision.h"
@@ -25,6 +26,11 @@ int published_fetch(struct published *content, int64_t offset, size_t size, bool
 void published_provide(struct published *published, struct blob *content);
 /* A descriptor of the whole content, to be closed by the caller, or -errno: see chunk_source. */
 int published_whole(struct published *content);
+/* From now on what is taken of it is compared with this SHA-256 (see proof.h); unless it is already, or has no content. 0 or
+ * -ENOMEM. */
+int published_prove(struct published *content, const char *recorded, const char *subject);
+/* Lent; NULL: it is not compared. */
+struct proof *published_proof(struct published *content);
 /* What it is the content of; lent. */
 struct revision *published_revision(const struct published *content);
 /* The same as the base of a staged file, which takes references of its own. NULL: nothing. */

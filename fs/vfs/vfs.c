@@ -236,10 +236,11 @@ static int open_stored(struct vfs *vfs, struct inode *inode, int flags, const st
         return result;
     handle->stored = true;
     inode_opened(vfs->inodes, inode);
-    if (writes)
-        return open_for_writing(vfs, inode, flags, caller, handle);
-    fetch_siblings(vfs, inode);
-    return 0;
+    if (!writes)
+        fetch_siblings(vfs, inode);
+    else
+        result = open_for_writing(vfs, inode, flags, caller, handle);
+    return result == 0 && !(flags & (O_WRONLY | O_TRUNC)) ? proving_open(vfs, handle) : result;
 }
 
 /* Publishes what a handle leaves behind: pages of an mmap come after the last close. */
@@ -331,13 +332,13 @@ static int read_stored(struct vfs *vfs, struct inode *inode, int64_t offset, siz
     if (file && staged_dirty(file_staged(file)))
         return read_staged(vfs, file, offset, size, ret_views, ret_count);
     int result = inode_published(vfs->inodes, inode, vfs->config.chunks, &published);
-    if (result == 0)
-        return published_read(published, offset, size, ret_views, ret_count);
     if (result == -ENOENT) { /* created here, and nothing written yet */
         *ret_count = 0;
         return 0;
     }
-    return result;
+    if (result == 0)
+        result = published_read(published, offset, size, ret_views, ret_count);
+    return result ? result : proving_read(vfs, inode, published, offset, ret_views, *ret_count);
 }
 
 int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size, struct reader_view *ret_views,
@@ -374,6 +375,8 @@ int vfs_whole(struct vfs *vfs, struct handle *handle) {
     if (!handle->stored || vfs->config.staging || vfs->config.cluster_locks)
         return -EOPNOTSUPP;
     int result = inode_published(vfs->inodes, handle->inode, vfs->config.chunks, &published);
+    if (result == 0 && published_proof(published))
+        result = -EOPNOTSUPP;
     return result ? result : published_whole(published);
 }
 

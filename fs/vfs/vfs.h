@@ -55,6 +55,7 @@ struct vfs_config {
      * block. */
     void (*outdated_name)(void *context, const struct inode *directory, const char *name);
     void *outdated_context;
+    bool verify; /* what is read from first to last byte is compared with the SHA-256 that is recorded of it */
     bool cluster_locks; /* locks of programs exclude across mounts, and come here: see below */
     /* What .gridfs has to say of the mount, to be freed; NULL without memory. */
     char *(*text)(void *context, enum vfs_text which);
@@ -138,12 +139,15 @@ int vfs_readlink(struct vfs *vfs, struct inode *inode, char **ret_target);
 /* `flags` are those of open(2). *ret_live: the content is made at each open and has no size yet. */
 int vfs_open(struct vfs *vfs, struct inode *inode, int flags, const struct vfs_caller *caller,
              struct handle **ret_handle, bool *ret_live);
+/* Whether the kernel may go on using what it kept of the file's content. */
+bool vfs_may_keep(const struct handle *handle);
+/* With `verify`, -EIO: all would be given now, and is not as recorded. */
 int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size, struct reader_view *ret_views,
              unsigned *ret_count);
 /* Has what is published of [offset, offset + size) in the caches, for whoever reads it later: see reader_fetch(). */
 int vfs_fetch(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size, bool stays);
 /* A descriptor of all that handles of its inode read, to be closed by the caller: the kernel may read it instead. -errno: there
- * is none, as where the file may be written to or its handles may be moved to a newer revision. */
+ * is none, as where the file may be written to, its handles may be moved to a newer revision, or it is being compared. */
 int vfs_whole(struct vfs *vfs, struct handle *handle);
 /* Of a file or a directory. */
 void vfs_close(struct vfs *vfs, struct handle *handle);

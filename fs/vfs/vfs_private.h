@@ -23,6 +23,7 @@ enum { HANDLE_WRITERS = 8 };
 /* An open file or directory. */
 struct handle {
     struct inode *inode;
+    bool fresh;                  /* what the kernel kept of it was not compared: see proving.c */
     bool stored;                 /* of a stored file: content is read and written through the inode */
     bool writable;               /* it is counted among the inode's writers */
     struct file *file;           /* of a writable one; a reference */
@@ -85,6 +86,11 @@ int vfs_open_newest(struct vfs *vfs, struct inode *inode, const struct vfs_calle
 /* What others have published since is what all handles of the inode have from now on, unless it is written here. Sets
  * *ret_moved when it is another content than before: then the kernel is to be told. */
 int vfs_move_to_newest(struct vfs *vfs, struct inode *inode, bool *ret_moved);
+/* With `verify` (proving.c): a file is opened to be read; and its content from `offset` on is about to be given: 0, or -EIO,
+ * logged, and the views are released. */
+int proving_open(struct vfs *vfs, struct handle *handle);
+int proving_read(struct vfs *vfs, struct inode *inode, struct published *published, int64_t offset,
+                 struct reader_view *views, unsigned count);
 /* -EIO, logged, when what is published cannot be read. */
 int vfs_check_damage(struct vfs *vfs, struct inode *inode);
 /* The written side of an inode that counts its caller as a writer, made when it has none; a reference. */
