@@ -252,7 +252,8 @@ struct store_ops {
     int (*xattrs)(struct store *store, const struct store_object *object, struct store_xattr **ret_first);
     /* Those of so many files, count <= STORE_XATTRS_MOST, by one question: of each a list likewise, NULL of what is not there. */
     int (*xattrs_of)(struct store *store, struct revision *const *revisions, uint32_t count, struct store_xattr **ret_firsts);
-    /* -EEXIST and -ENODATA as `how` says; -ENOSPC: the document would be too large; -EPERM: a name the store makes. */
+    /* -EEXIST and -ENODATA as `how` says; -ENOSPC: the document would be too large; -EPERM: a name the store makes, or a field
+     * that it does not show; -EINVAL: no value, or name, of a field (user.gridfs.metadata.*). */
     int (*set_xattr)(struct store *store, const struct store_object *object, const char *name, const void *value,
                      size_t size, enum store_xattr_how how);
     /* Says that these revisions are open here: those among them that were retired, by whomever, stay for a while more. To

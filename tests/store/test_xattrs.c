@@ -164,7 +164,8 @@ static void what_the_document_says_is_shown(void **state) {
     assert_xattr(&real, "a", "user.gridfs.metadata.deep", "{ \"a\" : { \"b\" : \"c}\" } }");
     assert_xattr(&real, "a", "user.gridfs.metadata.posix", NULL);
     assert_int_equal(set(&real, "a", "user.gridfs.id", "1", STORE_XATTR_ANY), -EPERM);
-    assert_int_equal(set(&real, "a", "user.gridfs.metadata.text", NULL, STORE_XATTR_REMOVE), -EPERM);
+    assert_int_equal(set(&real, "a", "user.gridfs.metadata.posix", "{}", STORE_XATTR_ANY), -EPERM);
+    assert_int_equal(set(&real, "a", "user.gridfs.metadata.sha256", NULL, STORE_XATTR_REMOVE), -EPERM);
     char *key = get(&real, "a", "user.gridfs.revision");
     assert_int_equal(strlen(key), 2 * REVISION_KEY);
     free(key);
@@ -185,6 +186,102 @@ static void what_is_made_is_not_taken_from_others(void **state) {
     assert_xattr(&real, "a", "user.gridfs", "x");
     assert_xattr(&real, "a", "user.gridfs.by", "gridmount");
     assert_xattr(&real, "a", "user.gridfs.uid", "4711");
+    real_store_close(&real);
+}
+
+static void fields_are_set_and_stay_what_they_were(void **state) {
+    (void)state;
+    static const struct {
+        const char *field, *value, *shown, *stored; /* `shown` NULL: as the value; "": it is refused */
+    } cases[] = {
+        {"text", "7", NULL, "'7'"},
+        {"number", "-7", NULL, "-7"},
+        {"number", "seven", "", NULL},
+        {"long", "7", NULL, "{'$numberLong': '7'}"},
+        {"fraction", "7", "7.0", "7.0"},
+        {"truth", "false", NULL, "false"},
+        {"truth", "maybe", "", NULL},
+        {"date", "2020-01-02T03:04:05.006Z", NULL, "{'$date': '2020-01-02T03:04:05.006Z'}"},
+        {"date", "yesterday", "", NULL},
+        {"id", "0123456789abcdef76543210", NULL, "{'$oid': '0123456789abcdef76543210'}"},
+        {"id", "7", "", NULL},
+        {"tags", "[ \"b\", 2 ]", NULL, "['b', 2]"},
+        {"deep", "{ \"x\" : { \"y\" : 1 } }", NULL, "{'x': {'y': 1}}"},
+        {"deep", "{ \"$x\" : 1 }", "", NULL},
+        {"nothing", "something", NULL, "'something'"},
+        {"new", "7", NULL, "'7'"},
+        {"typed", "{\"$numberInt\": \"7\"}", "7", "7"},
+    };
+    struct real_store real = real_store_open("xattr_fields");
+    real_store_insert(&real, "files",
+                      real_store_json(FILE_OF("1") ", 'metadata': {'text': 'x y', 'number': 5, 'long': {'$numberLong': '5'},"
+                                      " 'fraction': 1.5, 'truth': true, 'nothing': null, 'date': {'$date': 0},"
+                                      " 'id': {'$oid': '0123456789abcdef01234567'}, 'tags': ['a', 1], 'deep': {'a': 1}}}"));
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char name[64];
+        bool refused = cases[i].shown && !*cases[i].shown;
+        snprintf(name, sizeof name, "user.gridfs.metadata.%s", cases[i].field);
+        int result = set(&real, "a", name, cases[i].value, STORE_XATTR_ANY);
+        if (result != (refused ? -EINVAL : 0))
+            fail_msg("%s = %s: %d", cases[i].field, cases[i].value, result);
+        if (refused)
+            continue;
+        assert_xattr(&real, "a", name, cases[i].shown ? cases[i].shown : cases[i].value);
+        bson_t *filter = real_store_json("{'metadata.%s': %s}", cases[i].field, cases[i].stored);
+        if (real_store_count(&real, "files", filter) != 1)
+            fail_msg("%s is not stored as %s", cases[i].field, cases[i].stored);
+    }
+    real_store_close(&real);
+}
+
+static void fields_come_and_go_as_xattrs_do(void **state) {
+    (void)state;
+    static const char *const documents[] = {FILE_OF("1") "}", FILE_OF("1") ", 'metadata': null}",
+                                            FILE_OF("1") ", 'metadata': {'x': 1}}"};
+    const char *name = "user.gridfs.metadata.colour";
+    for (unsigned i = 0; i < sizeof documents / sizeof *documents; i++) {
+        char bucket_name[32];
+        snprintf(bucket_name, sizeof bucket_name, "xattr_field%u", i);
+        struct real_store real = real_store_open(bucket_name);
+        real_store_insert(&real, "files", real_store_json("%s", documents[i]));
+        assert_int_equal(set(&real, "a", name, "red", STORE_XATTR_REPLACE), -ENODATA);
+        assert_int_equal(set(&real, "a", name, "red", STORE_XATTR_CREATE), 0);
+        assert_int_equal(set(&real, "a", name, "blue", STORE_XATTR_CREATE), -EEXIST);
+        assert_int_equal(set(&real, "a", name, "blue", STORE_XATTR_REPLACE), 0);
+        assert_int_equal(files(&real, "{'metadata.colour': 'blue'}"), 1);
+        assert_int_equal(files(&real, "{'metadata.x': 1}"), i == 2);
+        assert_int_equal(set(&real, "a", name, NULL, STORE_XATTR_REMOVE), 0);
+        assert_int_equal(set(&real, "a", name, NULL, STORE_XATTR_REMOVE), -ENODATA);
+        assert_int_equal(files(&real, "{'metadata.colour': {'$exists': true}}"), 0);
+        assert_int_equal(set(&real, "a", "user.gridfs.metadata.a.b", "1", STORE_XATTR_ANY), -EINVAL);
+        assert_int_equal(set(&real, "a", "user.gridfs.metadata.$a", "1", STORE_XATTR_ANY), -EINVAL);
+        assert_int_equal(set(&real, "a", "user.gridfs.metadata.", "1", STORE_XATTR_ANY), -EINVAL);
+        assert_int_equal(set(&real, "a", name, "\xff", STORE_XATTR_ANY), -EINVAL);
+        real_store_close(&real);
+    }
+}
+
+static void a_field_that_cannot_be_seen_is_not_lost(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("xattr_hidden");
+    char *text = malloc((64 << 10) + 2);
+    memset(text, 'x', (64 << 10) + 1);
+    text[(64 << 10) + 1] = '\0';
+    real_store_insert(&real, "files", real_store_json(FILE_OF("1") ", 'metadata': {'long': '%s'}}", text));
+    assert_xattr(&real, "a", "user.gridfs.metadata.long", NULL);
+    assert_int_equal(set(&real, "a", "user.gridfs.metadata.long", "short", STORE_XATTR_ANY), -EPERM);
+    assert_int_equal(set(&real, "a", "user.gridfs.metadata.long", NULL, STORE_XATTR_REMOVE), -EPERM);
+    real_store_update(&real, "files", bson_new(), real_store_json("{'$set': {'metadata': [{'b': 1}]}}"));
+    assert_int_equal(set(&real, "a", "user.gridfs.metadata.0", "1", STORE_XATTR_ANY), -EPERM);
+    real_store_update(&real, "files", bson_new(), real_store_json("{'$set': {'metadata': 'text'}}"));
+    assert_int_equal(set(&real, "a", "user.gridfs.metadata.b", "1", STORE_XATTR_ANY), -EPERM);
+    real_store_update(&real, "files", bson_new(), real_store_json("{'$set': {'metadata': {}}}"));
+    for (int i = 0; i <= 100; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "user.gridfs.metadata.f%d", i);
+        assert_int_equal(set(&real, "a", name, "", STORE_XATTR_ANY), i < 100 ? 0 : -ENOSPC);
+    }
+    free(text);
     real_store_close(&real);
 }
 
@@ -299,6 +396,9 @@ int main(void) {
         cmocka_unit_test(the_type_is_the_content_type),
         cmocka_unit_test(what_the_document_says_is_shown),
         cmocka_unit_test(what_is_made_is_not_taken_from_others),
+        cmocka_unit_test(fields_are_set_and_stay_what_they_were),
+        cmocka_unit_test(fields_come_and_go_as_xattrs_do),
+        cmocka_unit_test(a_field_that_cannot_be_seen_is_not_lost),
         cmocka_unit_test(the_digest_counts_for_the_own_revision),
         cmocka_unit_test(there_is_a_bound_for_all_together),
         cmocka_unit_test(strange_elements_are_kept),

@@ -9,7 +9,8 @@
  *     user.gridfs.by              "gridmount", or "application", whoever changed its attributes since
  *     user.gridfs.uid             of its owner, where that is recorded
  *     user.gridfs.due             of a revision that was retired: until when it is certain to be there
- *     user.gridfs.metadata.FIELD  other metadata: text as it is, all else as relaxed extended JSON
+ *     user.gridfs.metadata.FIELD  other metadata: text as it is; numbers, dates, ObjectIds, truth as such; all else as
+ *                                 relaxed extended JSON. It can be set: see xattr_field.h
  *
  * Pure functions: no state, any thread. Others write the documents: what is unusable is left out. */
 #ifndef FS_STORE_MONGO_XATTR_DOCUMENT_H
@@ -32,7 +33,7 @@ struct xattr_list {
     unsigned count;
 };
 
-/* Whether the name is one that the store makes and none can set. */
+/* Whether the name is one that the store makes: of these only fields can be set (xattr_field.h). */
 bool xattr_is_made(const char *name);
 /* Whether it is user.mime_type. */
 bool xattr_is_type(const char *name);

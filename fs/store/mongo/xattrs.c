@@ -13,6 +13,7 @@
 #include "fs/store/mongo/posix.h"
 #include "fs/store/mongo/retire.h"
 #include "fs/store/mongo/xattr_document.h"
+#include "fs/store/mongo/xattr_field.h"
 
 static int take_copy(void *context, const bson_t *document) {
     bson_t **copy = context;
@@ -154,27 +155,36 @@ struct change {
     enum store_xattr_how how;
 };
 
+/* Sets what `set` says, or (NULL) takes these fields away, if they still are as they were read. */
+static int change_fields(struct bucket *bucket, const struct store_object *object, const bson_t *document,
+                         const char *const *fields, unsigned count, const bson_t *set) {
+    bson_iter_t value;
+    bson_t filter = BSON_INITIALIZER, update = BSON_INITIALIZER, unset = BSON_INITIALIZER;
+    for (unsigned i = 0; i < count; i++) {
+        match_field(&filter, fields[i], find_field(document, fields[i], &value) ? &value : NULL);
+        BSON_APPEND_INT32(&unset, fields[i], 1);
+    }
+    BSON_APPEND_DOCUMENT(&update, set ? "$set" : "$unset", set ? set : &unset);
+    int result = update_document(bucket, object, &filter, &update);
+    bson_destroy(&unset);
+    bson_destroy(&update);
+    bson_destroy(&filter);
+    return result;
+}
+
 static int change_array(struct bucket *bucket, const struct store_object *object, const bson_t *document,
                         const struct change *change) {
     const char *field = array_field(object->revision);
     bson_iter_t array;
     bool there = find_field(document, field, &array);
-    bson_t fields = BSON_INITIALIZER, filter = BSON_INITIALIZER, update = BSON_INITIALIZER;
+    bson_t set = BSON_INITIALIZER;
     int result = there && !BSON_ITER_HOLDS_ARRAY(&array) ? -EPERM : 0;
     if (result == 0)
         result = xattr_change_array(there ? &array : NULL, change->name, change->value, change->size, change->how,
-                                    field, &fields);
-    if (result == 0) {
-        match_field(&filter, field, there ? &array : NULL);
-        bool empty = bson_empty(&fields);
-        if (empty)
-            BSON_APPEND_INT32(&fields, field, 1);
-        BSON_APPEND_DOCUMENT(&update, empty ? "$unset" : "$set", &fields);
-        result = update_document(bucket, object, &filter, &update);
-    }
-    bson_destroy(&update);
-    bson_destroy(&filter);
-    bson_destroy(&fields);
+                                    field, &set);
+    if (result == 0)
+        result = change_fields(bucket, object, document, &field, 1, bson_empty(&set) ? NULL : &set);
+    bson_destroy(&set);
     return result;
 }
 
@@ -186,6 +196,7 @@ static int check_how(bool there, enum store_xattr_how how) {
 
 static int change_type(struct bucket *bucket, const struct store_object *object, const bson_t *document,
                        const struct change *change) {
+    static const char *const fields[] = {"metadata.contentType", "contentType"};
     bson_iter_t value;
     bool remove = change->how == STORE_XATTR_REMOVE;
     int result = check_how(xattr_find_type(document, &value), change->how);
@@ -193,19 +204,61 @@ static int change_type(struct bucket *bucket, const struct store_object *object,
         result = -EINVAL;
     if (result)
         return result;
-    static const char *const fields[] = {"metadata.contentType", "contentType"};
-    bson_t filter = BSON_INITIALIZER, update = BSON_INITIALIZER, parts;
-    for (unsigned i = 0; i < 2; i++)
-        match_field(&filter, fields[i], find_field(document, fields[i], &value) ? &value : NULL);
-    bson_append_document_begin(&update, remove ? "$unset" : "$set", -1, &parts);
-    for (unsigned i = 0; remove && i < 2; i++)
-        BSON_APPEND_INT32(&parts, fields[i], 1);
-    if (!remove)
-        bson_append_utf8(&parts, fields[0], -1, change->value, (int)change->size);
-    bson_append_document_end(&update, &parts);
-    result = update_document(bucket, object, &filter, &update);
-    bson_destroy(&update);
-    bson_destroy(&filter);
+    bson_t set = BSON_INITIALIZER;
+    bson_append_utf8(&set, fields[0], -1, change->value, (int)change->size);
+    result = change_fields(bucket, object, document, fields, 2, remove ? NULL : &set);
+    bson_destroy(&set);
+    return result;
+}
+
+/* Whether one more value has its place beside what is there, where it would be shown. */
+static bool has_room(const bson_t *document, bool there, size_t size) {
+    bson_iter_t metadata, field;
+    unsigned count = 0;
+    uint32_t all = 0;
+    const uint8_t *bytes;
+    if (!bson_iter_init_find(&metadata, document, "metadata") || !BSON_ITER_HOLDS_DOCUMENT(&metadata))
+        return true;
+    bson_iter_document(&metadata, &all, &bytes);
+    for (bool more = bson_iter_recurse(&metadata, &field); more && bson_iter_next(&field);)
+        count++;
+    return (there || count < XATTR_FIELDS_MOST) && all + size <= 2 * XATTR_ALL_MOST; /* the array is in there */
+}
+
+/* A field that is there, but cannot be seen, is not to be lost by who does not know of it. */
+static int check_shown(struct bucket *bucket, const bson_t *document, const char *name) {
+    cleanup_with(revision_unref) struct revision *revision = NULL;
+    struct xattr_list list = {0};
+    int result = document_revision(document, &bucket->store, &revision);
+    if (result == 0)
+        result = xattr_read_file(document, revision, &list);
+    const struct store_xattr *found = list.first;
+    while (found && strcmp(found->name, name) != 0)
+        found = found->next;
+    store_xattrs_free(list.first);
+    return result ? result : found ? 0 : -EPERM;
+}
+
+static int change_field(struct bucket *bucket, const struct store_object *object, const bson_t *document,
+                        const struct change *change) {
+    cleanup_free char *path = NULL;
+    bson_iter_t metadata, before;
+    bson_t set = BSON_INITIALIZER;
+    bool remove = change->how == STORE_XATTR_REMOVE;
+    if (bson_iter_init_find(&metadata, document, "metadata") && BSON_ITER_HOLDS_ARRAY(&metadata))
+        return -EPERM; /* servers would look into it */
+    if (asprintf(&path, "metadata.%s", xattr_field(change->name)) < 0)
+        return path = NULL, -ENOMEM;
+    bool there = find_field(document, path, &before);
+    int result = there ? check_shown(bucket, document, change->name) : 0;
+    if (result == 0)
+        result = check_how(there, change->how);
+    if (result == 0 && !remove)
+        result = !has_room(document, there, change->size) ? -ENOSPC
+                 : xattr_field_append(&set, path, there ? &before : NULL, change->value, change->size);
+    if (result == 0)
+        result = change_fields(bucket, object, document, (const char *const *)&path, 1, remove ? NULL : &set);
+    bson_destroy(&set);
     return result;
 }
 
@@ -226,16 +279,17 @@ int bucket_set_xattr(struct store *store, const struct store_object *object, con
     const struct change change = {.name = name, .value = value ? value : "", .size = size, .how = how};
     cleanup_free char *path = NULL;
     struct store_object itself;
-    if (xattr_is_made(name))
-        return -EPERM;
+    const char *field = object->revision ? xattr_field(name) : NULL;
     bool type = object->revision && xattr_is_type(name);
-    int result = resolve(bucket, object, &itself, &path);
+    int result = field ? xattr_field_check(field) : xattr_is_made(name) ? -EPERM : 0;
+    if (result == 0)
+        result = resolve(bucket, object, &itself, &path);
     for (int i = 0; result == 0 && i < POSIX_TRIES; i++) {
         bson_t *document;
         result = read_to_change(bucket, &itself, &document);
         if (result)
             return result;
-        result = (type ? change_type : change_array)(bucket, &itself, document, &change);
+        result = (type ? change_type : field ? change_field : change_array)(bucket, &itself, document, &change);
         bson_destroy(document);
     }
     if (result == 0)
