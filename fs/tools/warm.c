@@ -155,7 +155,7 @@ static int open_notes(struct warm *warm, const char *path) {
 
 static void *work(void *argument) {
     struct warm *warm = argument;
-    cleanup_free void *buffer = malloc(WARM_PIECE);
+    cleanup_free void *buffer = aligned_alloc(WARM_ALIGNED, WARM_PIECE); /* so that a piece is one request to the mount */
     struct warm_item *item;
     enum warm_kind kind;
     if (!buffer)
@@ -217,8 +217,7 @@ static int watch(struct warm *warm, int signals, unsigned *jobs) {
         signal = wait_for(warm, signals, jobs, LOOK_MS);
         warm_report_progress(warm);
     }
-    bool fills = !warm->request->each && !warm->request->sums;
-    for (const struct warm_mount *mount = warm->mounts; mount && fills && !signal; mount = mount->next)
+    for (const struct warm_mount *mount = warm->mounts; mount && warm_fills(warm) && !signal; mount = mount->next)
         signal = settle(warm, mount, signals);
     if (signal)
         warm_list_stop(warm->list);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* `gridmount warm PATH… [--jobs N] [--verify] [--json]`: reads what is below the paths through the mount that they are in, so
  * that the kernel's pages, the memory and cache_dir have it. `gridmount verify PATH… [--jobs N] [--sums] [--resume FILE]
- * [--json]`: does the same to see whether it is what was stored, and says so of each file, as sha256sum(1) does.
+ * [--json]`: does the same, but past the kernel's pages, to see whether it is what was stored, and says so of each file, as
+ * sha256sum(1) does.
  *
  *     directories --- list (warm_walk.c) ---> files --- read (warm_file.c) ---> counted, shown (warm_progress.h)
  *          ^----- what lies below -----'        '-- warm_list.h hands both out to the jobs --'

@@ -43,10 +43,11 @@ static int find_record(struct reading *reading) {
     return EVP_DigestInit_ex(reading->digest, EVP_sha256(), NULL) ? 0 : -ENOMEM;
 }
 
-/* -ENOENT: it is gone, or is no file any more. */
-static int open_file(struct reading *reading, const char *path) {
+/* -ENOENT: it is gone, or is no file any more. `fills`: the kernel's pages too; else what is read is asked of the mount, and
+ * pushes nothing out of them. */
+static int open_file(struct reading *reading, const char *path, bool fills) {
     struct stat status;
-    reading->fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    reading->fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (fills ? 0 : O_DIRECT));
     if (reading->fd < 0)
         return errno == ELOOP ? -ENOENT : -errno;
     if (fstat(reading->fd, &status))
@@ -87,7 +88,7 @@ static int read_on(struct warm *warm, struct warm_item *item, struct reading *re
 static int read_file(struct warm *warm, struct warm_item *item, struct reading *reading, void *buffer) {
     for (unsigned tries = 0;;) {
         int64_t before = reading->offset;
-        int result = reading->fd < 0 ? open_file(reading, item->path) : 0;
+        int result = reading->fd < 0 ? open_file(reading, item->path, warm_fills(warm)) : 0;
         if (result == 0 && is_noted(warm, reading))
             return 0;
         if (result == 0)

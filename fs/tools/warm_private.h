@@ -10,7 +10,7 @@
 #include "fs/tools/warm_list.h"
 #include "fs/tools/warm_progress.h"
 
-enum { WARM_PIECE = 1 << 20 };
+enum { WARM_PIECE = 1 << 20, WARM_ALIGNED = 4096 };
 
 struct warm {
     const struct warm_request *request;
@@ -26,6 +26,11 @@ struct warm {
     bool line_open;   /* there is a line of progress on it */
     int64_t said_ms;
 };
+
+/* Whether it is to fill caches, and not only to tell whether files are what was stored. */
+static inline bool warm_fills(const struct warm *warm) {
+    return !warm->request->each && !warm->request->sums;
+}
 
 /* Whether what has failed is worth another try, after a wait that doubles each time: not for ever, not when it was stopped,
  * and not when it would fail again for certain. */
