@@ -25,13 +25,14 @@ import names
 import restart
 import stage
 import table
+import verifying
 import writing
 from results import print_table, write_json
 
 MIB = 1 << 20
 CASES = {"cold": content.cold, "link": content.link, "far": far.large, "far-small": far.small,
          "far-write": far.write, "far-git": far.git_status, "warm": content.warm,
-         "random": content.random_reads, "mmap": mapped.mapped, "cpu": cpu.cpu,
+         "random": content.random_reads, "mmap": mapped.mapped, "cpu": cpu.cpu, "verify": verifying.verifying,
          "disk": restart.disk, "first": content.first, "list": names.listing,
          "root": names.root, "walk": names.walk, "small": names.small,
          "memory": limits.memory, "start": limits.start,

@@ -5,6 +5,7 @@ Every kind of content has a database of its own, so that none slows another down
 documents are those that a GridFS driver writes. What is there already stays.
 """
 import datetime
+import hashlib
 import io
 import os
 
@@ -18,6 +19,7 @@ CHUNKS_PER_INSERT = 64      # 16 MiB: well inside a message of 48 MB
 NAMES_PER_INSERT = 10_000
 MIB = 1 << 20
 SMALL = 4096
+SEVERAL = 8
 ROW_FLOATS = 16_384         # 64 KiB: a row of the arrays
 
 
@@ -43,12 +45,17 @@ def make_indexes(database):
     database.fs.chunks.create_index([("files_id", 1), ("n", 1)], unique=True)
 
 
-def insert_file(database, filename, length, head=b""):
-    """One large file. 64 random chunks repeat: they are cheap to make, and do not compress."""
-    document = files_document(filename, length)
+def insert_file(database, filename, length, head=b"", recorded=False):
+    """One large file. 64 random chunks repeat: they are cheap to make, and do not compress. `recorded`: with its SHA-256, as a
+    mount with checksum=on puts it."""
+    document, digest = files_document(filename, length), hashlib.sha256()
     blocks = [os.urandom(CHUNK) for _ in range(CHUNKS_PER_INSERT)]
     blocks[0] = head + blocks[0][len(head):]
     count = -(-length // CHUNK)
+    for n in range(count) if recorded else ():
+        digest.update(blocks[n % CHUNKS_PER_INSERT][:length - n * CHUNK])
+    if recorded:
+        document["metadata"] = {"sha256": digest.hexdigest(), "posix": {"rev": document["_id"]}}
     for first in range(0, count, CHUNKS_PER_INSERT):
         database.fs.chunks.insert_many(
             [{"files_id": document["_id"], "n": n,
@@ -103,6 +110,19 @@ def models(stage):
     if not ready(database, 4, size, f"4 files of {size // MIB} MiB"):
         for n in range(4):
             insert_file(database, f"{n}.bin", size)
+    return database
+
+
+def recorded(stage):
+    """a.bin, and the same amount in the directory `several`, in SEVERAL files; all with their SHA-256."""
+    database, size = stage.database("recorded"), stage.sizes["large"]
+    if not database.fs.files.find_one({"filename": "a.bin", "length": size}):
+        stages.say(f"filling {database.name}: {size // MIB} MiB in one file and in {SEVERAL}")
+        database.client.drop_database(database.name)
+        make_indexes(database)
+        for n in range(SEVERAL):
+            insert_file(database, f"several/{n}.bin", size // SEVERAL, recorded=True)
+        insert_file(database, "a.bin", size, recorded=True)
     return database
 
 
