@@ -55,6 +55,16 @@ void memory_copy_xattrs(struct object *object, const struct object *from) {
     object->xattrs = copies(from->xattrs);
 }
 
+void memory_store_record(struct memory_store *memory, const char *path, const char *digits) {
+    pthread_mutex_lock(&memory->mutex);
+    struct object *object = memory_find(memory, path);
+    CHECK(object);
+    struct store_xattr *record = xattr_new(MADE_BY_THE_STORE "sha256", digits, strlen(digits));
+    record->next = object->xattrs;
+    object->xattrs = record;
+    pthread_mutex_unlock(&memory->mutex);
+}
+
 int memory_xattrs(struct store *store, const struct store_object *object, struct store_xattr **ret_first) {
     struct memory_store *memory = memory_of(store);
     char id[16];

@@ -36,6 +36,8 @@ bool memory_store_remove(struct memory_store *memory, const char *path);
 void memory_store_damage_chunk(struct memory_store *memory, const char *path, uint32_t n, int error);
 /* The files document of a file is unusable from now on. */
 void memory_store_damage_file(struct memory_store *memory, const char *path, const char *damage);
+/* This SHA-256 is recorded of a file, for what it has now. */
+void memory_store_record(struct memory_store *memory, const char *path, const char *digits);
 /* The claim of this path has expired, as that of a host which was away. */
 void memory_store_lose_lease(struct memory_store *memory, const char *path);
 /* All that is retired, now or later, is due: the next tidy() deletes it. */

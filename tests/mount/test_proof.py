@@ -135,7 +135,8 @@ def test_again_and_again(damaged, mount):
     mnt = mount("verify")
     for _ in range(3):      # what the kernel kept does not help
         assert not by_pieces(MIB)(mnt.path / NAME)[1]
-    assert figures(mnt) == (0, 3)
+    sound, wrong = figures(mnt)
+    assert sound == 0 and 1 <= wrong <= 3, "the daemon may hear of a close after the next open"
 
 
 def test_in_random_order_nothing_is_compared(damaged, mount):
