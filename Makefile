@@ -198,7 +198,7 @@ FUZZ_SOURCES = $(wildcard cache/base/*.c cache/readahead.c fs/store/*.c fs/store
 	cache/whole.c cache/journal_codec.c cache/journal_record.c fs/vfs/unstored.c fs/vfs/marks.c \
 	tests/fake/staged_model.c \
 	fs/store/mongo/identity.c fs/store/mongo/change_event.c fs/store/mongo/files_document.c fs/store/mongo/xattr_document.c \
-	fs/store/mongo/value_order.c fs/store/mongo/hold_document.c \
+	fs/store/mongo/xattr_field.c fs/store/mongo/value_order.c fs/store/mongo/hold_document.c \
 	fs/options.c fs/complain.c fs/user.c fs/memory_limit.c
 
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES)

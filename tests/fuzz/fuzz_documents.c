@@ -9,6 +9,7 @@
 #include "fs/store/mongo/identity.h"
 #include "fs/store/mongo/value_order.h"
 #include "fs/store/mongo/xattr_document.h"
+#include "fs/store/mongo/xattr_field.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
@@ -41,6 +42,21 @@ static void try_xattrs(const bson_t *document, const struct revision *revision) 
         CHECK(result == -ENOSPC || (result == 0 && bson_has_field(&changed, "x")));
     }
     bson_destroy(&changed);
+}
+
+/* Whatever is there, and whatever its value is set to: it becomes one value, or is refused. */
+static void try_fields(const bson_t *document) {
+    static const char *const values[] = {"5", "text", "{\"a\": [1]}", "2020-01-02T03:04:05Z", "5}{", "\"},{\""};
+    enum { COUNT = sizeof values / sizeof *values, FIELDS_MOST = 64 };
+    bson_iter_t field;
+    unsigned fields = 0;
+    for (bool more = bson_iter_init(&field, document); more && bson_iter_next(&field) && fields < FIELDS_MOST; fields++)
+        for (unsigned i = 0; i < COUNT; i++) {
+            bson_t set = BSON_INITIALIZER;
+            int result = xattr_field_append(&set, "v", &field, values[i], strlen(values[i]));
+            CHECK(result == 0 ? bson_count_keys(&set) == 1 : result == -EINVAL && bson_empty(&set));
+            bson_destroy(&set);
+        }
 }
 
 /* Of any two values one comes first, whichever is asked about. */
@@ -109,6 +125,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
         return 0;
     try_revision(&document);
     try_order(&document);
+    try_fields(&document);
     try_next(&document);
     size_t filename_size = 0, sum = 0;
     const char *filename = document_filename(&document, &filename_size);
