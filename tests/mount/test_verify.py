@@ -111,6 +111,20 @@ def test_what_was_verified_is_left_out_when_it_goes_on(models, tmp_path):
     assert mnt.counters()["chunks_fetched"] <= 5, "small ones, fetched since they were opened"
 
 
+def test_it_asks_the_mount_and_leaves_the_kernels_pages_alone(models):
+    mnt, files = models
+    name, size = "models/a.pt", len(files["models/a.pt"])
+    mnt.unmount()
+    mnt.start()
+    given = [mnt.counters()["bytes_read"]]
+    for read in (lambda: verify(mnt.path / name), (mnt.path / name).read_bytes, lambda: verify(mnt.path / name),
+                 (mnt.path / name).read_bytes):
+        read()
+        given.append(mnt.counters()["bytes_read"])
+    asked = [after - before >= size for before, after in zip(given, given[1:])]
+    assert asked == [True, True, True, False], given
+
+
 @pytest.mark.parametrize("arguments, cure", [
     ([], "name files or directories"), (["--sums", "--json", "."], "leave out --sums"),
     (["--jobs=0", "."], "from 1 to 64"), (["--repair", "."], "verify takes paths"),
