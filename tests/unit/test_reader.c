@@ -167,15 +167,18 @@ static void a_sequential_read_fetches_each_chunk_once_and_in_large_pieces(void *
     bench_done(bench);
 }
 
+/* But for a few, which make room for others where a reader is faster than what is fetched for it. */
 static void a_small_cache_fetches_each_chunk_once_too(void **state) {
     (void)state;
     static const size_t budgets[] = {4 * MIB, 8 * MIB, 12 * MIB};
     for (unsigned i = 0; i < 3; i++) {
         struct bench *bench = bench_new(budgets[i], 16 * MIB, 255 * KIB);
         read_through(bench, 128 * KIB);
-        unsigned most = pattern_most_fetched(bench->file);
+        unsigned fetched = 0, chunks = 16 * MIB / (255 * KIB) + 1;
+        for (unsigned n = 0; n < chunks; n++)
+            fetched += atomic_load(&bench->file->fetched[n]);
         bench_done(bench);
-        assert_int_equal(most, 1);
+        assert_in_range(fetched, chunks, chunks * 5 / 4);
     }
 }
 
