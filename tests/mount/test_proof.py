@@ -139,6 +139,18 @@ def test_again_and_again(damaged, mount):
     assert sound == 0 and 1 <= wrong <= 3, "the daemon may hear of a close after the next open"
 
 
+def test_an_older_revision_is_compared_too(damaged, recorded, content, mount):
+    files_id, _ = damaged
+    recorded(NAME, content)
+    mnt = mount("verify")
+    assert (mnt.path / NAME).read_bytes() == content
+    older, = [name for name in os.listdir(mnt.path / ".gridfs/revisions" / NAME) if str(files_id) in name]
+    assert not by_pieces(MIB)(mnt.path / ".gridfs/revisions" / NAME / older)[1]
+    assert not by_pieces(MIB)(mnt.by_id(str(files_id)))[1]
+    sound, wrong = figures(mnt)
+    assert sound == 1 and wrong >= 1
+
+
 def test_in_random_order_nothing_is_compared(damaged, mount):
     _, now = damaged
     mnt = mount("verify")
