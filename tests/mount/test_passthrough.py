@@ -2,6 +2,7 @@
 """Files that are whole in cache_dir are read by the kernel itself (FUSE passthrough), where libfuse and the kernel can."""
 import contextlib
 import errno
+import hashlib
 import mmap
 import os
 import pathlib
@@ -11,6 +12,7 @@ import sys
 import threading
 
 import pytest
+from bson import ObjectId
 
 from buckets import CHUNK
 from cache_dir import PATIENCE, await_stored, cached, on_disk, place
@@ -181,6 +183,20 @@ def test_an_open_file_keeps_its_revision_and_the_next_open_has_the_new_one(passi
             old.seek(0)
             assert old.read() == filled
     assert passing.counters()["opens_passed"] == 1
+
+
+def test_with_verify_a_file_is_passed_once_it_was_found_sound(cached, bucket):
+    data, files_id = random.Random(5).randbytes(3 * MIB), ObjectId()
+    bucket.insert(NAME, data, _id=files_id, metadata={"sha256": hashlib.sha256(data).hexdigest(), "posix": {"rev": files_id}})
+    mnt = cached("ro")
+    fill(mnt, data)
+    assert mnt.unmount() == 0
+    mnt = able(cached("ro,verify"))
+    assert (mnt.path / NAME).read_bytes() == data
+    counters = mnt.counters()
+    assert (counters["opens_passed"], counters["sound_reads"], counters["chunks_fetched"]) == (0, 1, 0)
+    wait_until_passed(mnt, data)
+    assert mnt.counters()["sound_reads"] == 1
 
 
 def test_reads_go_on_when_the_cached_file_is_removed(passing, filled, place):
