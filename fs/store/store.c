@@ -16,11 +16,15 @@ void store_item_done(struct store_item *item) {
     item->key = NULL;
 }
 
+void store_past_done(struct store_past *past) {
+    revision_unref(past->revision);
+    free(past->id);
+    free(past->sha256);
+}
+
 void store_pasts_free(struct store_past *list, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        revision_unref(list[i].revision);
-        free(list[i].id);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        store_past_done(&list[i]);
     free(list);
 }
 

@@ -63,11 +63,14 @@ enum {
 struct store_past {
     struct revision *revision; /* a reference */
     char *id;                  /* the text of its _id (see .gridfs/id); owned */
+    char *sha256;              /* recorded of its content: 64 hexadecimal digits, owned; NULL: nothing is */
     bool retired;              /* it was replaced or removed, and goes when its grace is over */
+    int64_t due_ms;            /* of one that was retired: that moment, since 1970; INT64_MIN: unknown */
 };
 
-enum { STORE_PAST_MOST = 10000 }; /* of each sort, in one answer: the newest */
+enum { STORE_PAST_MOST = 10000 };
 
+void store_past_done(struct store_past *past);
 void store_pasts_free(struct store_past *list, uint32_t count);
 
 struct store;
@@ -181,10 +184,10 @@ struct store_ops {
     int (*newest)(struct store *store, const char *path, struct revision **ret_revision);
     /* The revision whose _id has this text (see .gridfs/id); -EINVAL when no _id can have it. */
     int (*by_id)(struct store *store, const char *text, struct revision **ret_revision);
-    /* The revisions of the file `path`, the newest first, and behind them those of it that were retired and still can be
-     * read, in any order; with `id` only the one whose _id has this text, else without their holes. None is no error. A list
-     * for store_pasts_free(). -EINVAL when no _id can have the text. */
-    int (*history)(struct store *store, const char *path, const char *id, struct store_past **ret_list,
+    /* The revisions of the file `path`, and behind them those of it that were retired and still can be read; of either the
+     * newest first, no more than `most`, and without their holes. With `id` only the one whose _id has this text. None is no
+     * error. A list for store_pasts_free(). -EINVAL when no _id can have the text. */
+    int (*history)(struct store *store, const char *path, const char *id, uint32_t most, struct store_past **ret_list,
                    uint32_t *ret_count);
     /* 1 when a retired revision was the file `path` or lay below it; 0. */
     int (*is_retired)(struct store *store, const char *path);

@@ -45,7 +45,7 @@ int history_find(struct store *store, const char *path, const char *name, struct
     const char *id = id_in(name);
     struct store_past *list = NULL;
     uint32_t count = 0;
-    int result = id && *path ? store->ops->history(store, path, id, &list, &count) : -ENOENT;
+    int result = id && *path ? store->ops->history(store, path, id, 1, &list, &count) : -ENOENT;
     if (result)
         return result == -EINVAL ? -ENOENT : result;
     result = -ENOENT;
@@ -102,7 +102,7 @@ int history_lookup(struct vfs *vfs, struct inode *parent, const char *name, stru
 static int list_revisions(struct store *store, const char *path, char ***ret_names) {
     struct store_past *list = NULL;
     uint32_t count = 0, used = 0;
-    int result = store->ops->history(store, path, NULL, &list, &count);
+    int result = store->ops->history(store, path, NULL, STORE_PAST_MOST, &list, &count);
     if (result)
         return result;
     char **names = calloc((size_t)count + 1, sizeof *names);

@@ -86,12 +86,12 @@ static int by_id(struct store *store, const char *text, struct revision **ret_re
     return result;
 }
 
-static int history(struct store *store, const char *path, const char *id, struct store_past **ret_list,
+static int history(struct store *store, const char *path, const char *id, uint32_t most, struct store_past **ret_list,
                    uint32_t *ret_count) {
     struct faulty_store *faulty = faulty_of(store);
     int result = pass(faulty, FAULTY_HISTORY);
     if (result == 0)
-        result = faulty->behind->ops->history(faulty->behind, path, id, ret_list, ret_count);
+        result = faulty->behind->ops->history(faulty->behind, path, id, most, ret_list, ret_count);
     for (uint32_t i = 0; result == 0 && i < *ret_count; i++)
         adopt(faulty, (*ret_list)[i].revision);
     return result;

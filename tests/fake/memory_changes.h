@@ -18,7 +18,7 @@ int memory_remove_directory(struct store *store, const char *path);
 int memory_keep(struct store *store, struct revision *const *open, uint32_t count);
 int memory_tidy(struct store *store, struct revision *const *open, uint32_t count);
 /* memory_history.c */
-int memory_history(struct store *store, const char *path, const char *id, struct store_past **ret_list,
+int memory_history(struct store *store, const char *path, const char *id, uint32_t most, struct store_past **ret_list,
                    uint32_t *ret_count);
 int memory_is_retired(struct store *store, const char *path);
 /* memory_uploads.c */

@@ -15,11 +15,12 @@ static bool was_at(const struct object *object, const char *path) {
 static void add(struct memory_store *memory, const struct object *object, bool retired, struct store_past *list,
                 uint32_t *count) {
     struct store_past *past = &list[(*count)++];
-    *past = (struct store_past){.revision = memory_revision(memory, object), .retired = retired};
+    *past = (struct store_past){
+        .revision = memory_revision(memory, object), .retired = retired, .due_ms = INT64_MIN};
     CHECK(asprintf(&past->id, "id-%u", object->id) > 0);
 }
 
-int memory_history(struct store *store, const char *path, const char *id, struct store_past **ret_list,
+int memory_history(struct store *store, const char *path, const char *id, uint32_t most, struct store_past **ret_list,
                    uint32_t *ret_count) {
     struct memory_store *memory = memory_of(store);
     unsigned number = 0;
@@ -32,7 +33,8 @@ int memory_history(struct store *store, const char *path, const char *id, struct
     *ret_count = 0;
     if (newest && newest->kind == STORE_FILE && (!id || newest->id == number))
         add(memory, newest, false, list, ret_count);
-    for (const struct object *object = memory->objects; object; object = object->next)
+    uint32_t files = *ret_count;
+    for (const struct object *object = memory->objects; object && *ret_count - files < most; object = object->next)
         if (was_at(object, path) && (!id || object->id == number))
             add(memory, object, true, list, ret_count);
     pthread_mutex_unlock(&memory->mutex);

@@ -23,7 +23,7 @@ static void expect(struct real_store *real, const char *path, const char *id, co
     struct store_past *list = NULL;
     uint32_t count = 0;
     char found[256] = "";
-    assert_int_equal(real->store->ops->history(real->store, path, id, &list, &count), 0);
+    assert_int_equal(real->store->ops->history(real->store, path, id, STORE_PAST_MOST, &list, &count), 0);
     for (int64_t second = 0; second < 100; second++)
         for (uint32_t i = 0; i < count; i++)
             if (list[i].revision->date_ms == second * 1000)
@@ -56,7 +56,7 @@ static void a_name_has_revisions_in_all_spellings(void **state) {
     expect(&real, "d", NULL, "");
     struct store_past *list;
     uint32_t count;
-    assert_int_equal(real.store->ops->history(real.store, "d/f", "{", &list, &count), -EINVAL);
+    assert_int_equal(real.store->ops->history(real.store, "d/f", "{", 1, &list, &count), -EINVAL);
     real_store_close(&real);
 }
 
@@ -109,14 +109,45 @@ static void a_list_leaves_out_what_takes_much_room(void **state) {
     memset(id, 'x', sizeof id - 1);
     real_store_insert(&real, "files",
                       real_store_json("{'_id': '%s', 'filename': 'f', 'length': 0, 'chunkSize': 10, 'uploadDate': {'$date': 2000}}", id));
-    assert_int_equal(real.store->ops->history(real.store, "f", NULL, &list, &count), 0);
+    assert_int_equal(real.store->ops->history(real.store, "f", NULL, STORE_PAST_MOST, &list, &count), 0);
     assert_int_equal(count, 1);
     assert_int_equal(list[0].revision->length, 10000);
     assert_int_equal(list[0].revision->hole_count, 0);
-    assert_int_equal(real.store->ops->history(real.store, "f", list[0].id, &one, &count), 0);
+    assert_int_equal(real.store->ops->history(real.store, "f", list[0].id, 1, &one, &count), 0);
     assert_int_equal(one[0].revision->hole_count, made->hole_count); /* or none, where a server takes none */
     store_pasts_free(one, count);
     store_pasts_free(list, 1);
+    real_store_close(&real);
+}
+
+static void what_is_known_of_each_is_told(void **state) {
+    (void)state;
+    struct real_store real = real_store_open("told");
+    char digits[65] = "";
+    struct store_past *list = NULL;
+    uint32_t count = 0;
+    memset(digits, 'a', sizeof digits - 1);
+    for (int id = 1; id < 6; id++)
+        real_store_insert(&real, "files",
+                          real_store_json("{'_id': %d, 'filename': 'f', 'length': 0, 'chunkSize': 10, 'uploadDate': {'$date': 1000},"
+                                          " 'metadata': {'sha256': '%.*s', 'posix': {'rev': %d}}}",
+                                          id, id == 3 ? 63 : 64, digits, id == 4 ? 9 : id));
+    retired(&real, 7, "f");
+    retired(&real, 8, "f");
+    assert_int_equal(real.store->ops->history(real.store, "f", NULL, 4, &list, &count), 0);
+    assert_int_equal(count, 6); /* 4 of 5, in the order of their _ids where dates are the same, and both */
+    for (uint32_t i = 1; i < 4; i++)
+        assert_true(strcmp(list[i - 1].id, list[i].id) > 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(list[i].due_ms, INT64_MIN);
+        assert_true((list[i].sha256 != NULL) == (strcmp(list[i].id, INT(3)) != 0 && strcmp(list[i].id, INT(4)) != 0));
+    }
+    assert_string_equal(list[4].id, INT(8));
+    assert_int_equal(list[4].due_ms, 4000000000000);
+    store_pasts_free(list, count);
+    assert_int_equal(real.store->ops->history(real.store, "\xff", NULL, 4, &list, &count), 0);
+    assert_int_equal(count, 0);
+    store_pasts_free(list, count);
     real_store_close(&real);
 }
 
@@ -188,6 +219,7 @@ int main(void) {
         cmocka_unit_test(what_is_no_record_is_left_out),
         cmocka_unit_test(what_was_there_is_known),
         cmocka_unit_test(a_list_leaves_out_what_takes_much_room),
+        cmocka_unit_test(what_is_known_of_each_is_told),
         cmocka_unit_test(a_put_that_restores_retires_nothing),
         cmocka_unit_test(where_nothing_is_the_fields_of_others_come_back),
     };

@@ -53,7 +53,7 @@ struct bucket *bucket_free(struct bucket *bucket);
 int bucket_lookup(struct store *store, const char *path, const char *witness, struct store_entry *ret_entry);
 int bucket_newest(struct store *store, const char *path, struct revision **ret_revision);
 int bucket_by_id(struct store *store, const char *text, struct revision **ret_revision);
-int bucket_history(struct store *store, const char *path, const char *id, struct store_past **ret_list,
+int bucket_history(struct store *store, const char *path, const char *id, uint32_t most, struct store_past **ret_list,
                    uint32_t *ret_count);
 int bucket_is_retired(struct store *store, const char *path);
 int bucket_survey(struct store *store);

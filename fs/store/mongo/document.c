@@ -44,6 +44,15 @@ const char *document_filename(const bson_t *document, size_t *ret_size) {
     return filename;
 }
 
+const char *document_sha256(const bson_t *document) {
+    bson_iter_t root, value;
+    uint32_t size = 0;
+    bool found = bson_iter_init(&root, document) && bson_iter_find_descendant(&root, "metadata.sha256", &value) &&
+                 BSON_ITER_HOLDS_UTF8(&value);
+    const char *digits = found ? bson_iter_utf8(&value, &size) : "";
+    return size == 64 && strspn(digits, "0123456789abcdef") == 64 ? digits : NULL;
+}
+
 static int64_t date_of(const bson_t *document) {
     bson_iter_t iter;
     bool usable = bson_iter_init_find(&iter, document, "uploadDate") && BSON_ITER_HOLDS_DATE_TIME(&iter);

@@ -12,22 +12,26 @@
 #include "cache/base/cleanup.h"
 #include "fs/store/store.h"
 
-/* The fields that these functions read of a files document which lies below `above` ("": at the top), for a find's options. */
+/* The fields that document_revision() reads of a files document that lies below `above` ("": at the top), for a projection. */
 #define DOCUMENT_FIELDS_BELOW(above)                                                                              \
-    "projection", "{", above "_id", BCON_INT32(1), above "filename", BCON_INT32(1), above "length", BCON_INT32(1),  \
-        above "chunkSize", BCON_INT32(1), above "uploadDate", BCON_INT32(1), above "metadata.posix.rev",            \
-        BCON_INT32(1), above "metadata.posix.adopted", BCON_INT32(1), above "metadata.posix.file", BCON_INT32(1),   \
+    above "_id", BCON_INT32(1), above "filename", BCON_INT32(1), above "length", BCON_INT32(1), above "chunkSize",  \
+        BCON_INT32(1), above "uploadDate", BCON_INT32(1), above "metadata.posix.rev", BCON_INT32(1),                \
+        above "metadata.posix.adopted", BCON_INT32(1), above "metadata.posix.file", BCON_INT32(1),                  \
         above "metadata.posix.links", BCON_INT32(1), above "metadata.posix.mode", BCON_INT32(1),                    \
         above "metadata.posix.uid", BCON_INT32(1), above "metadata.posix.gid", BCON_INT32(1),                       \
         above "metadata.posix.atime_ns", BCON_INT32(1), above "metadata.posix.mtime_ns", BCON_INT32(1),             \
         above "metadata.posix.ctime_ns", BCON_INT32(1), above "metadata.posix.lift", BCON_INT32(1),                 \
-        above "metadata.posix.holes", BCON_INT32(1), "}"
-#define DOCUMENT_FILE_FIELDS DOCUMENT_FIELDS_BELOW("")
+        above "metadata.posix.holes", BCON_INT32(1)
+/* For a find's options. */
+#define DOCUMENT_FILE_FIELDS "projection", "{", DOCUMENT_FIELDS_BELOW(""), "}"
 
 /* A files document of a store's bucket as a revision. 0, -EINVAL when it has no _id, or -ENOMEM. */
 int document_revision(const bson_t *document, struct store *store, struct revision **ret_revision);
 /* The filename, lent, not NUL-terminated; NULL when it is absent or no string. */
 const char *document_filename(const bson_t *document, size_t *ret_size);
+/* The 64 hexadecimal digits that metadata.sha256 has, lent, NUL-terminated; NULL: it has none. Of which revision's content,
+ * is not looked at. */
+const char *document_sha256(const bson_t *document);
 /* A document of <bucket>.gridmount.nodes as an entry without witness. 0, -EINVAL when it is none, or -ENOMEM. */
 int document_node(const bson_t *document, struct store_entry *ret_entry);
 /* A further name of a hard-linked file or node, as nodes hold it. */

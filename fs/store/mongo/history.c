@@ -19,6 +19,7 @@ struct history {
     struct bucket *bucket;
     bool all; /* not only one by its _id */
     bool retired; /* what is taken is */
+    uint32_t most;
     struct store_past *list;
     uint32_t count, room, found; /* found: among the files */
 };
@@ -33,7 +34,19 @@ static bool is_known(const struct history *history, const struct revision *revis
     return false;
 }
 
-static int add(struct history *history, struct revision *revision) {
+/* `record`: of the trash, or NULL. */
+static bool fill(struct store_past *past, const bson_t *document, const bson_t *record) {
+    const char *digits = past->revision->posix == POSIX_OWN ? document_sha256(document) : NULL;
+    bson_iter_t due;
+    past->retired = record;
+    past->due_ms = record && bson_iter_init_find(&due, record, "due") && BSON_ITER_HOLDS_DATE_TIME(&due)
+                       ? bson_iter_date_time(&due) : INT64_MIN;
+    past->id = identity_text(past->revision);
+    past->sha256 = digits ? strdup(digits) : NULL;
+    return past->id && (past->sha256 || !digits);
+}
+
+static int add(struct history *history, struct store_past *past) {
     if (history->count == history->room) {
         uint32_t room = history->room ? 2 * history->room : 16;
         struct store_past *list = realloc(history->list, room * sizeof *list);
@@ -42,11 +55,8 @@ static int add(struct history *history, struct revision *revision) {
         history->list = list;
         history->room = room;
     }
-    char *id = identity_text(revision);
-    if (!id)
-        return -ENOMEM;
-    history->list[history->count++] =
-        (struct store_past){.revision = revision_ref(revision), .id = id, .retired = history->retired};
+    history->list[history->count++] = *past;
+    *past = (struct store_past){0};
     return 0;
 }
 
@@ -62,7 +72,7 @@ static bool trim(const struct history *history, struct revision *revision) {
 
 static int take(void *context, const bson_t *found) {
     struct history *history = context;
-    cleanup_with(revision_unref) struct revision *revision = NULL;
+    struct store_past past = {0};
     bson_t inner;
     size_t size;
     stats_add(STAT_documents_fetched, 1);
@@ -74,10 +84,21 @@ static int take(void *context, const bson_t *found) {
         return 0;
     if (!history->retired && names_skip_spelling(name, size)) /* so there are spellings after all */
         bucket_note_spelling(history->bucket);
-    int result = document_revision(document, &history->bucket->store, &revision);
-    if (result || !trim(history, revision) || (history->retired && is_known(history, revision)))
-        return result == -EINVAL ? 0 : result;
-    return add(history, revision);
+    int result = document_revision(document, &history->bucket->store, &past.revision);
+    if (result || !trim(history, past.revision) || (history->retired && is_known(history, past.revision)))
+        result = result == -EINVAL ? 0 : result;
+    else
+        result = fill(&past, document, history->retired ? found : NULL) ? add(history, &past) : -ENOMEM;
+    store_past_done(&past);
+    return result;
+}
+
+/* Servers may order what has no date above real dates, and what has the same in any order. */
+static int compare(const void *one, const void *other) {
+    const struct store_past *first = one, *second = other;
+    if (first->retired != second->retired)
+        return first->retired ? 1 : -1;
+    return document_is_newer(second->revision, first->revision) ? 1 : document_is_newer(first->revision, second->revision) ? -1 : 0;
 }
 
 /* `id`: {_id: value}, or NULL. By the date alone, so that the index of names and dates gives the newest first, however many
@@ -86,8 +107,10 @@ static int find(struct history *history, const bson_t *names, const bson_t *id) 
     struct bucket *bucket = history->bucket;
     bool retired = history->retired;
     bson_t filter = BSON_INITIALIZER, *options;
-    options = retired ? BCON_NEW("limit", BCON_INT64(STORE_PAST_MOST), DOCUMENT_FIELDS_BELOW("document."))
-                      : BCON_NEW("limit", BCON_INT64(STORE_PAST_MOST), DOCUMENT_FILE_FIELDS);
+    options = retired ? BCON_NEW("projection", "{", DOCUMENT_FIELDS_BELOW("document."), "document.metadata.sha256",
+                                 BCON_INT32(1), "due", BCON_INT32(1), "}")
+                      : BCON_NEW("projection", "{", DOCUMENT_FIELDS_BELOW(""), "metadata.sha256", BCON_INT32(1), "}");
+    BSON_APPEND_INT64(options, "limit", history->most);
     BCON_APPEND(&filter, retired ? "document.filename" : "filename", "{", "$in", BCON_ARRAY(names), "}");
     if (id)
         bucket_match_id(&filter, "_id", id);
@@ -129,18 +152,20 @@ static int find_all(struct history *history, const char *path, const bson_t *id)
     return result;
 }
 
-int bucket_history(struct store *store, const char *path, const char *id, struct store_past **ret_list,
+int bucket_history(struct store *store, const char *path, const char *id, uint32_t most, struct store_past **ret_list,
                    uint32_t *ret_count) {
-    struct history history = {.bucket = (struct bucket *)store, .all = !id};
+    struct history history = {.bucket = (struct bucket *)store, .all = !id, .most = most};
     bson_t value = BSON_INITIALIZER;
     int result = id ? identity_parse(id, &value) : 0;
-    if (result == 0)
+    if (result == 0 && bson_utf8_validate(path, strlen(path), false)) /* else no name is that */
         result = find_all(&history, path, id ? &value : NULL);
     bson_destroy(&value);
     if (result) {
         store_pasts_free(history.list, history.count);
         return result;
     }
+    if (history.count)
+        qsort(history.list, history.count, sizeof *history.list, compare);
     *ret_list = history.list;
     *ret_count = history.count;
     return 0;

@@ -77,18 +77,11 @@ static int rescue_base(struct putting *putting) {
     return find_by_id(putting->bucket, putting->bucket->files, putting->put->base, &putting->base);
 }
 
-/* What a files document says that its content's SHA-256 is. */
 static bool read_digest(const bson_t *document, unsigned char digest[32]) {
-    bson_iter_t root, value;
-    uint32_t size = 0;
-    bool found = bson_iter_init(&root, document) && bson_iter_find_descendant(&root, "metadata.sha256", &value) &&
-                 BSON_ITER_HOLDS_UTF8(&value);
-    const char *digits = found ? bson_iter_utf8(&value, &size) : "";
-    if (size != 64 || strspn(digits, "0123456789abcdef") != 64)
-        return false;
-    for (int i = 0; i < 32; i++)
+    const char *digits = document_sha256(document);
+    for (int i = 0; digits && i < 32; i++)
         sscanf(digits + 2 * i, "%2hhx", &digest[i]);
-    return true;
+    return digits;
 }
 
 /* Where nothing is, what is brought back has the fields of others that it had. */
