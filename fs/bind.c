@@ -18,11 +18,9 @@
 #include "fs/disk_tier.h"
 #include "fs/fuse/session.h"
 #include "fs/housekeeping.h"
-#include "fs/metrics_text.h"
 #include "fs/monitor.h"
 #include "fs/porter.h"
 #include "fs/staging_folder.h"
-#include "fs/status_text.h"
 #include "fs/store/mongo/server.h"
 #include "fs/store_source.h"
 #include "fs/vfs/vfs.h"
@@ -30,48 +28,6 @@
 
 enum { FETCHES_QUEUED = 128, LISTERS = 2, LISTS_QUEUED = 32, UPLOADERS = 4, UPLOADS_QUEUED = 16 };
 enum { WAITING_FILES_MOST = 1000 };
-
-/* ---- what it says of itself ---- */
-
-static char *text(void *context, enum vfs_text which) {
-    struct mount *mount = context;
-    struct disk_state disk = mount->disk ? disk_state(mount->disk) : (struct disk_state){0};
-    struct status_warming warming = mount->warming ? warming_state(mount->warming) : (struct status_warming){0};
-    struct status_facts facts = {
-        .read_only = mount->options->read_only,
-        .healthy = mount->server->ops->healthy(mount->server),
-        .away_since = mount->housekeeping ? housekeeping_away_since(mount->housekeeping) : 0,
-        .told = mount->vfs && vfs_is_told(mount->vfs),
-        .server = mount->server->address,
-        .database = mount->server->database,
-        .bucket = mount->options->bucket,
-        .mountpoint = mount->options->mountpoint,
-        .staging_dir = mount->folder.path,
-        .trace = mount->options->trace,
-        .stop_ms = mount->options->stop_ms,
-        .uptime_seconds = clock_now_ms() / 1000 - mount->started,
-        .cache_size = (size_t)mount->options->cache_size,
-        .cache_used = budget_used(&mount->budget),
-        .disk = disk.folder,
-        .disk_size = mount->options->cache_disk,
-        .disk_used = disk.used,
-        .disk_resting = disk.resting,
-        .disk_passing = session_passing(mount->session),
-        .disk_backlog = disk.backlog,
-        .warming = mount->warming ? &warming : NULL,
-    };
-    for (unsigned i = 0; which != VFS_METRICS && i < STATUS_FILES; i++)
-        if (!(facts.busiest[i].path = vfs_busiest(mount->vfs, i, &facts.busiest[i].bytes)))
-            break;
-    char *result = which == VFS_METRICS ? metrics_text(&facts) : status_text(&facts, which == VFS_STATUS_JSON);
-    for (unsigned i = 0; i < STATUS_FILES; i++)
-        free(facts.busiest[i].path);
-    return result;
-}
-
-static char *told_by_http(void *context, enum monitor_which which) {
-    return text(context, which == MONITOR_METRICS ? VFS_METRICS : VFS_STATUS_JSON);
-}
 
 /* ---- what is looked at once the mount serves ---- */
 
@@ -254,7 +210,7 @@ static int open_layers(struct mount *mount, char **ret_error) {
         .outdated_context = mount,
         .verify = options->verify,
         .cluster_locks = options->locks == LOCKS_CLUSTER,
-        .text = text,
+        .text = mount_text,
         .text_context = mount,
     };
     return vfs_new(&config, &mount->vfs);
@@ -342,6 +298,19 @@ static void prepare_process(void) {
     mallopt(M_ARENA_MAX, 2); /* content is allocated in one thread and freed in another */
 }
 
+static int open_monitor(struct mount *mount, char **ret_error) {
+    const char *address = mount->options->metrics_listen;
+    int result = address ? monitor_new(address, &mount->monitor, ret_error) : 0;
+    if (result == 0 && address && !(mount->page = monitor_page(mount->monitor)))
+        result = -ENOMEM;
+    return result;
+}
+
+static int start_monitor(struct mount *mount) {
+    const struct monitor_config config = {.text = mount_told, .history = mount_history, .context = mount};
+    return mount->monitor ? monitor_begin(mount->monitor, &config) : 0;
+}
+
 int mount_open(const struct options *options, struct porter *porter, void (*ready)(void *context), void *context,
                struct mount **ret_mount, char **ret_error) {
     struct mount *mount = calloc(1, sizeof *mount);
@@ -355,7 +324,7 @@ int mount_open(const struct options *options, struct porter *porter, void (*read
     mount->ready = ready;
     mount->ready_context = context;
     budget_init(&mount->budget, for_content(options->cache_size));
-    int result = options->metrics_listen ? monitor_new(options->metrics_listen, &mount->monitor, ret_error) : 0;
+    int result = open_monitor(mount, ret_error);
     if (result == 0)
         result = open_server(mount, ret_error);
     if (result == 0)
@@ -368,8 +337,8 @@ int mount_open(const struct options *options, struct porter *porter, void (*read
         result = prepare_warming(mount);
     if (result == 0)
         result = mount_watch_the_end(mount);
-    if (result == 0 && mount->monitor)
-        result = monitor_begin(mount->monitor, told_by_http, mount);
+    if (result == 0)
+        result = start_monitor(mount);
     if (result) {
         mount_close(mount);
     } else {

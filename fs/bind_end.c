@@ -107,6 +107,7 @@ struct mount *mount_close(struct mount *mount) {
         mount->server->ops->free(mount->server);
     leaving_free(mount->leaving);
     lock_done(&mount->ending);
+    free(mount->page);
     free(mount);
     return NULL;
 }

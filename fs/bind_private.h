@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What a mount is made of; included by bind.c, which makes it, and bind_end.c, which ends it. */
+/* What a mount is made of; included by bind.c, which makes it, bind_text.c, which says how it is, and bind_end.c, which ends
+ * it. */
 #ifndef FS_BIND_PRIVATE_H
 #define FS_BIND_PRIVATE_H
 
@@ -9,7 +10,9 @@
 #include "cache/base/lock.h"
 #include "cache/base/workers.h"
 #include "fs/bind.h"
+#include "fs/monitor.h"
 #include "fs/staging_folder.h"
+#include "fs/vfs/vfs.h"
 
 struct mount {
     const struct options *options;
@@ -37,9 +40,18 @@ struct mount {
     struct store *watched; /* NULL: none is */
     struct housekeeping *housekeeping;
     struct monitor *monitor; /* NULL: nobody listens */
+    char *page; /* where it listens, with the key; NULL likewise */
     struct warming *warming; /* NULL: nothing is to be warmed */
     int64_t started; /* seconds, of a clock that is never set */
 };
+
+/* ---- bind_text.c: the context is the mount ---- */
+
+/* See vfs.h. */
+char *mount_text(void *context, enum vfs_text which);
+/* See monitor.h. */
+char *mount_told(void *context, enum monitor_which which);
+int mount_history(void *context, const char *path, char **ret_text);
 
 /* ---- bind_end.c ---- */
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,13 +20,27 @@
 
 #define OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
+enum { KEY = 32 };
+
 struct monitor {
     int listening; /* until the daemon has it: it closes it */
     char *host; /* as it was chosen; NULL: by its port only */
+    int port;
+    char key[KEY + 1];
     struct MHD_Daemon *daemon;
-    monitor_text *text;
-    void *context;
+    struct monitor_config config;
+    atomic_bool asking; /* the server, for somebody */
 };
+
+/* Digits that nobody can guess. */
+static bool roll(char *digits, size_t size) {
+    unsigned char dice[64];
+    if (size / 2 > sizeof dice || getrandom(dice, size / 2, 0) != (ssize_t)(size / 2))
+        return false;
+    for (size_t i = 0; i < size / 2; i++)
+        snprintf(digits + 2 * i, 3, "%02x", dice[i]);
+    return true;
+}
 
 /* ---- the address ---- */
 
@@ -87,8 +102,24 @@ int monitor_new(const char *address, struct monitor **ret_monitor, char **ret_er
     }
     monitor->listening = fd;
     monitor->host = steal_ptr(&host);
+    monitor->port = atoi(port);
+    if (!roll(monitor->key, KEY)) {
+        monitor_free(monitor);
+        return -EIO;
+    }
     *ret_monitor = monitor;
     return 0;
+}
+
+char *monitor_page(const struct monitor *monitor) {
+    const char *host = monitor->host ? monitor->host : "127.0.0.1";
+    if (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0) /* all of this machine's */
+        host = "localhost";
+    bool bracketed = strchr(host, ':');
+    char *text = NULL;
+    int size = asprintf(&text, "http://%s%s%s:%d/#%s\n", bracketed ? "[" : "", host, bracketed ? "]" : "", monitor->port,
+                        monitor->key);
+    return size < 0 ? NULL : text;
 }
 
 /* ---- answers ---- */
@@ -130,12 +161,9 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status
 }
 
 static enum MHD_Result give_page(struct MHD_Connection *connection) {
-    unsigned char dice[PAGE_NONCE / 2];
     char nonce[PAGE_NONCE + 1], policy[PAGE_POLICY_MOST];
-    if (getrandom(dice, sizeof dice, 0) != sizeof dice)
+    if (!roll(nonce, PAGE_NONCE))
         return MHD_NO;
-    for (size_t i = 0; i < sizeof dice; i++)
-        snprintf(nonce + 2 * i, 3, "%02x", dice[i]);
     page_policy(nonce, policy);
     return give(connection, &(struct reply){.status = MHD_HTTP_OK,
                                             .type = "text/html; charset=utf-8",
@@ -145,8 +173,49 @@ static enum MHD_Result give_page(struct MHD_Connection *connection) {
 
 static enum MHD_Result give_text(struct monitor *monitor, struct MHD_Connection *connection, enum monitor_which which,
                                  const char *type) {
-    char *body = monitor->text(monitor->context, which);
+    char *body = monitor->config.text(monitor->config.context, which);
     return give(connection, &(struct reply){.status = MHD_HTTP_OK, .type = type, .body = body});
+}
+
+/* Takes as long for any that is wrong. */
+static bool has_key(const struct monitor *monitor, struct MHD_Connection *connection) {
+    static const char word[] = "Bearer ";
+    const char *given = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+    if (!given || strncmp(given, word, strlen(word)) != 0 || strlen(given) != strlen(word) + KEY)
+        return false;
+    unsigned different = 0;
+    for (size_t i = 0; i < KEY; i++)
+        different |= (unsigned char)given[strlen(word) + i] ^ (unsigned char)monitor->key[i];
+    return different == 0;
+}
+
+static enum MHD_Result refuse_history(struct MHD_Connection *connection, int error) {
+    switch (error) {
+    case -ENOENT:
+        return refuse(connection, MHD_HTTP_NOT_FOUND, "no revision is known: it never was there, or its grace is over\n");
+    case -ETIMEDOUT:
+        return refuse(connection, MHD_HTTP_GATEWAY_TIMEOUT, "the server does not answer\n");
+    default:
+        return refuse(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "that failed; see the log\n");
+    }
+}
+
+static enum MHD_Result give_history(struct monitor *monitor, struct MHD_Connection *connection) {
+    const char *path = NULL;
+    char *body = NULL;
+    size_t size = 0;
+    if (!has_key(monitor, connection))
+        return refuse(connection, MHD_HTTP_UNAUTHORIZED, "open the page by the address that .gridfs/page of the mount has\n");
+    (void)MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, "path", strlen("path"), &path, &size);
+    if (!path || strlen(path) != size)
+        return refuse(connection, MHD_HTTP_BAD_REQUEST, "name a file: ?path=NAME\n");
+    if (atomic_exchange(&monitor->asking, true))
+        return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is being asked for another; try again\n");
+    int result = monitor->config.history(monitor->config.context, path, &body);
+    atomic_store(&monitor->asking, false);
+    if (result)
+        return refuse_history(connection, result);
+    return give(connection, &(struct reply){.status = MHD_HTTP_OK, .type = "application/json", .body = body});
 }
 
 static bool is_meant(const struct monitor *monitor, struct MHD_Connection *connection) {
@@ -173,18 +242,20 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
                       "ask by the address, by localhost, or by the host of metrics_listen=HOST:PORT\n");
     if (strcmp(path, "/status.json") == 0)
         return give_text(monitor, connection, MONITOR_STATUS, "application/json");
+    if (strcmp(path, "/revisions.json") == 0)
+        return give_history(monitor, connection);
     if (strcmp(path, "/") != 0)
         return refuse(connection, MHD_HTTP_NOT_FOUND, "see /, /status.json and /metrics\n");
     return give_page(connection);
 }
 
-int monitor_begin(struct monitor *monitor, monitor_text *text, void *context) {
-    monitor->text = text;
-    monitor->context = context;
-    monitor->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL, NULL, answer, monitor,
-                                       MHD_OPTION_LISTEN_SOCKET, monitor->listening, MHD_OPTION_CONNECTION_LIMIT,
-                                       (unsigned)MONITOR_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-                                       (unsigned)MONITOR_IDLE, MHD_OPTION_END);
+int monitor_begin(struct monitor *monitor, const struct monitor_config *config) {
+    monitor->config = *config;
+    /* ITC: whose connection has ended, its thread is joined at once. */
+    const unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC;
+    monitor->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, monitor, MHD_OPTION_LISTEN_SOCKET, monitor->listening,
+                                       MHD_OPTION_CONNECTION_LIMIT, (unsigned)MONITOR_CONNECTIONS,
+                                       MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)MONITOR_IDLE, MHD_OPTION_END);
     if (!monitor->daemon)
         return -ENOMEM;
     monitor->listening = -1;

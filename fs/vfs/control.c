@@ -12,6 +12,7 @@ static const struct {
 } entries[] = {
     {"id/", INODE_IDS, false},
     {"metrics", INODE_METRICS, true},
+    {"page", INODE_PAGE, true},
     {"revisions/", INODE_HISTORY, false},
     {"status", INODE_STATUS, true},
     {"status.json", INODE_STATUS_JSON, true},
@@ -53,7 +54,7 @@ static int lookup_id(struct vfs *vfs, struct inode *parent, const char *name, st
     return adopt(vfs, parent, name, INODE_BY_ID, &entry, ret_inode);
 }
 
-static int ask_for_bucket(struct vfs *vfs, struct inode *root, const char *name, struct inode **ret_inode) {
+int control_bucket(struct vfs *vfs, const char *name, struct store **ret_store) {
     char **names;
     int result = vfs->config.server->ops->buckets(vfs->config.server, &names);
     if (result)
@@ -63,9 +64,12 @@ static int ask_for_bucket(struct vfs *vfs, struct inode *root, const char *name,
         if (strcmp(*bucket, name) == 0)
             result = 0;
     server_free_names(names);
+    return result ? result : vfs->config.server->ops->bucket(vfs->config.server, name, ret_store);
+}
+
+static int ask_for_bucket(struct vfs *vfs, struct inode *root, const char *name, struct inode **ret_inode) {
     struct inode_found found = {.kind = INODE_STORED, .entry = &(struct store_entry){.kind = STORE_DIRECTORY}};
-    if (result == 0)
-        result = vfs->config.server->ops->bucket(vfs->config.server, name, &found.store);
+    int result = control_bucket(vfs, name, &found.store);
     return result ? result : inode_adopt(vfs->inodes, root, name, &found, ret_inode);
 }
 

@@ -135,3 +135,34 @@ int history_names(struct vfs *vfs, struct inode *inode, char ***ret_names) {
         return result;
     return directory ? 0 : list_revisions(store, path, ret_names);
 }
+
+/* ---- of any path ---- */
+
+/* The store of a path in the mount; *path goes on to what is below it. */
+static int find_store(struct vfs *vfs, const char **path, struct store **ret_store) {
+    struct inode *root = vfs_root(vfs);
+    *ret_store = inode_store(root);
+    if (inode_kind(root) != INODE_BUCKETS)
+        return 0;
+    const char *slash = strchr(*path, '/');
+    cleanup_free char *bucket = slash ? strndup(*path, (size_t)(slash - *path)) : NULL;
+    if (!bucket)
+        return slash ? -ENOMEM : -ENOENT;
+    *path = slash + 1;
+    return control_bucket(vfs, bucket, ret_store);
+}
+
+int vfs_history(struct vfs *vfs, const char *path, uint32_t most, struct store_past **ret_list, uint32_t *ret_count) {
+    struct store *store;
+    int result = find_store(vfs, &path, &store);
+    if (result)
+        return result;
+    size_t size = strlen(path);
+    if (!names_is_path(path, size) || names_skip_spelling(path, size)) /* which no file here can be called */
+        return -ENOENT;
+    result = store->ops->history(store, path, NULL, most, ret_list, ret_count);
+    if (result || *ret_count)
+        return result;
+    store_pasts_free(*ret_list, 0);
+    return -ENOENT;
+}

@@ -40,6 +40,7 @@ enum inode_kind {
     INODE_STATUS,      /* .gridfs/status; from here on: texts of the mount itself, in the order of vfs.h */
     INODE_STATUS_JSON, /* .gridfs/status.json */
     INODE_METRICS,     /* .gridfs/metrics */
+    INODE_PAGE,        /* .gridfs/page */
 };
 
 static inline bool inode_kind_is_text(enum inode_kind kind) {

@@ -24,7 +24,7 @@ struct inode;
 struct handle;
 
 /* What .gridfs has to say of the mount. */
-enum vfs_text { VFS_STATUS, VFS_STATUS_JSON, VFS_METRICS };
+enum vfs_text { VFS_STATUS, VFS_STATUS_JSON, VFS_METRICS, VFS_PAGE };
 
 struct vfs_config {
     struct server *server;
@@ -226,6 +226,10 @@ int vfs_remove_xattr(struct vfs *vfs, struct inode *inode, const char *name);
  * replaced it right now. The revision should be open meanwhile (.gridfs/revisions): else it may go. */
 #define VFS_RESTORE "user.gridfs.restore"
 int vfs_restore(struct vfs *vfs, struct inode *inode, const char *value, size_t size, const struct vfs_caller *caller);
+
+/* The revisions of a file, as store.h orders them, of either sort no more than `most`, a list for store_pasts_free(). `path`:
+ * in the mount, as GridFS has it (names.h). It may have been removed. -ENOENT: none is known. */
+int vfs_history(struct vfs *vfs, const char *path, uint32_t most, struct store_past **ret_list, uint32_t *ret_count);
 
 /* ---- locks, with cluster_locks (fs/vfs/locks.h) ---- */
 

@@ -179,6 +179,8 @@ int vfs_may_change(const struct vfs *vfs, const struct inode *inode);
 int control_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct inode **ret_inode);
 /* 1 when `inode` has names of its own, and their keys (directory.h) in *ret_names; 0 when a bucket has them. */
 int control_names(struct vfs *vfs, struct inode *inode, char ***ret_names);
+/* The store of a bucket that there is, or -ENOENT. */
+int control_bucket(struct vfs *vfs, const char *name, struct store **ret_store);
 /* The same of .gridfs/revisions and what is below. */
 int history_lookup(struct vfs *vfs, struct inode *parent, const char *name, struct inode **ret_inode);
 int history_names(struct vfs *vfs, struct inode *inode, char ***ret_names);

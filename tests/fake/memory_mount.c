@@ -37,7 +37,8 @@ static void unref(void *handle) {
 
 static char *text(void *context, enum vfs_text which) {
     (void)context;
-    static const char *const texts[] = {[VFS_STATUS] = "state ok", [VFS_STATUS_JSON] = "{}", [VFS_METRICS] = "# EOF"};
+    static const char *const texts[] = {[VFS_STATUS] = "state ok", [VFS_STATUS_JSON] = "{}", [VFS_METRICS] = "# EOF",
+                                        [VFS_PAGE] = "http"};
     return strdup(texts[which]);
 }
 

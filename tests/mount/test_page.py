@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """What metrics_listen answers a browser: the page, what it asks for, and whom it is not told. The page itself is looked at in
 tests/packaging/test_page.py, in a browser."""
+import concurrent.futures
+import datetime
+import hashlib
 import http.client
 import json
 import os
 import pathlib
 import re
+import stat
+import urllib.parse
 
 import pytest
 
 import servers
+from buckets import Bucket, day
+from mounting import gridmount, wait_for
 
 PAGE = pathlib.Path(__file__).parents[2] / "fs" / "page.html"
 HOSTILE = ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"\\';--", "‮gpj.exe", "a&amp;b\u0085c"]
@@ -23,13 +30,15 @@ def port(mount):
     return chosen
 
 
-def ask(port, path, host=None, method="GET", to="127.0.0.1"):
+def ask(port, path, host=None, method="GET", to="127.0.0.1", key=None):
     """Status, headers and body; `host`: what is said to be asked, "" for nothing."""
     connection = http.client.HTTPConnection(to, port, timeout=30)
     try:
         connection.putrequest(method, path, skip_host=True)
         if host != "":
             connection.putheader("Host", host or f"{to}:{port}")
+        if key is not None:
+            connection.putheader("Authorization", key)
         connection.endheaders()
         reply = connection.getresponse()
         return reply.status, reply.headers, reply.read().decode()
@@ -121,3 +130,101 @@ def test_it_answers_with_the_server_away(bucket, mount, link, through):
     mount(f"timeout=5,metrics_listen={port}", uri=through)
     link.set(stalled=True)
     assert ask(port, "/")[0] == 200 and json.loads(ask(port, "/status.json")[2])["counters"]["reads"] == 0
+
+
+# Revisions of a file
+
+def listening(mount, options="", **settings):
+    """A mount that listens, its port, and a function that asks it for the revisions of a name with the key that it has."""
+    port = servers.free_port()
+    mnt = mount(",".join(filter(None, [options, f"metrics_listen={port}"])), **settings)
+    page, key = (mnt.path / ".gridfs/page").read_text().strip().split("#")
+    assert page == f"http://127.0.0.1:{port}/"
+
+    def revisions(name, key=f"Bearer {key}", query="revisions.json?path=", **words):
+        return ask(port, f"/{query}{urllib.parse.quote(name, safe='')}", key=key, **words)
+    return mnt, port, revisions
+
+
+def test_revisions_are_told_to_who_has_the_key(bucket, mount):
+    theirs = bucket.insert("d/f", b"theirs", uploadDate=day(1))
+    mnt, port, revisions = listening(mount, "revisions=own,checksum=on")
+    for data in (b"one", b"second"):
+        (mnt.path / "d/f").write_bytes(data)
+    status, headers, text = revisions("d/f")
+    assert (status, headers["Content-Type"]) == (200, "application/json")
+    told = json.loads(text)
+    assert [(each["state"], each["size"], each["by"]) for each in told["revisions"]] == [
+        ("current", 6, "gridmount"), ("kept", 6, "application"), ("retired", 3, "gridmount")]
+    assert told["revisions"][1] == {"id": str(theirs), "date_ms": 1577836800000, "size": 6, "by": "application", "state": "kept"}
+    assert told["revisions"][0]["sha256"] == hashlib.sha256(b"second").hexdigest()
+    assert "until_ms" in told["revisions"][2] and not told["more"]
+    shown = [json.loads(line) for line in gridmount("log", mnt.path / "d/f", "--json").stdout.splitlines()]
+    assert {each["id"]: each.get("sha256") for each in shown} == {each["id"]: each.get("sha256") for each in told["revisions"]}
+    os.unlink(mnt.path / "d/f")
+    assert {each["state"] for each in json.loads(revisions("d/f")[2])["revisions"]} == {"retired"}
+    assert not {"d/f", str(theirs)} & set(re.findall(r"[^\"]+", ask(port, "/metrics")[2]))
+
+
+def test_nobody_else_is_told_of_revisions(bucket, mount):
+    """Not even whether there is such a name."""
+    bucket.put("f", b"x")
+    mnt, port, revisions = listening(mount)
+    page = (mnt.path / ".gridfs/page")
+    right = page.read_text().strip()[-32:]
+    assert stat.S_IMODE(page.stat().st_mode) == 0o400
+    answers = {revisions(name, key=key)[::2] for name in ("f", "none") for key in (
+        None, "", "Bearer", "Bearer ", right, f"Basic {right}", f"Bearer {right[:-1]}", f"Bearer {right}0",
+        f"Bearer {right[:-1]}{'1' if right[-1] == '0' else '0'}", f"Bearer {right.upper() + 'X'}", "Bearer " + "0" * 32)}
+    assert len(answers) == 1 and next(iter(answers))[0] == 401
+    assert revisions("f", key=None, query=f"revisions.json?key={right}&path=")[0] == 401
+    assert revisions("f", host=f"evil.example:{port}")[0] == 421
+    assert revisions("f", method="POST")[0] == 405
+    for path in ("/", "/status.json", "/metrics"):
+        assert right not in ask(port, path)[2], "nor is the key told"
+    assert right not in mnt.log() and right not in gridmount("status", mnt.path).stdout
+    other = mount()
+    assert "metrics_listen" in (other.path / ".gridfs/page").read_text()
+
+
+def test_names_of_revisions_are_those_of_gridfs(database, mount):
+    bucket = Bucket(database, "photos")
+    names = [*HOSTILE, "d/\uefff\uefc3é", "a\nb", "a b+c%41&path=x"]
+    for name in names:
+        bucket.put(name, b"x")
+    _, port, revisions = listening(mount, bucket="*")
+    for name in names:
+        assert revisions(f"photos/{name}")[0] == 200, name
+    for name in ("photos", "photos/", "photos/none", "none/f", "/photos/a", "photos//a", "photos/../x", f"photos/./{names[0]}", ".gridfs/x"):
+        assert revisions(name)[0] == 404, name
+    for query in ("", "?", "?path=a%00b", "?pat=a", "?path"):
+        status, _, text = revisions("", query=f"revisions.json{query}")
+        assert status == 400 and "name a file" in text
+    assert revisions("", query="revisions.json?path=photos/%ff%fe")[0] == 404
+    assert revisions("x" * 100_000)[0] in (404, 414)
+
+
+def test_what_is_told_of_a_file_is_bounded(bucket, mount):
+    bucket.files.insert_many([bucket.document("f", uploadDate=day(1) + datetime.timedelta(seconds=n)) for n in range(120)])
+    told = json.loads(listening(mount)[2]("f")[2])
+    assert told["more"] and len(told["revisions"]) == 50
+    assert told["revisions"][0]["date_ms"] == 1577836800000 + 119_000
+
+
+def test_who_asks_for_revisions_keeps_nobody_waiting(bucket, mount, link, through):
+    bucket.put("f", b"x")
+    mnt, port, revisions = listening(mount, "timeout=5", uri=through)
+    link.set(stalled=True)
+
+    def patient():
+        while (answer := revisions("f"))[0] == 503:
+            pass
+        return answer
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(patient)
+        wait_for(lambda: revisions("f")[0] == 503, 30, what="the other to wait")
+        assert ask(port, "/")[0] == 200 and json.loads(ask(port, "/status.json")[2])["mountpoint"] == str(mnt.path)
+        status, _, text = waiting.result(40)
+    assert status == 504 and "does not answer" in text
+    link.set(stalled=False)
+    wait_for(lambda: revisions("f")[0] == 200, 30, "the server to be asked again")

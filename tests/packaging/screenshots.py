@@ -21,13 +21,15 @@ import servers
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MIB = 1 << 20
 COLUMNS, ROWS = 100, 36
-FILES = {"models/film/encoder.pt": 96, "models/film/decoder.pt": 48, "assets/posters/poster-0017.jpg": 3,
+TRAINED = "models/film/encoder.pt"
+FILES = {TRAINED: 96, "models/film/decoder.pt": 48, "assets/posters/poster-0017.jpg": 3,
          "data/reviews.npy": 24, "data/ratings.pkl": 8}
 
 
 def fill(client):
     import gridfs
     bucket = gridfs.GridFS(client.shop)
+    bucket.put(os.urandom(90 * MIB), filename=TRAINED)     # the model of yesterday
     for name, size in FILES.items():
         bucket.put(os.urandom(size * MIB), filename=name)
     for number in range(200):
@@ -67,7 +69,7 @@ def busy_mount(folder):
         worker = threading.Thread(target=work, args=(mnt.path, ended))
         worker.start()
         try:
-            yield mnt, port
+            yield mnt
         finally:
             ended.set()
             worker.join()
@@ -95,14 +97,16 @@ def draw_terminal(text, path):
 
 
 def take_pictures(folder, to, seconds):
-    with busy_mount(folder) as (mnt, port), contextlib.ExitStack() as stack:
+    with busy_mount(folder) as mnt, contextlib.ExitStack() as stack:
         shown = stack.enter_context(terminal(folder, mounting.BINARY, "status", mnt.path, "--watch"))
         pages = {"page": {}, "page-narrow": {"width": 400, "height": 800, "dark": True}}
         for name, settings in pages.items():
             pages[name] = stack.enter_context(browser.opened(**settings))
-            pages[name].get(f"http://127.0.0.1:{port}/")
+            pages[name].get((mnt.path / ".gridfs/page").read_text().strip())
         time.sleep(seconds)
         for name, page in pages.items():
+            page.execute_script("showRevisions(arguments[0])", TRAINED)
+            mounting.wait_for(lambda page=page: page.find_elements("css selector", ".revision"), what="its revisions")
             browser.take_picture(page, to / f"{name}.png")
         screen = shown()
     draw_terminal(screen, to / "watch.png")

@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.skipif(browser.MISSING, reason=browser.WHY), pytest.ma
 @pytest.fixture
 def mnt(database, link, tmp_path):
     """A mount behind the link, which listens at .port, of which a hostile file was read."""
+    REPORTS.mkdir(parents=True, exist_ok=True)
     gridfs.GridFS(database).put(b"x" * 3 * MIB, filename=HOSTILE)
     port = servers.free_port()
     uri = f"mongodb://127.0.0.1:{link.port}/{database.name}?directConnection=true&heartbeatFrequencyMS=500"
@@ -46,7 +47,6 @@ def complaints(page):
 
 @pytest.mark.parametrize("width, dark", [(1280, False), (1280, True), (400, False)])
 def test_it_shows_how_the_mount_is(mnt, database, width, dark):
-    REPORTS.mkdir(parents=True, exist_ok=True)
     picture = REPORTS / f"page-{width}{'-dark' * dark}.png"
     with browser.opened(width=width, dark=dark) as page:
         page.get(f"http://127.0.0.1:{mnt.port}/")
@@ -73,6 +73,51 @@ def test_rates_are_those_of_the_moment(mnt):
             return page.execute_script("return document.querySelector('#tiles div:last-child b').innerText") != "0"
         wait_for(rates, 30, "a rate of requests")
         shows(page, "lookup", "in the last")
+
+
+def opened_with_key(page, mnt):
+    page.get((mnt.path / ".gridfs/page").read_text().strip())
+    shows(page, "ok", str(mnt.path), HOSTILE)
+
+
+def test_revisions_of_a_file_are_shown(mnt, database, link):
+    for data in (b"x" * 700, b"y" * 2048):
+        gridfs.GridFS(database).put(data, filename=HOSTILE)
+    ids = [str(document["_id"]) for document in database.fs.files.find()]
+    with browser.opened() as page:
+        page.get(f"http://127.0.0.1:{mnt.port}/")
+        text = shows(page, "ok", "open the page by the address that .gridfs/page")
+        assert not page.find_elements("css selector", ".name") and not page.find_element("id", "of").is_displayed()
+        opened_with_key(page, mnt)
+        page.find_element("css selector", "#busiest .name").click()
+        text = shows(page, f"{HOSTILE}: 3 in all", "700 B", "2.0 KiB", "3.0 MiB", "application", "current", *ids)
+        assert text.index("2.0 KiB") < text.index("700 B")
+        assert page.title.startswith("ok") and page.execute_script("return document.images.length") == 0
+        field = page.find_element("id", "file")
+        field.clear()
+        field.send_keys("no such\n")
+        shows(page, "no such: no revision is known")
+        assert not page.find_elements("css selector", ".revision")
+        link.set(refusing=True)
+        link.cut()
+        field.clear()
+        field.send_keys(f"{HOSTILE}\n")
+        shows(page, f"{HOSTILE}: the server does not answer", "degraded")
+        link.set(refusing=False)
+        wait_for(lambda: page.title.startswith("ok"), 60, "the server is back")
+        page.find_element("css selector", "#of button").click()
+        shows(page, "3 in all")
+        browser.take_picture(page, REPORTS / "page-revisions.png")
+        assert [each for each in complaints(page) if "404" not in each and "504" not in each] == []
+
+
+@pytest.mark.parametrize("width", [400])
+def test_revisions_fit_a_narrow_page(mnt, width):
+    with browser.opened(width=width) as page:
+        opened_with_key(page, mnt)
+        page.find_element("css selector", "#busiest .name").click()
+        shows(page, "1 in all")
+        assert page.execute_script("return document.documentElement.scrollWidth") <= width
 
 
 def test_what_is_wrong_comes_first_and_goes_again(mnt, link):

@@ -109,7 +109,7 @@ static void the_control_directory_is_hidden_but_there(void **state) {
     assert_int_equal(memory_mount_look_up(mount, ".gridfs/id/id-999", &entry), -ENOENT);
     entry = memory_mount_found(mount, ".gridfs");
     assert_int_equal(entry.attributes.st_mode, S_IFDIR | 0500);
-    expect_listing(mount, entry.inode, 64, true, ". .. id metrics revisions status status.json ");
+    expect_listing(mount, entry.inode, 64, true, ". .. id metrics page revisions status status.json ");
     vfs_forget(mount->vfs, entry.inode, 1);
     memory_mount_done(mount);
 }
@@ -245,6 +245,36 @@ static void what_was_removed_can_be_looked_up_for_its_grace(void **state) {
     memory_mount_done(mount);
 }
 
+static void revisions_are_told_by_any_path(void **state) {
+    (void)state;
+    struct memory_mount *mount = memory_mount_new("fs", 1000, false), *all = memory_mount_new("*", 1000, false);
+    struct store_past *list;
+    uint32_t count;
+    memory_mount_put(mount, "d/f", "first");
+    overwrite(mount, "d/f", "second");
+    overwrite(mount, "d/f", "third");
+    assert_int_equal(vfs_history(mount->vfs, "d/f", 10, &list, &count), 0);
+    assert_int_equal(count, 3);
+    assert_false(list[0].retired);
+    assert_true(list[1].retired && list[2].retired);
+    store_pasts_free(list, count);
+    assert_int_equal(vfs_history(mount->vfs, "d/f", 1, &list, &count), 0);
+    assert_int_equal(count, 2);
+    store_pasts_free(list, count);
+    static const char *const none[] = {"", "d", "d/", "/d/f", "./d/f", "d//f", "d/../d/f", "x", ".gridfs/status"};
+    for (unsigned i = 0; i < sizeof none / sizeof *none; i++)
+        assert_int_equal(vfs_history(mount->vfs, none[i], 10, &list, &count), -ENOENT);
+    faulty_store_fail(&mount->faulty, FAULTY_HISTORY, 1, -ETIMEDOUT);
+    assert_int_equal(vfs_history(mount->vfs, "d/f", 10, &list, &count), -ETIMEDOUT);
+    memory_store_put(memory_server_bucket(all->server, "photos"), "a/b", "photo", 5, 4);
+    assert_int_equal(vfs_history(all->vfs, "photos/a/b", 10, &list, &count), 0);
+    store_pasts_free(list, count);
+    assert_int_equal(vfs_history(all->vfs, "photos", 10, &list, &count), -ENOENT);
+    assert_int_equal(vfs_history(all->vfs, "none/a/b", 10, &list, &count), -ENOENT);
+    memory_mount_done(all);
+    memory_mount_done(mount);
+}
+
 enum { LOOKERS = 3, LOOKS = 200 };
 
 /* What a program does that reads all revisions, with a kernel that forgets each at once. */
@@ -318,6 +348,7 @@ int main(void) {
         cmocka_unit_test(each_revision_of_a_file_can_be_read),
         cmocka_unit_test(names_with_revisions_are_listed_as_directories),
         cmocka_unit_test(what_was_removed_can_be_looked_up_for_its_grace),
+        cmocka_unit_test(revisions_are_told_by_any_path),
         cmocka_unit_test(revisions_are_looked_up_while_others_are_forgotten_and_put),
         cmocka_unit_test(all_buckets_are_top_directories),
         cmocka_unit_test(df_shows_the_same_each_time),
