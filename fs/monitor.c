@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +12,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cache/base/check.h"
 #include "cache/base/cleanup.h"
+#include "cache/base/lock.h"
+#include "cache/base/workers.h"
 #include "fs/complain.h"
 #include "fs/host_header.h"
 #include "fs/page.h"
@@ -29,7 +31,18 @@ struct monitor {
     char key[KEY + 1];
     struct MHD_Daemon *daemon;
     struct monitor_config config;
-    atomic_bool asking; /* the server, for somebody */
+    struct workers *asker; /* one thread, which waits for the server in place of the daemon's */
+    struct lock lock;      /* guards what follows */
+    struct condition idle;
+    bool asking, ended; /* the asker has a question; it gets no more */
+};
+
+/* Put to the server while its connection is suspended. */
+struct question {
+    struct monitor *monitor;
+    struct MHD_Connection *connection;
+    char *path, *answer; /* owned; `answer`: NULL unless `result` is 0 */
+    int result;
 };
 
 /* Digits that nobody can guess. */
@@ -100,6 +113,8 @@ int monitor_new(const char *address, struct monitor **ret_monitor, char **ret_er
         close(fd);
         return -ENOMEM;
     }
+    lock_init(&monitor->lock, LOCK_MONITOR);
+    condition_init(&monitor->idle);
     monitor->listening = fd;
     monitor->host = steal_ptr(&host);
     monitor->port = atoi(port);
@@ -189,6 +204,16 @@ static bool has_key(const struct monitor *monitor, struct MHD_Connection *connec
     return different == 0;
 }
 
+/* Another can be put. With `suspended`, the connection of this one goes on, and may give the answer and free it at once. */
+static void end_question(struct monitor *monitor, struct MHD_Connection *suspended) {
+    lock_acquire(&monitor->lock);
+    monitor->asking = false;
+    if (suspended)
+        MHD_resume_connection(suspended);
+    condition_broadcast(&monitor->idle);
+    lock_release(&monitor->lock);
+}
+
 static enum MHD_Result refuse_history(struct MHD_Connection *connection, int error) {
     switch (error) {
     case -ENOENT:
@@ -200,22 +225,62 @@ static enum MHD_Result refuse_history(struct MHD_Connection *connection, int err
     }
 }
 
-static enum MHD_Result give_history(struct monitor *monitor, struct MHD_Connection *connection) {
+/* A new one, or NULL: there is one already, or no memory. */
+static struct question *begin_question(struct monitor *monitor, struct MHD_Connection *connection, const char *path) {
+    lock_acquire(&monitor->lock);
+    bool free_now = !monitor->asking && !monitor->ended;
+    monitor->asking |= free_now;
+    lock_release(&monitor->lock);
+    struct question *question = free_now ? calloc(1, sizeof *question) : NULL;
+    if (question)
+        *question = (struct question){.monitor = monitor, .connection = connection, .path = strdup(path)};
+    else if (free_now)
+        end_question(monitor, NULL);
+    return question;
+}
+
+static void put_question(void *argument) {
+    struct question *question = argument;
+    const struct monitor_config *config = &question->monitor->config;
+    question->result = question->path ? config->history(config->context, question->path, &question->answer) : -ENOMEM;
+    end_question(question->monitor, question->connection);
+}
+
+static void question_done(void *context, struct MHD_Connection *connection, void **request,
+                          enum MHD_RequestTerminationCode how) {
+    struct question *question = *request;
+    (void)context, (void)connection, (void)how;
+    if (question) {
+        free(question->path);
+        free(question->answer);
+        free(question);
+    }
+}
+
+/* It was put, and its connection goes on. */
+static enum MHD_Result give_answer(struct question *question) {
+    if (question->result)
+        return refuse_history(question->connection, question->result);
+    return give(question->connection, &(struct reply){.status = MHD_HTTP_OK,
+                                                      .type = "application/json",
+                                                      .body = steal_ptr(&question->answer)});
+}
+
+static enum MHD_Result give_history(struct monitor *monitor, struct MHD_Connection *connection, void **request) {
     const char *path = NULL;
-    char *body = NULL;
     size_t size = 0;
     if (!has_key(monitor, connection))
         return refuse(connection, MHD_HTTP_UNAUTHORIZED, "open the page by the address that .gridfs/page of the mount has\n");
     (void)MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, "path", strlen("path"), &path, &size);
     if (!path || strlen(path) != size)
         return refuse(connection, MHD_HTTP_BAD_REQUEST, "name a file: ?path=NAME\n");
-    if (atomic_exchange(&monitor->asking, true))
+    struct question *question = begin_question(monitor, connection, path);
+    if (!question)
         return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is being asked for another; try again\n");
-    int result = monitor->config.history(monitor->config.context, path, &body);
-    atomic_store(&monitor->asking, false);
-    if (result)
-        return refuse_history(connection, result);
-    return give(connection, &(struct reply){.status = MHD_HTTP_OK, .type = "application/json", .body = body});
+    *request = question;
+    MHD_suspend_connection(connection);
+    CHECK(workers_submit(monitor->asker, put_question, question)); /* it has no other */
+    return MHD_YES;
 }
 
 static bool is_meant(const struct monitor *monitor, struct MHD_Connection *connection) {
@@ -228,7 +293,8 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
     struct monitor *monitor = context;
     (void)version;
     (void)upload;
-    (void)request;
+    if (*request)
+        return give_answer(*request);
     if (*upload_size) { /* of a method that is refused once all of it has come */
         *upload_size = 0;
         return MHD_YES;
@@ -243,7 +309,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
     if (strcmp(path, "/status.json") == 0)
         return give_text(monitor, connection, MONITOR_STATUS, "application/json");
     if (strcmp(path, "/revisions.json") == 0)
-        return give_history(monitor, connection);
+        return give_history(monitor, connection, request);
     if (strcmp(path, "/") != 0)
         return refuse(connection, MHD_HTTP_NOT_FOUND, "see /, /status.json and /metrics\n");
     return give_page(connection);
@@ -251,11 +317,14 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
 
 int monitor_begin(struct monitor *monitor, const struct monitor_config *config) {
     monitor->config = *config;
-    /* ITC: whose connection has ended, its thread is joined at once. */
-    const unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC;
+    monitor->asker = workers_new(1, 1);
+    if (!monitor->asker)
+        return -ENOMEM;
+    const unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_ALLOW_SUSPEND_RESUME;
     monitor->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, monitor, MHD_OPTION_LISTEN_SOCKET, monitor->listening,
                                        MHD_OPTION_CONNECTION_LIMIT, (unsigned)MONITOR_CONNECTIONS,
-                                       MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)MONITOR_IDLE, MHD_OPTION_END);
+                                       MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)MONITOR_IDLE,
+                                       MHD_OPTION_NOTIFY_COMPLETED, question_done, NULL, MHD_OPTION_END);
     if (!monitor->daemon)
         return -ENOMEM;
     monitor->listening = -1;
@@ -265,8 +334,16 @@ int monitor_begin(struct monitor *monitor, const struct monitor_config *config) 
 struct monitor *monitor_free(struct monitor *monitor) {
     if (!monitor)
         return NULL;
+    lock_acquire(&monitor->lock);
+    monitor->ended = true;
+    while (monitor->asking) /* a connection that is suspended cannot be closed */
+        condition_wait(&monitor->idle, &monitor->lock);
+    lock_release(&monitor->lock);
     if (monitor->daemon)
         MHD_stop_daemon(monitor->daemon);
+    workers_free(monitor->asker);
+    condition_done(&monitor->idle);
+    lock_done(&monitor->lock);
     if (monitor->listening >= 0)
         close(monitor->listening);
     free(monitor->host);

@@ -11,8 +11,8 @@
  * can be changed here. Who connects and does not ask, or does not take the
  * answer, is dropped after MONITOR_IDLE seconds; more than MONITOR_CONNECTIONS at once have to wait.
  *
- * Threads: one for each that is connected, from monitor_begin() to monitor_free(), which waits for their answers; `text` and
- * `history` are called there, also at the same time. */
+ * Threads: two of its own, from monitor_begin() to monitor_free(), which waits for what the server is being asked: one that
+ * answers, and calls `text`, and one that asks, and calls `history`. */
 #ifndef FS_MONITOR_H
 #define FS_MONITOR_H
 
