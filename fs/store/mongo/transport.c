@@ -93,7 +93,8 @@ static mongoc_stream_t *open_stream(const mongoc_uri_t *uri, const mongoc_host_l
                                     bson_error_t *error) {
     mongoc_stream_t *below_it = mongoc_client_default_stream_initiator(uri, host, client, error);
     mongoc_stream_t *raw = below_it ? mongoc_stream_get_base_stream(below_it) : NULL;
-    if (!raw) /* not buffered: just as well */
+    bool is_socket = raw && mongoc_stream_get_base_stream(raw) == raw;
+    if (!raw || (is_socket && mongoc_uri_get_tls(uri))) /* not buffered, as by TLS from 2.5 on: just as well */
         return below_it;
     struct transport *transport = bson_malloc0(sizeof *transport);
     transport->below = below_it;
