@@ -45,6 +45,8 @@ static const struct {
      "check tls=, the client certificate if it wants one (tlsCertificateKeyFile=), and its access list", PASSES},
     {"socket error or timeout", "what answers is no MongoDB server, or wants TLS",
      "check host, port and tls= in the URI", PASSES},
+    {"invalid reply from server", "what answers is no MongoDB server, or wants TLS",
+     "check host, port and tls= in the URI", PASSES},
     {"connection closed", "the server closed the connection", "check tls= in the URI", PASSES},
     {"timeout", "the server did not answer in time",
      "check host, port, firewall and tls= in the URI, or raise timeout=", PASSES},
