@@ -6,7 +6,6 @@
 
 #include "cache/base/check.h"
 #include "cache/base/lock.h"
-#include "cache/base/stats.h"
 #include "cache/readahead.h"
 
 struct reader {
@@ -64,13 +63,14 @@ static void read_ahead(struct reader *reader, int64_t offset, size_t size) {
     }
 }
 
-/* The part of the first chunk of [offset, offset + size). `ret_hit` (or NULL): whether memory had it. */
-static int part_of(struct reader *reader, int64_t offset, size_t size, struct reader_view *ret_view, bool *ret_hit) {
+/* The part of the first chunk of [offset, offset + size). */
+static int view_of(struct reader *reader, int64_t offset, size_t size, struct reader_view *ret_view) {
     int64_t chunk_size = reader->file.chunk_size;
     uint32_t n = (uint32_t)(offset / chunk_size);
     uint32_t last = (uint32_t)((offset + (int64_t)size - 1) / chunk_size);
     struct blob *blob;
-    int result = chunks_get(reader->chunks, &reader->file, n, last - n + 1, &blob, ret_hit);
+    bool hit;
+    int result = chunks_get(reader->chunks, &reader->file, n, last - n + 1, &blob, &hit);
     if (result)
         return result;
     size_t start = (size_t)(offset % chunk_size);
@@ -78,15 +78,8 @@ static int part_of(struct reader *reader, int64_t offset, size_t size, struct re
     size_t available = blob->size - start;
     *ret_view = (struct reader_view){
         .blob = blob, .bytes = blob->bytes + start, .size = available < size ? available : size};
+    ret_view->hit = hit ? ret_view->size : 0;
     return 0;
-}
-
-static int view_of(struct reader *reader, int64_t offset, size_t size, struct reader_view *ret_view) {
-    bool hit;
-    int result = part_of(reader, offset, size, ret_view, &hit);
-    if (result == 0)
-        stats_add(hit ? STAT_hit_bytes : STAT_miss_bytes, ret_view->size);
-    return result;
 }
 
 /* Many small chunks in one piece: a reply has room for few views. */
@@ -94,6 +87,7 @@ static int gather(struct reader *reader, int64_t offset, size_t size, struct rea
     cleanup_with(blob_unref) struct blob *whole = blob_new(chunks_budget(reader->chunks), size);
     if (!whole)
         return -ENOMEM;
+    size_t hit = 0;
     for (size_t done = 0; done < size;) {
         struct reader_view view;
         int result = view_of(reader, offset + (int64_t)done, size - done, &view);
@@ -101,9 +95,10 @@ static int gather(struct reader *reader, int64_t offset, size_t size, struct rea
             return result;
         memcpy(whole->bytes + done, view.bytes, view.size);
         done += view.size;
+        hit += view.hit;
         blob_unref(view.blob);
     }
-    *ret_view = (struct reader_view){.blob = steal_ptr(&whole), .size = size};
+    *ret_view = (struct reader_view){.blob = steal_ptr(&whole), .size = size, .hit = hit};
     ret_view->bytes = ret_view->blob->bytes;
     return 0;
 }
@@ -142,7 +137,7 @@ int reader_read(struct reader *reader, int64_t offset, size_t size, struct reade
 
 int reader_again(struct reader *reader, int64_t offset, size_t size, struct reader_view *ret_view) {
     CHECK(offset >= 0 && size > 0 && (int64_t)size <= reader->length - offset);
-    return part_of(reader, offset, size, ret_view, NULL);
+    return view_of(reader, offset, size, ret_view);
 }
 
 int reader_fetch(struct reader *reader, int64_t offset, size_t size, bool stays) {

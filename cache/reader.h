@@ -18,6 +18,7 @@ struct reader_view {
     struct blob *blob;
     const unsigned char *bytes;
     size_t size;
+    size_t hit; /* of these bytes, how many memory had */
 };
 
 enum { READER_VIEWS = 16 };

@@ -15,7 +15,7 @@ static void read_text(const struct handle *handle, int64_t offset, size_t size, 
                                             .size = rest < size ? rest : size};
 }
 
-/* What is written over what is published, in one piece. */
+/* What is written over what is published, in one piece. Of it nothing counts as a hit or a miss. */
 static int read_staged(struct vfs *vfs, struct file *file, int64_t offset, size_t size, struct reader_view *ret_views,
                        unsigned *ret_count) {
     cleanup_with(blob_unref) struct blob *blob = blob_new(chunks_budget(vfs->config.chunks), size);
@@ -27,9 +27,21 @@ static int read_staged(struct vfs *vfs, struct file *file, int64_t offset, size_
     *ret_count = count > 0;
     if (count > 0) {
         const unsigned char *bytes = blob->bytes;
+        stats_add(STAT_staged_bytes_read, (uint64_t)count);
         ret_views[0] = (struct reader_view){.bytes = bytes, .size = (size_t)count, .blob = steal_ptr(&blob)};
     }
     return 0;
+}
+
+/* Here and not by the reader, which is asked for what lies under written content too. */
+static void count_parts(const struct reader_view *views, unsigned count) {
+    size_t given = 0, hit = 0;
+    for (unsigned i = 0; i < count; i++) {
+        given += views[i].size;
+        hit += views[i].hit;
+    }
+    stats_add(STAT_hit_bytes, hit);
+    stats_add(STAT_miss_bytes, given - hit);
 }
 
 static int read_stored(struct vfs *vfs, struct inode *inode, int64_t offset, size_t size,
@@ -45,7 +57,11 @@ static int read_stored(struct vfs *vfs, struct inode *inode, int64_t offset, siz
     }
     if (result == 0)
         result = published_read(published, offset, size, ret_views, ret_count);
-    return result ? result : proving_read(vfs, inode, published, offset, ret_views, *ret_count);
+    if (result == 0)
+        result = proving_read(vfs, inode, published, offset, ret_views, *ret_count);
+    if (result == 0)
+        count_parts(ret_views, *ret_count);
+    return result;
 }
 
 int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size, struct reader_view *ret_views,
@@ -57,10 +73,10 @@ int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size
         result = read_stored(vfs, handle->inode, offset, size, ret_views, ret_count);
     stats_add(STAT_reads, 1);
     size_t given = 0;
-    for (unsigned i = 0; result == 0 && i < *ret_count; i++)
+    for (unsigned i = 0; result == 0 && !handle->text && i < *ret_count; i++)
         given += ret_views[i].size;
     stats_add(STAT_bytes_read, given);
-    if (given && !handle->text)
+    if (given)
         busiest_add(vfs->busiest, vfs->inodes, handle->inode, given);
     return result;
 }
