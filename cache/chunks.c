@@ -13,11 +13,9 @@ enum { PASSED_SHARE = 4, LATE_SHARE = 16 };
 
 /* False when there is nothing left. */
 static bool evict(struct chunks *chunks) {
-    bool read;
-    if (!lru_evict(chunks->lru, &read))
+    if (!lru_evict(chunks->lru))
         return false;
     stats_add(STAT_cache_evictions, 1);
-    stats_add(STAT_unread_chunks, !read);
     return true;
 }
 
@@ -148,7 +146,7 @@ int chunks_get(struct chunks *chunks, const struct chunk_file *file, uint32_t n,
 void chunks_put(struct chunks *chunks, const struct chunk_file *file, uint32_t n, struct blob *blob) {
     struct chunk_key key = chunk_key_of(file, n);
     lock_acquire(&chunks->lock);
-    (void)lru_put(chunks->lru, &key, blob);
+    (void)lru_put(chunks->lru, &key, blob, false);
     chunks_keep_budget(chunks);
     lock_release(&chunks->lock);
 }

@@ -30,6 +30,7 @@ struct flight {
     uint32_t first, count;
     bool heads;          /* of files[0 .. count); else a range of files[0] */
     bool twice;          /* it was stuck */
+    bool ahead;          /* begun before anybody asked for any of it */
     unsigned references; /* the list's, each task's and runner's, each waiter's */
     unsigned runners;
     enum { QUEUED, RUNNING, DONE } state;

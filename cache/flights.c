@@ -149,7 +149,7 @@ static void finish(struct flight *flight, int error) {
     for (uint32_t i = 0; i < flight->count; i++) {
         struct chunk_key key = chunk_key_of(file_at(flight, i), number_at(flight, i));
         if (flight->cargo.blobs[i])
-            (void)lru_put(chunks->lru, &key, flight->cargo.blobs[i]); /* without memory it is just not kept */
+            (void)lru_put(chunks->lru, &key, flight->cargo.blobs[i], flight->ahead); /* without memory it is just not kept */
     }
     chunks_keep_budget(chunks);
     flight->state = DONE;
@@ -231,6 +231,7 @@ static void run_next(struct chunks *chunks) {
     if (next && chunks->stopping) {
         finish(next, -EAGAIN);
     } else if (next) {
+        next->ahead = true;
         stats_add(STAT_readahead_chunks, next->count);
         run(next);
     }

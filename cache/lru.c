@@ -11,12 +11,13 @@
 #include <utlist.h>
 
 #include "cache/base/check.h"
+#include "cache/base/stats.h"
 
 struct entry {
     struct chunk_key key;
     bool lost;   /* the table had no memory for it */
     bool passed; /* in lru->passed, else in lru->used */
-    bool read;
+    bool ahead;  /* nobody has asked for it yet */
     struct blob *blob;
     struct entry *prev, *next;
     UT_hash_handle hh;
@@ -35,7 +36,7 @@ struct lru *lru_new(void) {
 
 struct lru *lru_free(struct lru *lru) {
     if (lru) {
-        while (lru_evict(lru, NULL))
+        while (lru_evict(lru))
             ;
         free(lru);
     }
@@ -52,6 +53,11 @@ static struct entry **list_of(struct lru *lru, const struct entry *entry) {
     return entry->passed ? &lru->passed : &lru->used;
 }
 
+static void note_use(struct entry *entry) {
+    stats_add(STAT_readahead_used, entry->ahead);
+    entry->ahead = false;
+}
+
 struct blob *lru_get(struct lru *lru, const struct chunk_key *key) {
     struct entry *entry = find(lru, key);
     if (!entry)
@@ -59,21 +65,21 @@ struct blob *lru_get(struct lru *lru, const struct chunk_key *key) {
     struct entry **list = list_of(lru, entry);
     DL_DELETE(*list, entry);
     DL_PREPEND(*list, entry);
-    entry->read = true;
+    note_use(entry);
     return entry->blob;
 }
 
 void lru_read(struct lru *lru, const struct chunk_key *key) {
     struct entry *entry = find(lru, key);
     if (entry)
-        entry->read = true;
+        note_use(entry);
 }
 
 bool lru_contains(struct lru *lru, const struct chunk_key *key) {
     return find(lru, key) != NULL;
 }
 
-int lru_put(struct lru *lru, const struct chunk_key *key, struct blob *blob) {
+int lru_put(struct lru *lru, const struct chunk_key *key, struct blob *blob, bool ahead) {
     if (find(lru, key))
         return 0;
     struct entry *entry = calloc(1, sizeof *entry);
@@ -86,6 +92,7 @@ int lru_put(struct lru *lru, const struct chunk_key *key, struct blob *blob) {
         return -ENOMEM;
     }
     entry->blob = blob_ref(blob);
+    entry->ahead = ahead;
     DL_PREPEND(lru->used, entry);
     return 0;
 }
@@ -104,7 +111,7 @@ size_t lru_passed(const struct lru *lru) {
     return lru->passed_bytes;
 }
 
-bool lru_evict(struct lru *lru, bool *ret_read) {
+bool lru_evict(struct lru *lru) {
     struct entry **list = lru->passed ? &lru->passed : &lru->used;
     if (!*list)
         return false;
@@ -112,8 +119,7 @@ bool lru_evict(struct lru *lru, bool *ret_read) {
     DL_DELETE(*list, oldest);
     if (oldest->passed)
         lru->passed_bytes -= oldest->blob->size;
-    if (ret_read)
-        *ret_read = oldest->read;
+    stats_add(STAT_unread_chunks, oldest->ahead);
     HASH_DEL(lru->table, oldest);
     blob_unref(oldest->blob);
     free(oldest);

@@ -8,6 +8,7 @@
  * Threads: none of its own; the caller holds one lock around all calls.
  * Memory: holds one reference to each blob in it.
  * Errors: lru_put() returns -ENOMEM and holds nothing then.
+ * Counts what was put ahead when it is first asked for (readahead_used), or dropped before (unread_chunks).
  * Facts (lru_check): each key once; lists and table agree; lru_passed() is the size of the chunks passed. */
 #ifndef CACHE_LRU_H
 #define CACHE_LRU_H
@@ -35,17 +36,16 @@ struct lru *lru_free(struct lru *lru);
 struct blob *lru_get(struct lru *lru, const struct chunk_key *key);
 /* Like lru_get(), without a use. */
 bool lru_contains(struct lru *lru, const struct chunk_key *key);
-/* Keeps a reference to `blob`. A key that is there already keeps what it has. */
-int lru_put(struct lru *lru, const struct chunk_key *key, struct blob *blob);
+/* Keeps a reference to `blob`. A key that is there already keeps what it has. `ahead`: nobody has asked for it yet. */
+int lru_put(struct lru *lru, const struct chunk_key *key, struct blob *blob, bool ahead);
 /* Notes that a reader in sequence has passed this chunk, if it is there. */
 void lru_pass(struct lru *lru, const struct chunk_key *key);
 /* Bytes of the chunks that were passed. */
 size_t lru_passed(const struct lru *lru);
-/* Notes that it was read, otherwise than by lru_get(). */
+/* Notes that it was asked for, otherwise than by lru_get(). */
 void lru_read(struct lru *lru, const struct chunk_key *key);
-/* Drops the first chunk that was passed, else the least recently used one, and whether it was ever read (NULL: never mind);
- * false when there is none. */
-bool lru_evict(struct lru *lru, bool *ret_read);
+/* Drops the first chunk that was passed, else the least recently used one; false when there is none. */
+bool lru_evict(struct lru *lru);
 uint64_t lru_count(const struct lru *lru);
 void lru_check(const struct lru *lru);
 

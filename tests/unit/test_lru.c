@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cache/base/stats.h"
 #include "tests/unit/unit.h"
 
 static struct budget budget;
@@ -22,7 +23,7 @@ static struct blob *blob_of(unsigned char content) {
 static void put(struct lru *lru, unsigned char revision, uint32_t n, unsigned char content) {
     struct chunk_key key = key_of(revision, n);
     struct blob *blob = blob_of(content);
-    assert_int_equal(lru_put(lru, &key, blob), 0);
+    assert_int_equal(lru_put(lru, &key, blob, false), 0);
     blob_unref(blob);
 }
 
@@ -66,29 +67,36 @@ static void the_least_recently_used_goes_first(void **state) {
     for (uint32_t n = 0; n < 3; n++)
         put(lru, 1, n, (unsigned char)n);
     assert_int_equal(content_of(lru, 1, 0), 0);
-    assert_true(lru_evict(lru, NULL));
+    assert_true(lru_evict(lru));
     assert_false(contains(lru, 1, 1));
-    assert_true(lru_evict(lru, NULL));
+    assert_true(lru_evict(lru));
     assert_false(contains(lru, 1, 2));
-    assert_true(lru_evict(lru, NULL));
-    assert_false(lru_evict(lru, NULL));
+    assert_true(lru_evict(lru));
+    assert_false(lru_evict(lru));
     assert_int_equal(lru_count(lru), 0);
 }
 
-static void what_nobody_read_is_told_when_it_goes(void **state) {
+static void what_was_put_ahead_is_counted_once_as_used_or_as_unread(void **state) {
     struct lru *lru = *state;
+    uint64_t used = stats_get(STAT_readahead_used), unread = stats_get(STAT_unread_chunks);
+    for (uint32_t n = 0; n < 4; n++) {
+        struct chunk_key key = key_of(1, n);
+        struct blob *blob = blob_of(0);
+        assert_int_equal(lru_put(lru, &key, blob, n != 3), 0);
+        blob_unref(blob);
+    }
     struct chunk_key key = key_of(1, 2);
-    static const bool reads[] = {true, false, true};
-    for (uint32_t n = 0; n < 3; n++)
-        put(lru, 1, n, 0);
     lru_read(lru, &key); /* which stays where it is in the order */
+    assert_int_equal(content_of(lru, 1, 2), 0);
+    assert_int_equal(content_of(lru, 1, 0), 0);
     assert_int_equal(content_of(lru, 1, 0), 0);
     assert_true(contains(lru, 1, 1));
-    for (uint32_t n = 1; n <= 3; n++) {
-        bool read;
-        assert_true(lru_evict(lru, &read));
-        assert_int_equal(read, reads[n % 3]);
-    }
+    assert_int_equal(stats_get(STAT_readahead_used), used + 2);
+    assert_int_equal(stats_get(STAT_unread_chunks), unread);
+    while (lru_evict(lru))
+        ;
+    assert_int_equal(stats_get(STAT_readahead_used), used + 2);
+    assert_int_equal(stats_get(STAT_unread_chunks), unread + 1);
 }
 
 static void looking_whether_it_is_there_is_no_use(void **state) {
@@ -96,7 +104,7 @@ static void looking_whether_it_is_there_is_no_use(void **state) {
     put(lru, 1, 0, 0);
     put(lru, 1, 1, 0);
     assert_true(contains(lru, 1, 0));
-    assert_true(lru_evict(lru, NULL));
+    assert_true(lru_evict(lru));
     assert_false(contains(lru, 1, 0));
 }
 
@@ -113,7 +121,7 @@ static void an_evicted_blob_lives_on_with_who_holds_it(void **state) {
     struct chunk_key key = key_of(1, 0);
     put(lru, 1, 0, 9);
     struct blob *held = blob_ref(lru_get(lru, &key));
-    assert_true(lru_evict(lru, NULL));
+    assert_true(lru_evict(lru));
     assert_int_equal(held->bytes[0], 9);
     assert_true(budget_used(&budget) > 0);
     blob_unref(held);
@@ -135,7 +143,7 @@ static void what_was_passed_goes_first_in_order(void **state) {
     for (unsigned i = 0; i < 5; i++) {
         lru_check(lru);
         assert_true(contains(lru, 1, order[i]));
-        assert_true(lru_evict(lru, NULL));
+        assert_true(lru_evict(lru));
         assert_false(contains(lru, 1, order[i]));
     }
     assert_int_equal(lru_passed(lru), 0);
@@ -151,7 +159,7 @@ static void it_agrees_with_a_list_under_random_use(void **state) {
         while (at < count && order[at] != n)
             at++;
         if (dice_below(&dice, 4) == 0) {
-            assert_int_equal(lru_evict(lru, NULL), count > 0);
+            assert_int_equal(lru_evict(lru), count > 0);
             if (count)
                 memmove(order, order + 1, --count * sizeof *order);
             continue;
@@ -170,7 +178,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_put_is_found_by_revision_and_number, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_least_recently_used_goes_first, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_nobody_read_is_told_when_it_goes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_put_ahead_is_counted_once_as_used_or_as_unread, set_up, tear_down),
         cmocka_unit_test_setup_teardown(looking_whether_it_is_there_is_no_use, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_key_that_is_there_keeps_what_it_has, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_evicted_blob_lives_on_with_who_holds_it, set_up, tear_down),
