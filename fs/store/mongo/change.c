@@ -7,6 +7,7 @@
 #include "cache/base/cleanup.h"
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
+#include "cache/base/stats.h"
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/indexes.h"
 
@@ -245,7 +246,9 @@ static int look_at_format(struct bucket *bucket) {
 }
 
 bool bucket_broke_off(const struct bucket *bucket, int result, int64_t began_ms) {
-    return result == -ETIMEDOUT && clock_now_ms() - began_ms < bucket->policy.timeout_ms / 4;
+    bool broke_off = result == -ETIMEDOUT && clock_now_ms() - began_ms < bucket->policy.timeout_ms / 4;
+    stats_add(STAT_retries, broke_off);
+    return broke_off;
 }
 
 int bucket_begin_changing(struct bucket *bucket) {

@@ -35,7 +35,8 @@ int bucket_begin_changing(struct bucket *bucket);
 int bucket_mark_format(struct bucket *bucket);
 
 /* Whether a change that began then failed by a connection that broke so soon that another try still ends in time. A server
- * that is silent, or that cannot be reached, takes half of the timeout at least. */
+ * that is silent, or that cannot be reached, takes half of the timeout at least. Asked by who then makes that try: it is
+ * counted. */
 bool bucket_broke_off(const struct bucket *bucket, int result, int64_t began_ms);
 
 /* For changes of other forms: a handle that writes with the concern above, to be destroyed before its client is given

@@ -33,9 +33,15 @@ struct connection {
     atomic_int_least64_t round_trip_us; /* the least seen */
 };
 
+/* The driver asks, and tells of it, in the thread that called it. Of a command that it sends once more the number stays. */
+static _Thread_local uint64_t unanswered;
+static _Thread_local int64_t failed_operation; /* the last, if it got no answer; else 0, which is none's */
+
 static void count_started(const mongoc_apm_command_started_t *event) {
-    (void)event;
+    int64_t operation = mongoc_apm_command_started_get_operation_id(event);
     stats_add(STAT_round_trips, 1);
+    stats_add(STAT_retries, operation == failed_operation);
+    failed_operation = 0;
 }
 
 /* That it does not answer is said by the questions that fail. */
@@ -54,8 +60,6 @@ static void note_answer(const mongoc_apm_command_succeeded_t *event) {
         atomic_store(&connection->round_trip_us, took);
 }
 
-static _Thread_local uint64_t unanswered;
-
 uint64_t connection_unanswered(void) {
     return unanswered;
 }
@@ -67,7 +71,8 @@ static void note_failure(const mongoc_apm_command_failed_t *event) {
     mongoc_apm_command_failed_get_error(event, &error);
     bool away = error.domain == MONGOC_ERROR_STREAM || error.domain == MONGOC_ERROR_SERVER_SELECTION;
     stats_add(STAT_answers, !away);
-    unanswered += away; /* the driver asks, and tells of it, in the thread that called it */
+    unanswered += away;
+    failed_operation = away ? mongoc_apm_command_failed_get_operation_id(event) : 0;
     if (away)
         note_health(connection, false);
 }

@@ -249,7 +249,7 @@ int bucket_fetch(struct store *store, const struct revision *revision, uint32_t 
         result = fetch_range(bucket, revision, first + done, now, budget, ret_blobs + done, ret_errors + done);
         if (result == 0) {
             done += now;
-        } else if (bucket_broke_off(bucket, result, began_ms) && began_ms < end_ms) {
+        } else if (began_ms < end_ms && bucket_broke_off(bucket, result, began_ms)) {
             piece = piece > 1 ? piece / 2 : 1;
             result = 0;
         }
