@@ -23,6 +23,7 @@ static char *state(struct mount *mount, enum vfs_text which) {
         .healthy = mount->server->ops->healthy(mount->server),
         .away_since = mount->housekeeping ? housekeeping_away_since(mount->housekeeping) : 0,
         .told = mount->vfs && vfs_is_told(mount->vfs),
+        .told_lag_ms = mount->vfs ? vfs_told_lag_ms(mount->vfs) : -1,
         .server = mount->server->address,
         .database = mount->server->database,
         .bucket = mount->options->bucket,

@@ -49,6 +49,10 @@ static void put_gauge(FILE *out, const char *name, const char *help, int64_t val
 static void put_facts(FILE *out, const struct status_facts *facts) {
     put_gauge(out, "healthy", "1 while the server answers, else 0.", facts->healthy);
     put_gauge(out, "push_healthy", "1 while the server tells of changes by others, else 0.", facts->told);
+    if (facts->told_lag_ms >= 0) {
+        begin(out, "push_lag_seconds", "gauge", "How old a change by others is, at the most, that was not told yet.");
+        fprintf(out, "gridmount_push_lag_seconds %.3f\n", (double)facts->told_lag_ms / 1000);
+    }
     put_gauge(out, "uptime_seconds", "Since it was mounted.", facts->uptime_seconds);
     put_gauge(out, "cache_size_bytes", "What cached content may take of memory.", (int64_t)facts->cache_size);
     put_gauge(out, "cache_used_bytes", "What it takes.", (int64_t)facts->cache_used);

@@ -29,6 +29,7 @@ struct status_facts {
     bool healthy, read_only;
     time_t away_since; /* when the server was first seen to be away; 0: it is not, or was not for a second yet */
     bool told; /* of changes by others, by the server itself */
+    int64_t told_lag_ms; /* how old a change is at the most that was not told yet; -1: none ever were */
     const char *server, *database, *bucket, *mountpoint; /* without secrets */
     const char *staging_dir; /* what could not be stored is kept there; NULL: nowhere */
     const char *trace;       /* where requests are written; NULL: nowhere */

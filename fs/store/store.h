@@ -172,6 +172,7 @@ struct store_listener {
     bool locks; /* is told of that */
     void *context;
     void (*watching)(void *context);
+    void (*heard)(void *context); /* all is told that had happened until now */
     void (*lost)(void *context);
     void (*changed)(void *context, const struct store_change *change);
 };

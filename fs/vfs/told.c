@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "cache/base/stats.h"
 #include "fs/vfs/doubts.h"
@@ -28,6 +29,11 @@ static void watching(void *context) {
     if (vfs->coherence)
         coherence_begin(vfs->coherence);
     locks_set_told(vfs->locks, true);
+}
+
+static void heard(void *context) {
+    struct vfs *vfs = context;
+    atomic_store(&vfs->heard_ms, clock_now_ms());
 }
 
 static void lost(void *context) {
@@ -112,12 +118,18 @@ struct store_listener vfs_listener(struct vfs *vfs) {
                                    .locks = vfs->locks != NULL,
                                    .context = vfs,
                                    .watching = watching,
+                                   .heard = heard,
                                    .lost = lost,
                                    .changed = changed};
 }
 
 bool vfs_is_told(struct vfs *vfs) {
     return vfs->coherence && coherence_vouches(vfs->coherence);
+}
+
+int64_t vfs_told_lag_ms(struct vfs *vfs) {
+    int64_t heard_ms = atomic_load(&vfs->heard_ms);
+    return heard_ms ? clock_now_ms() - heard_ms : -1;
 }
 
 /* ---- what is doubtful is asked for ---- */

@@ -115,6 +115,8 @@ bool vfs_is_status(const struct vfs *vfs, struct inode *inode, const char *name)
 /* Who is to be told of changes of the bucket, until vfs_free(); and whether it is just now. */
 struct store_listener vfs_listener(struct vfs *vfs);
 bool vfs_is_told(struct vfs *vfs);
+/* Milliseconds since when changes may have been made that were not told yet; -1: none ever were. */
+int64_t vfs_told_lag_ms(struct vfs *vfs);
 
 /* Where an inode is in the mount, or (unless NULL) `name` in it, in stored form (names.h), to be freed; "": the root. NULL
  * without memory. For people: the names may change at once. */

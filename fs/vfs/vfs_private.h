@@ -52,6 +52,7 @@ struct vfs {
     struct vfs_config config;
     struct inodes *inodes;
     struct coherence *coherence; /* NULL: nothing is told */
+    atomic_int_least64_t heard_ms; /* until when all is told; 0: nothing was yet */
     struct busiest *busiest;
     struct xattr_ahead *xattr_ahead;
     struct lock lock;       /* guards the list of handles */

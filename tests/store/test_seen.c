@@ -330,7 +330,7 @@ static void no_spelling_is_missed_once_changes_are_told(void **state) {
     sem_t watching;
     sem_init(&watching, 0, 0);
     struct store_listener listener = {.names = true, .context = &watching, .watching = say_watching,
-                                      .lost = hear_nothing, .changed = hear_no_change};
+                                      .heard = hear_nothing, .lost = hear_nothing, .changed = hear_no_change};
     real.bucket->policy.trust_ms = 60 * 1000;
     (void)trips_of_lookup(&real, "f", NULL, -ENOENT);
     named_put(&real, "/f", 1, 1000, false);

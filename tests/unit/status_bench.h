@@ -7,6 +7,7 @@
 
 static const struct status_facts facts = {
     .healthy = true,
+    .told_lag_ms = -1,
     .server = "host:27017",
     .database = "data",
     .bucket = "fs",

@@ -65,6 +65,16 @@ static void cache_dir_is_told_of_when_there_is_one(void **state) {
     expect_line(text, "gridmount_cache_dir_resting 1");
 }
 
+static void how_late_changes_are_told_is_there_once_one_could_be(void **state) {
+    (void)state;
+    struct status_facts told = facts;
+    told.told_lag_ms = 1250;
+    cleanup_free char *never = metrics_text(&facts), *text = metrics_text(&told);
+    assert_null(strstr(never, "push_lag"));
+    expect_line(text, "# TYPE gridmount_push_lag_seconds gauge");
+    expect_line(text, "gridmount_push_lag_seconds 1.250");
+}
+
 static void counters_are_as_counted(void **state) {
     (void)state;
     stats_add(STAT_reads, 17);
@@ -111,6 +121,7 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_fact_and_counter_is_a_family),
         cmocka_unit_test(cache_dir_is_told_of_when_there_is_one),
+        cmocka_unit_test(how_late_changes_are_told_is_there_once_one_could_be),
         cmocka_unit_test(counters_are_as_counted),
         cmocka_unit_test(requests_are_counted_by_operation_and_time),
         cmocka_unit_test(what_is_no_operation_or_no_errno_counts_nothing),

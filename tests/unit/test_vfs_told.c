@@ -286,6 +286,16 @@ static void when_the_stream_is_lost_nothing_is_believed(void **state) {
     forget(&directory);
 }
 
+/* Also once the stream is lost: it goes on growing then. */
+static void how_late_changes_are_told_is_known_from_the_first_answer_on(void **state) {
+    (void)state;
+    assert_int_equal(vfs_told_lag_ms(mount->vfs), -1);
+    listener.heard(listener.context);
+    assert_in_range(vfs_told_lag_ms(mount->vfs), 0, 60 * 1000);
+    listener.lost(listener.context);
+    assert_in_range(vfs_told_lag_ms(mount->vfs), 0, 60 * 1000);
+}
+
 /* ---- questions and changes that cross ---- */
 
 static struct vfs_entry crossing;
@@ -575,6 +585,7 @@ int main(void) {
         TEST(a_directory_where_a_file_was_is_seen),
         TEST(what_is_no_file_is_found_by_its_path),
         TEST(when_the_stream_is_lost_nothing_is_believed),
+        TEST(how_late_changes_are_told_is_known_from_the_first_answer_on),
         TEST(an_answer_that_a_change_crossed_is_not_believed),
         TEST(an_answer_that_a_change_of_unknown_place_crossed_is_not_believed),
         TEST(an_older_answer_takes_back_what_a_newer_one_said),

@@ -174,6 +174,7 @@ static void take_reply(struct watch *watch, const bson_t *reply) {
         for (size_t i = 0; i < 2; i++)
             if (bson_iter_init(&root, reply) && bson_iter_find_descendant(&root, batches[i], &value))
                 tell_batch(watch, &value);
+        watch->listener.heard(watch->listener.context);
         if (bson_iter_init(&root, reply) && bson_iter_find_descendant(&root, "cursor.postBatchResumeToken", &value))
             take_token(watch, &value);
     }
