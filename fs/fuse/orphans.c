@@ -108,11 +108,12 @@ static bool was_interrupted_locked(struct orphans *orphans, uint64_t unique) {
 
 /* ---- who is served ---- */
 
-/* The status asks nothing, whatever is asked of it. */
+/* The status asks nothing, whatever is asked of it. Nor does the root of its attributes, which are its own, and whoever looks
+ * for the status may have to wait for them. */
 static enum opcode_kind kind_of(struct vfs *vfs, const struct fuse_in_header *head) {
     enum opcode_kind kind = opcode_kind(head->opcode);
-    if (kind == OPCODE_LIGHT)
-        return kind;
+    if (kind == OPCODE_LIGHT || (head->opcode == FUSE_GETATTR && head->nodeid == FUSE_ROOT_ID))
+        return OPCODE_LIGHT;
     struct inode *inode = head->nodeid == FUSE_ROOT_ID ? vfs_root(vfs) : (struct inode *)(uintptr_t)head->nodeid;
     const char *name = head->opcode == FUSE_LOOKUP ? (const char *)(head + 1) : NULL;
     return vfs_is_status(vfs, inode, name) ? OPCODE_LIGHT : kind;
