@@ -84,13 +84,21 @@ static int run_command(char **command, const char *warming, const sigset_t *befo
     return status;
 }
 
+/* In the background; returns when it is usable. */
+static int start(struct options *options, pid_t *ret_server) {
+    int status = daemon_start(serving_run, options, ret_server);
+    if (status == 0)
+        mountpoint_show_status(options->mountpoint);
+    return status;
+}
+
 /* A signal that comes while the mount starts ends it, and the command is not begun. */
 static int run(struct options *options, char **command) {
     sigset_t ending = serving_ending_signals(), before;
     const struct timespec at_once = {0};
     pid_t server;
     sigprocmask(SIG_BLOCK, &ending, &before);
-    int status = daemon_start(serving_run, options, &server);
+    int status = start(options, &server);
     if (options->device >= 0)
         close(options->device); /* the mount is dead when the server is */
     if (status)
@@ -208,7 +216,7 @@ static int do_mount(int count, char **arguments, bool runs) {
     if (options.foreground && !runs)
         return serving_run(&options, -1);
     pid_t server;
-    status = runs ? run(&options, command) : daemon_start(serving_run, &options, &server);
+    status = runs ? run(&options, command) : start(&options, &server);
     if (status < 0)
         status = give_up(EXIT_FAILED, strdup(strerror(-status)));
     options_done(&options);

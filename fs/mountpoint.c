@@ -176,6 +176,10 @@ char *mountpoint_read(const char *absolute, const char *name) {
     return steal_ptr(&all);
 }
 
+void mountpoint_show_status(const char *absolute) {
+    free(mountpoint_read(absolute, ".gridfs/status"));
+}
+
 /* ---- leaving ---- */
 
 static int leave_by_helper(const char *absolute, bool detach) {

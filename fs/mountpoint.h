@@ -21,6 +21,9 @@ int mountpoint_of(const char *path, char **ret_mountpoint, char **ret_real);
 bool mountpoint_is_dead(const char *absolute);
 /* What a file of a mount says, also for root where the mount is a user's; to be freed. NULL and errno. */
 char *mountpoint_read(const char *absolute, const char *name);
+/* Has the kernel know where the status is. Else who asks for it first waits for whoever makes a name in the root just then:
+ * beside that nothing is looked up, and it takes as long as the server does. */
+void mountpoint_show_status(const char *absolute);
 /* An absolute path without asking what is there, which may hang; to be freed. */
 char *mountpoint_absolute(const char *path);
 /* Unmounts; `detach`: even while it is in use. 0 or -errno. */

@@ -146,3 +146,25 @@ def test_it_answers_while_the_link_is_a_black_hole(bucket, link, through, mount)
         link.set(stalled=True)
         crowd.send()
         expect_answers(mnt, port)
+
+
+@pytest.mark.once
+def test_who_looks_first_is_answered_while_a_name_is_being_made(link, through, tmp_path):
+    """The kernel lets nobody look up a name beside one that is being made."""
+    directory = tmp_path / "mnt"
+    directory.mkdir()
+    made = gridmount("mount", through, directory, "-o", f"timeout={LONG},push=off,staging_dir={tmp_path / 'staging'}")
+    assert made.returncode == 0, made.stderr
+    maker = None
+    try:
+        link.set(stalled=True)
+        maker = subprocess.Popen([sys.executable, "-c", "import sys; open(sys.argv[1], 'xb')", directory / "new"])
+        wait_for(lambda: "wait" in pathlib.Path(f"/proc/{maker.pid}/wchan").read_text(), 30, "a program that waits for an answer")
+        text, seconds = takes((directory / ".gridfs" / "status").read_text)
+        assert "state" in text and seconds <= SOON
+    finally:
+        link.set(stalled=False)
+        if maker:
+            maker.wait(30)
+        with contextlib.suppress(AssertionError):    # which says that there was one
+            unmount_daemon(directory)
