@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "cache/base/stats.h"
+
 const int64_t meter_bounds[METER_BOUNDS] = {25000,    50000,    100000,    250000,    500000,     1000000,    2500000,
                                             10000000, 25000000, 100000000, 250000000, 1000000000, 5000000000, 30000000000};
 
@@ -46,7 +48,7 @@ static uint64_t get(const atomic_uint_least64_t *counter) {
 }
 
 void meter_note(uint32_t operation, int64_t nanoseconds, int error) {
-    if (!meter_name(operation))
+    if (!METERING || !meter_name(operation))
         return;
     unsigned i = 0;
     while (i < METER_BOUNDS && nanoseconds > meter_bounds[i])

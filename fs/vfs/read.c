@@ -76,7 +76,7 @@ int vfs_read(struct vfs *vfs, struct handle *handle, int64_t offset, size_t size
     for (unsigned i = 0; result == 0 && !handle->text && i < *ret_count; i++)
         given += ret_views[i].size;
     stats_add(STAT_bytes_read, given);
-    if (given)
+    if (METERING && given)
         busiest_add(vfs->busiest, vfs->inodes, handle->inode, given);
     return result;
 }

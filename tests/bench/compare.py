@@ -9,7 +9,6 @@ Prints a table and writes build/bench/compare.json; moved.py says what counts as
 """
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -47,9 +46,7 @@ def build(revision):
         subprocess.run(["tar", "x", "-C", str(unpacked)], input=files, check=True)
         unpacked.rename(folder)
     stage.say(f"building {commit[:12]}")
-    alone = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS")}
-    subprocess.run(["make", "-s", "-C", str(folder), f"-j{len(os.sched_getaffinity(0))}", "all"], check=True, env=alone,
-                   stdout=subprocess.DEVNULL)
+    stage.make("all", folder=folder)
     return folder / "build" / "gridmount"
 
 

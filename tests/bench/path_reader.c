@@ -7,6 +7,8 @@
  *     path_reader mmap FILE                  maps the file and copies it out by 1 MiB
  *     path_reader random FILE COUNT          preads of 4 KiB at random multiples of 4 KiB
  *     path_reader stride FILE COUNT          preads of 4 KiB at each 64 KiB, from the beginning on
+ *     path_reader scattered FILE COUNT       as random, past the kernel's pages (O_DIRECT)
+ *     path_reader direct FILE COUNT          preads of 1 MiB in order, over and over, past the kernel's pages
  *     path_reader directory DIR [READERS [FILES]]
  *                                            every file of DIR, or so many, in the directory's order, by
  *                                            so many threads, each taking the next (1)
@@ -33,8 +35,8 @@ static void *buffer_new(void) {
     return memset(buffer, 0, READ_SIZE); /* its page faults belong before the clock */
 }
 
-static int open_at(int directory, const char *path) {
-    int fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
+static int open_at(int directory, const char *path, int flags) {
+    int fd = openat(directory, path, O_RDONLY | O_CLOEXEC | flags);
 
     if (fd < 0)
         measure_stop(path, strerror(errno));
@@ -60,7 +62,7 @@ struct stream {
 
 static void *read_stream(void *argument) {
     struct stream *stream = argument;
-    int fd = open_at(AT_FDCWD, stream->path);
+    int fd = open_at(AT_FDCWD, stream->path, 0);
 
     stream->bytes = read_to_end(fd, stream->path, stream->buffer);
     close(fd);
@@ -93,7 +95,7 @@ static void read_sequential(int count, char **paths) {
 static void read_mapped(const char *path) {
     uint8_t *buffer = buffer_new(), *map;
     double start = measure_now();
-    int fd = open_at(AT_FDCWD, path);
+    int fd = open_at(AT_FDCWD, path, 0);
     struct stat status;
     size_t size;
 
@@ -111,7 +113,11 @@ static void read_mapped(const char *path) {
     free(buffer);
 }
 
-typedef off_t place_of(int64_t number, off_t size);
+struct places {
+    off_t (*place)(int64_t number, off_t size);
+    size_t piece;
+    int flags;
+};
 
 /* The same seed each time: every contestant reads the same places. */
 static off_t place_at_random(int64_t number, off_t size) {
@@ -126,20 +132,27 @@ static off_t place_in_strides(int64_t number, off_t size) {
     return number % (size / STRIDE) * STRIDE;
 }
 
-static void read_places(const char *path, int64_t count, place_of *place) {
+static off_t place_in_order(int64_t number, off_t size) {
+    return number % (size / READ_SIZE) * READ_SIZE;
+}
+
+static const struct places at_random = { place_at_random, PAGE, 0 }, in_strides = { place_in_strides, PAGE, 0 },
+                           scattered = { place_at_random, PAGE, O_DIRECT }, in_order = { place_in_order, READ_SIZE, O_DIRECT };
+
+static void read_places(const char *path, int64_t count, const struct places *places) {
     void *buffer = buffer_new();
-    int fd = open_at(AT_FDCWD, path);
+    int fd = open_at(AT_FDCWD, path, places->flags);
     struct stat status;
     double start;
     int64_t bytes = 0;
 
-    if (fstat(fd, &status) != 0 || status.st_size < STRIDE)
+    if (fstat(fd, &status) != 0 || status.st_size < READ_SIZE)
         measure_stop(path, "cannot be read in places");
     start = measure_now();
     for (int64_t i = 0; i < count; i++) {
-        ssize_t got = pread(fd, buffer, PAGE, place(i, status.st_size));
+        ssize_t got = pread(fd, buffer, places->piece, places->place(i, status.st_size));
 
-        if (got != PAGE)
+        if (got != (ssize_t)places->piece)
             measure_stop(path, got < 0 ? strerror(errno) : "short read");
         bytes += got;
     }
@@ -176,7 +189,7 @@ static void *read_listed(void *argument) {
     char name[256];
 
     while (next_name(listing, name)) {
-        int fd = open_at(dirfd(listing->directory), name);
+        int fd = open_at(dirfd(listing->directory), name, 0);
         int64_t bytes = read_to_end(fd, name, buffer);
 
         close(fd);
@@ -216,13 +229,17 @@ int main(int argc, char **argv) {
     else if (strcmp(mode, "mmap") == 0 && argc == 3)
         read_mapped(argv[2]);
     else if (strcmp(mode, "random") == 0 && argc == 4)
-        read_places(argv[2], atoll(argv[3]), place_at_random);
+        read_places(argv[2], atoll(argv[3]), &at_random);
     else if (strcmp(mode, "stride") == 0 && argc == 4)
-        read_places(argv[2], atoll(argv[3]), place_in_strides);
+        read_places(argv[2], atoll(argv[3]), &in_strides);
+    else if (strcmp(mode, "scattered") == 0 && argc == 4)
+        read_places(argv[2], atoll(argv[3]), &scattered);
+    else if (strcmp(mode, "direct") == 0 && argc == 4)
+        read_places(argv[2], atoll(argv[3]), &in_order);
     else if (strcmp(mode, "directory") == 0 && argc <= 5)
         read_directory(argv[2], argc >= 4 ? atoi(argv[3]) : 1, argc == 5 ? atoll(argv[4]) : INT64_MAX);
     else
         measure_stop("usage", "path_reader sequential FILE... | mmap FILE | "
-                              "random FILE COUNT | stride FILE COUNT | directory DIR [READERS [FILES]]");
+                              "random|scattered|stride|direct FILE COUNT | directory DIR [READERS [FILES]]");
     return 0;
 }

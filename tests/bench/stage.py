@@ -51,6 +51,13 @@ def run_program(program, *arguments, lines=()):
     return int(size), int(items), float(seconds)
 
 
+def make(*arguments, folder=ROOT):
+    """Builds in a folder, whatever this make was called with."""
+    alone = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS")}
+    subprocess.run(["make", "-s", "-C", str(folder), f"-j{len(os.sched_getaffinity(0))}", *arguments], check=True,
+                   env=alone, stdout=subprocess.DEVNULL)
+
+
 def timed(command):
     """The seconds a command takes; its output goes nowhere."""
     start = time.perf_counter()
