@@ -13,6 +13,7 @@ import sys
 
 from pymongo.errors import PyMongoError
 
+import asked
 import cells
 import changing
 import content
@@ -21,6 +22,7 @@ import far
 import limits
 import mapped
 import metadata
+import metering
 import names
 import restart
 import stage
@@ -38,7 +40,8 @@ CASES = {"cold": content.cold, "link": content.link, "far": far.large, "far-smal
          "memory": limits.memory, "start": limits.start,
          "write": writing.write, "write-small": writing.write_small,
          "write-memory": writing.write_memory, "metadata": metadata.metadata,
-         "change": changing.change, "append": changing.append_to_log, "table": table.table}
+         "change": changing.change, "append": changing.append_to_log,
+         "metrics": metering.metrics, "asked": asked.asked, "table": table.table}
 
 NORMAL = {"large": 256 * MIB, "huge": 2048 * MIB, "listed": 10_000, "names": 100_000,
           "small_files": 1_000, "streamed": 1024 * MIB, "changes": 1_000,
