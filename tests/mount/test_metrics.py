@@ -6,7 +6,6 @@ import json
 import mmap
 import os
 import pathlib
-import random
 import re
 import socket
 
@@ -83,30 +82,6 @@ def test_metrics_count_each_request_and_each_error(bucket, mount):
         assert grown("request_seconds_bucket", operation="rmdir", le=bound) == 2
 
 
-@pytest.mark.timeout(180)
-def test_bytes_asked_for_are_hits_and_misses(bucket, mount, scale):
-    """1,000 reads (on slow servers 100) at random places past the kernel's pages, of a file that memory has room for in part only."""
-    size, asked = 24 * MIB, 0
-    data = os.urandom(size - 1234)
-    bucket.put("f", data)
-    mnt = mount("cache_size=16M")
-    chosen = random.Random(7)
-    descriptor = os.open(mnt.path / "f", os.O_RDONLY | os.O_DIRECT)
-    buffer = mmap.mmap(-1, 128 << 10)
-    before = Metrics(mnt)
-    for _ in range(scale(1000)):
-        length, offset = chosen.choice((4, 16, 64, 128)) << 10, chosen.randrange(size >> 12) << 12
-        got = os.preadv(descriptor, [memoryview(buffer)[:length]], offset)
-        assert got == max(0, min(length, len(data) - offset))
-        assert buffer[:got] == data[offset:offset + got]
-        asked += got
-    after = Metrics(mnt)
-    os.close(descriptor)
-    hits, misses = (after(name) - before(name) for name in ("hit_bytes_total", "miss_bytes_total"))
-    assert hits + misses == asked and hits > 0 and misses > 0
-    assert after("cache_evictions_total") >= after("unread_chunks_total")
-
-
 def test_what_was_read_ahead_in_vain_is_told(bucket, mount, server):
     if server.slow:
         pytest.skip("a slow server takes a minute to give more than the cache has room for")
@@ -121,7 +96,7 @@ def test_what_was_read_ahead_in_vain_is_told(bucket, mount, server):
     after = Metrics(mnt)
     assert after("readahead_chunks_total") > before("readahead_chunks_total")
     unread = after("unread_chunks_total")
-    assert 0 < unread <= after("readahead_chunks_total")
+    assert 0 < unread and unread + after("readahead_used_total") <= after("readahead_chunks_total")
 
 
 def test_metrics_answer_with_the_server_away(bucket, mount, link, through):
@@ -228,7 +203,8 @@ def test_clients_that_never_ask_or_never_read_are_dropped(mount):
     idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
     deaf = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
     for each in deaf:
-        each.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        each.sendall(300 * b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")   # more than all buffers on the way have room for
     assert ask(port)[0] == 200, "who asks is answered meanwhile, or once they are dropped"
     for each in idle:
         each.settimeout(30)
