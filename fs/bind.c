@@ -185,6 +185,7 @@ static int open_layers(struct mount *mount, char **ret_error) {
     mount->chunks = chunks_new(&mount->budget, &tiers, mount->fetchers);
     if (!mount->chunks)
         return -ENOMEM;
+    const struct user *user = &options->serves_as; /* root gets in anyway, and may say by uid= whose it is */
     struct vfs_config config = {
         .server = mount->server,
         .bucket = options->bucket,
@@ -200,6 +201,8 @@ static int open_layers(struct mount *mount, char **ret_error) {
         .uid = (uid_t)options->uid,
         .gid = (gid_t)options->gid,
         .umask = (mode_t)options->umask,
+        .owner = user->uid ? user->uid : (uid_t)options->uid,
+        .owner_group = user->uid ? user->gid : (gid_t)options->gid,
         .trust_ms = options->consistency.trust_ms,
         .trust_opens = options->consistency.mode >= CONSISTENCY_TTL,
         .shows_control = options->shows_control,

@@ -94,9 +94,8 @@ void vfs_fill_inode(const struct vfs *vfs, struct inode *inode, struct stat *ret
     enum inode_kind kind = inode_kind(inode);
     if (kind == INODE_STORED || kind == INODE_BUCKETS)
         return;
-    /* The mount's own names are its owner's affair. */
     ret_stat->st_mode = inode_type(inode) == STORE_DIRECTORY ? S_IFDIR | 0500 : S_IFREG | 0400;
-    ret_stat->st_uid = vfs->config.uid;
-    ret_stat->st_gid = vfs->config.gid;
+    ret_stat->st_uid = vfs->config.owner;
+    ret_stat->st_gid = vfs->config.owner_group;
     ret_stat->st_nlink = inode_type(inode) == STORE_DIRECTORY ? 2 : 1;
 }

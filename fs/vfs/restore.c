@@ -145,7 +145,7 @@ int vfs_restore(struct vfs *vfs, struct inode *inode, const char *value, size_t 
         return result ? result : -ENOMEM;
     if (strlen(text) != size)
         return -EINVAL;
-    if (caller->uid != 0 && caller->uid != vfs->config.uid) /* .gridfs does not show it to others either */
+    if (caller->uid != 0 && caller->uid != vfs->config.owner) /* .gridfs does not show it to others either */
         return -EPERM;
     if (inode_type(inode) == STORE_FILE)
         return restore_over(vfs, inode, text);

@@ -41,6 +41,8 @@ struct vfs_config {
     uid_t uid;
     gid_t gid;
     mode_t umask;
+    uid_t owner; /* who mounted: whose .gridfs is */
+    gid_t owner_group;
     /* How long names and attributes may be believed, in milliseconds, and whether open() believes them too. */
     int64_t trust_ms;
     bool trust_opens;

@@ -83,6 +83,8 @@ struct memory_mount *memory_mount_new(const char *name, int64_t trust_ms, bool t
                                         .staging = mount->staging,
                                         .max_file_size = 64 << 20,
                                         .uid = 7,
+                                        .owner = 7,
+                                        .owner_group = 8,
                                         .gid = 8,
                                         .umask = 022,
                                         .trust_ms = trust_ms,

@@ -11,7 +11,7 @@ import pytest
 from bson import Binary, Int64, ObjectId
 
 from buckets import ABSENT, day, encoded_id
-from mounting import gridmount, names_in, tree, wait_for
+from mounting import gridmount, names_in, tree, unmount_daemon, wait_for
 
 IDS = {
     "ObjectId": ObjectId("0123456789abcdef01234567"),
@@ -95,6 +95,24 @@ def test_the_control_directory_is_hidden_but_there(bucket, mount):
     assert (mnt.path / ".gridfs").is_dir()
     assert "state" in (mnt.path / ".gridfs/status").read_text()
     assert mnt.status()["state"] == "ok"
+
+
+def test_the_control_directory_is_for_who_mounted(mount, uri, tmp_path):
+    """Whoever the files are said to belong to."""
+    control = mount().path / ".gridfs"
+    for path, mode in ((control, 0o40500), (control / "id", 0o40500), (control / "status", 0o100400), (control / "metrics", 0o100400)):
+        assert (path.stat().st_mode, path.stat().st_uid) == (mode, os.geteuid())
+    user, directory = 4711, tmp_path / "users"
+    directory.mkdir()
+    for parent in [tmp_path, *tmp_path.parents][:3]:
+        parent.chmod(0o755)
+    made = gridmount("mount", uri, directory, "-o", f"ro,user={user},uid=1234,gid=1234")
+    try:
+        assert made.returncode == 0, made.stderr
+        assert gridmount("status", directory).stdout.startswith("state       ok")
+        assert gridmount("umount", directory).returncode == 0
+    finally:
+        unmount_daemon(directory)
 
 
 @pytest.mark.parametrize("options", ["", "bucket=*"])
