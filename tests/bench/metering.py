@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What it costs a reader that a mount counts and times what it does.
 
-Against a build without (METERING=0, cache/base/stats.h). Both are mounted all the time and read in turns, in short
-rounds, now the one first, now the other. From the daemon's memory, past the kernel's pages: what the kernel has it does
+Against a build without (METERING=0, cache/base/stats.h). Both are mounted at once and read in turns, in short slices, now the
+one first, now the other. Where in memory a daemon has its chunks makes some per cent, too: so both are mounted anew in each
+round, and what is compared are the medians of rounds. From the daemon's memory, past the kernel's pages: what the kernel has it does
 not ask for, so of that nothing is counted.
 
 Program and daemons share one processor, so that nothing goes by where the scheduler puts them, and what the daemon does is
@@ -25,7 +26,7 @@ from stage import CannotRun, run_program
 
 MIB = 1 << 20
 OPTIONS = ("cache_size=8G",)    # a sixteenth of it keeps what was read in order
-ROUNDS = 60         # for each of --rounds
+SLICES = 60         # of each in a round
 SHORTER = 20        # is one of them than a second, in which a monitoring system asks once
 
 
@@ -95,58 +96,72 @@ def read_scraped(mount, work, port):
     return slice_
 
 
-def measure(rounds, with_it, without, work, port):
-    """{side: slices}, of which "without" and "with" are pairs."""
+def measure(with_it, without, work, port):
+    """{side: the median of its slices}"""
     slices = {"without": [], "with": [], "scraped": []}
-    for number in range(rounds):
+    for number in range(SLICES):
         sides = [("without", without), ("with", with_it)]
         for name, mount in sides[::-1] if number % 2 else sides:
             slices[name].append(read(mount, work, work.count))
-    for _ in range(rounds // SHORTER):
+    for _ in range(SLICES // SHORTER):
         slices["scraped"].append(read_scraped(with_it, work, port))
-    return slices
+    return {side: Slice(*(statistics.median(of(name, each)) for name in ("took", "worked"))) for side, each in slices.items()}
 
 
 def of(name, slices):
     return [getattr(each, name) for each in slices]
 
 
-def rows(work, slices):
-    without, these = slices["without"], slices["with"]
-    rates = {side: [1 / took for took in of("took", slices[side])] for side in slices}
-    faster = moved.change(rates["without"], rates["with"])
-    yield Row(f"{work.name}, with metrics", "reads/s", rates["with"], "without", rates["without"], at_least=1 - work.aim,
-              more_is_better=True, note=f"mean ratio of the pairs {faster.ratio:.3f}, with 99 % within "
-                                        f"{faster.low:.3f} to {faster.high:.3f}")
-    whole = statistics.median(of("took", without))
-    more = moved.change(of("worked", without), of("worked", these))
+def words(change):
+    within = "" if change.low is None else f", with 99 % within {change.low:.3f} to {change.high:.3f}"
+    return f"{change.ratio:.3f}{within}"
+
+
+def rows(work, medians):
+    """Of {side: a median of each round}."""
+    without, these = medians["without"], medians["with"]
+    rates = {side: [1 / took for took in of("took", medians[side])] for side in medians}
+    for side, name in (("with", "with metrics"), ("scraped", "with metrics, asked for each second")):
+        yield Row(f"{work.name}, {name}", "reads/s", rates[side], "without", rates["without"], at_least=1 - work.aim,
+                  more_is_better=True, note=f"mean ratio {words(moved.change(rates['without'], rates[side]))}")
     yield Row(f"{work.name}, what the daemon does more", "% of a read",
-              [100 * (one.worked - none.worked) / whole for none, one in zip(without, these)], at_most=100 * work.aim,
-              note=f"{1e6 * statistics.median(of('worked', these)):.2f} against "
-                   f"{1e6 * statistics.median(of('worked', without)):.2f} µs of {1e6 * whole:.2f} for a read; "
-                   f"mean ratio of the pairs {more.ratio:.3f}, with 99 % within {more.low:.3f} to {more.high:.3f}")
-    yield Row(f"{work.name}, with metrics, asked for each second", "reads/s", rates["scraped"], "without", rates["without"],
-              at_least=1 - work.aim, more_is_better=True)
+              [100 * (one.worked - none.worked) / none.took for none, one in zip(without, these)], at_most=100 * work.aim,
+              note=f"{1e6 * statistics.median(of('worked', these)):.2f} against {1e6 * statistics.median(of('worked', without)):.2f} µs; "
+                   f"mean ratio {words(moved.change(of('worked', without), of('worked', these)))}")
+
+
+def measure_round(stage, binaries, medians):
+    """`binaries`: of the one with metrics and the one without."""
+    port = stages.servers.free_port()
+    with contextlib.ExitStack() as opened:
+        mounts = []
+        for binary, place in zip(binaries, ("mnt", "unmetered-mnt")):
+            stage.binary = binary
+            listen = [] if mounts else [f"metrics_listen={port}"]
+            mounts.append(opened.enter_context(stage.mounted("large", *OPTIONS, *listen, place=place)))
+        for mount in mounts:
+            read(mount, WORKS[1], stage.sizes["large"] // MIB)      # now it is in memory
+        fetched = mounts[0].counters()["chunks_fetched"]
+        if mounts[1].counters()["bytes_read"] > 0:
+            raise CannotRun("the other build is not one without metrics")
+        opened.enter_context(on_one_processor(*mounts))
+        for work in WORKS:
+            for side, median in measure(*mounts, work, port).items():
+                medians[work].setdefault(side, []).append(median)
+        more = mounts[0].counters()["chunks_fetched"] - fetched
+        if more:
+            raise CannotRun(f"{more} chunks were not in memory")
 
 
 def metrics(stage):
     """Reads with and without what is counted of them, and with a monitoring system that asks each second."""
     fill.large(stage)
-    binary, port = stage.binary, stages.servers.free_port()
-    with stage.mounted("large", *OPTIONS, f"metrics_listen={port}") as with_it:
-        stage.binary = unmetered()
-        try:
-            with stage.mounted("large", *OPTIONS, place="unmetered-mnt") as without:
-                for mount in (with_it, without):
-                    read(mount, WORKS[1], stage.sizes["large"] // MIB)      # now it is in memory
-                fetched = with_it.counters()["chunks_fetched"]
-                if without.counters()["reads"] == 0 or without.counters()["bytes_read"] > 0:
-                    raise CannotRun("the other build is not one without metrics")
-                with on_one_processor(with_it, without):
-                    for work in WORKS:
-                        yield from rows(work, measure(ROUNDS * stage.rounds, with_it, without, work, port))
-                more = with_it.counters()["chunks_fetched"] - fetched
-                if more:
-                    raise CannotRun(f"{more} chunks were not in memory")
-        finally:
-            stage.binary = binary
+    binary, medians = stage.binary, {work: {} for work in WORKS}
+    other = unmetered()
+    try:
+        for _ in range(stage.rounds):
+            measure_round(stage, (binary, other), medians)
+    finally:
+        stage.binary = binary
+    for work in WORKS:
+        yield from rows(work, medians[work])
