@@ -26,6 +26,7 @@ struct scan {
     unsigned page; /* documents to ask for next */
     unsigned lost; /* cursors in a row that were lost before anything came */
     unsigned idle; /* documents in a row that gave no new item */
+    int64_t began_ms;   /* when the cursor was */
     int64_t opening_ms; /* what the last beginning took */
 
     struct scan_item *items; /* [first, count): not yet taken */

@@ -9,14 +9,18 @@
 #include "fs/store/mongo/scan_page.h"
 #include "fs/store/names.h"
 
+/* How long a cursor may take where there is another way. */
+static int64_t patience_ms(const struct scan *scan) {
+    return SCAN_PATIENCE_MS + 3 * connection_round_trip_ms(scan->place.connection);
+}
+
 static bson_t *options_of(const struct scan *scan) {
     bson_t *options = BCON_NEW("sort", "{", scan->field, BCON_INT32(1), "}");
     if (scan->lean)
         BCON_APPEND(options, DOCUMENT_FILE_FIELDS);
     BSON_APPEND_INT64(options, "batchSize", scan->page); /* of the type that later pages overwrite */
     if (scan->can_group)
-        BSON_APPEND_INT64(options, "maxTimeMS",
-                          SCAN_PATIENCE_MS + 3 * connection_round_trip_ms(scan->place.connection));
+        BSON_APPEND_INT64(options, "maxTimeMS", patience_ms(scan));
     return options;
 }
 
@@ -26,6 +30,7 @@ static int begin(struct scan *scan) {
         return result;
     bson_t *filter = scan_range(scan), *options = options_of(scan);
     mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+    scan->began_ms = clock_now_ms();
     scan->cursor = mongoc_collection_find_with_opts(scan->handle, filter, options, primary);
     mongoc_read_prefs_destroy(primary);
     bson_destroy(options);
@@ -118,6 +123,9 @@ int scan_walk_page(struct scan *scan) {
         bson_error_t error;
         if (!more && mongoc_cursor_error(scan->cursor, &error))
             return recover(scan, connection_errno(&error, scan->place.collection));
+        /* FerretDB 1.24 says that this was all when the time is over, in the midst of it: what lies behind is asked for. */
+        if (!more && scan->can_group && clock_now_ms() - scan->began_ms >= patience_ms(scan))
+            return recover(scan, -ETIME);
         if (!more) {
             scan->finished = true;
             return 0;
