@@ -14,6 +14,8 @@ static char *set(const char *before, const char *value) {
     int result = xattr_field_append(&changed, "v", there ? &iter : NULL, value, strlen(value));
     assert_true(result == 0 || result == -EINVAL);
     char *json = result ? NULL : bson_as_canonical_extended_json(&changed, NULL);
+    for (char *blanks; json && (blanks = strstr(json, "  "));) /* in what is empty, by older drivers */
+        memmove(blanks, blanks + 1, strlen(blanks));
     bson_destroy(&changed);
     bson_destroy(document);
     return json;
@@ -74,7 +76,7 @@ static void what_has_a_form_keeps_it(void **state) {
            "{ \"v\" : { \"$oid\" : \"76543210fedcba9876543210\" } }");
     expect("{'v': {'$oid': '0123456789abcdef01234567'}}", "7654", NULL);
     expect("{'v': {'a': 1}}", "{\"b\": {\"c\": true}}", "{ \"v\" : { \"b\" : { \"c\" : true } } }");
-    expect("{'v': {'a': 1}}", "[ ]", "{ \"v\" : [  ] }");
+    expect("{'v': {'a': 1}}", "[ ]", "{ \"v\" : [ ] }");
     expect("{'v': [1]}", "text", NULL);
     expect("{'v': {'$binary': {'base64': 'AA==', 'subType': '00'}}}", "{\"$binary\": {\"base64\": \"AQ==\", \"subType\": \"00\"}}",
            "{ \"v\" : { \"$binary\" : { \"base64\" : \"AQ==\", \"subType\" : \"00\" } } }");
