@@ -9,6 +9,8 @@
 #include "fs/store/mongo/scan_page.h"
 #include "fs/store/names.h"
 
+enum { ROUNDED_MS = 2 }; /* by the clock, and by the round trip */
+
 /* How long a cursor may take where there is another way. */
 static int64_t patience_ms(const struct scan *scan) {
     return SCAN_PATIENCE_MS + 3 * connection_round_trip_ms(scan->place.connection);
@@ -104,6 +106,13 @@ static int recover(struct scan *scan, int error) {
     return error;
 }
 
+/* FerretDB 1.24 says that this was all when the time is over, in the midst of it: then what lies behind is asked for. Its
+ * time begins when it is asked, and a word of it takes its way. */
+static bool may_be_cut(const struct scan *scan) {
+    int64_t took = clock_now_ms() - scan->began_ms + ROUNDED_MS;
+    return scan->can_group && took >= patience_ms(scan) + connection_round_trip_ms(scan->place.connection);
+}
+
 int scan_walk_page(struct scan *scan) {
     int64_t began = clock_now_ms();
     cleanup_free char *before = strdup(scan->from);
@@ -123,8 +132,7 @@ int scan_walk_page(struct scan *scan) {
         bson_error_t error;
         if (!more && mongoc_cursor_error(scan->cursor, &error))
             return recover(scan, connection_errno(&error, scan->place.collection));
-        /* FerretDB 1.24 says that this was all when the time is over, in the midst of it: what lies behind is asked for. */
-        if (!more && scan->can_group && clock_now_ms() - scan->began_ms >= patience_ms(scan))
+        if (!more && may_be_cut(scan))
             return recover(scan, -ETIME);
         if (!more) {
             scan->finished = true;
