@@ -39,10 +39,7 @@ def fill_place(stage):
     """As a mount leaves it that lived for a minute: what is whole and on the disk has its mark."""
     shutil.rmtree(PLACE, ignore_errors=True)
     with mounted(stage) as mount:
-        for name in NAMES:      # one by one: what comes faster than it can be kept is not
-            run_program("path_reader", "sequential", mount.path / name)
-            wait_until(lambda n=NAMES.index(name) + 1: mount.counters()["disk_bytes_stored"] >= n * stage.sizes["large"],
-                       f"{name} is in {PLACE}")
+        mount.warm(mount.path)      # no faster than it can be kept
         forget_pages()
         with contextlib.suppress(CannotRun):    # Linux before 6.5 does not tell what is on the disk
             wait_until(lambda: mount.counters()["disk_marks"] == len(NAMES), f"all is marked in {PLACE}")
