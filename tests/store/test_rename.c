@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "cache/base/clock.h"
+#include "fs/store/mongo/ordered.h"
 #include "fs/store/mongo/rename.h"
 #include "fs/store/names.h"
 #include "tests/store/named.h"
@@ -101,6 +102,41 @@ static void what_is_as_old_as_what_it_replaces_keeps_the_name(void **state) {
     assert_int_equal(after->content_date_ms, 5000);
     revision_unref(after);
     real_store_close(&real);
+}
+
+/* A revision of one and the same file. */
+static void put_same(struct real_store *real, const char *filename, unsigned number, int64_t date_ms) {
+    real_store_insert(real, "files",
+                      real_store_json("{'_id': {'$oid': '%024x'}, 'filename': '%s', 'length': 0, 'chunkSize': 261120,"
+                                      " 'uploadDate': {'$date': {'$numberLong': '%" PRId64 "'}}, 'metadata': {'posix': {"
+                                      "'rev': {'$oid': '%024x'}, 'file': {'$oid': '0123456789abcdef01234567'}}}}",
+                                      number, filename, date_ms, number));
+}
+
+/* As another mount publishes it, which had it open: before it could see the new name, or after. */
+static void what_is_written_to_a_file_while_it_is_renamed_follows_and_stays(void **state) {
+    (void)state;
+    static const char *const published[] = {"f", "g"};
+    for (unsigned i = 0; i < 2; i++) {
+        struct real_store real = real_store_open(i ? "overtaken_after" : "overtaken_before");
+        if (i && !ordered_possible((struct bucket *)real.store)) { /* it looks before it moves, and not after */
+            real_store_close(&real);
+            continue;
+        }
+        struct revision *seen;
+        put_same(&real, "f", 1, 1000);
+        assert_int_equal(real.store->ops->newest(real.store, "f", &seen), 0);
+        put_same(&real, published[i], 2, 2000);
+        struct store_rename rename = {.from = named_object("f", STORE_FILE), .to = "g"};
+        rename.from.revision = seen;
+        assert_int_equal(real.store->ops->rename(real.store, &rename), 0);
+        assert_int_equal(named_newest(&real, "g"), 2);
+        assert_true(is_gone(&real, "f"));
+        if (i == 0) /* else who put it retires what it finds */
+            assert_int_equal(named_files(&real, "g"), 1);
+        revision_unref(seen);
+        real_store_close(&real);
+    }
 }
 
 static void replace_with(const char *name, enum server_revisions policy, int64_t stay) {
@@ -451,6 +487,7 @@ int main(void) {
         cmocka_unit_test(all_revisions_move_without_spelling),
         cmocka_unit_test(a_replaced_file_of_a_later_date_is_won_over),
         cmocka_unit_test(what_is_as_old_as_what_it_replaces_keeps_the_name),
+        cmocka_unit_test(what_is_written_to_a_file_while_it_is_renamed_follows_and_stays),
         cmocka_unit_test(what_is_replaced_is_retired_as_configured),
         cmocka_unit_test(a_metadata_that_is_no_document_is_left_alone),
         cmocka_unit_test(a_target_is_kept),

@@ -62,6 +62,14 @@ int put_read_base(struct putting *putting, bson_t **ret_document) {
     return result;
 }
 
+int put_read_own(struct putting *putting, bson_t **ret_document) {
+    bson_t *filter = BCON_NEW("_id", BCON_OID(&putting->id)), *options = BCON_NEW("limit", BCON_INT64(1));
+    int result = bucket_find(putting->bucket, putting->bucket->files, filter, options, take_copy, ret_document);
+    bson_destroy(options);
+    bson_destroy(filter);
+    return result < 0 ? result : 0;
+}
+
 /* Its name may show another file, which came over it under that name: then what it has is one of its others. */
 static int rescue_base(struct putting *putting) {
     size_t size = 0;

@@ -78,6 +78,28 @@ static int follow_base(struct putting *putting, struct revision **revision) {
     return result;
 }
 
+/* 1: it has another name by now, with which others may have given it another date; -ENOENT: it has gone. */
+static int follow_own(struct putting *putting, struct revision **revision) {
+    cleanup_with(revision_unref) struct revision *there = NULL;
+    bson_t *document = NULL;
+    size_t size = 0;
+    int result = put_read_own(putting, &document);
+    const char *name = document ? document_filename(document, &size) : NULL;
+    if (result == 0)
+        result = name && names_is_path(name, size) ? document_revision(document, &putting->bucket->store, &there) : -ENOENT;
+    char *filename = result == 0 ? strndup(name, size) : NULL;
+    bson_destroy(document);
+    if (!filename)
+        return result ? result : -ENOMEM;
+    free(putting->filename);
+    putting->filename = filename;
+    putting->parts.date_ms = there->date_ms;
+    put_tell_parts(putting);
+    revision_unref(*revision);
+    *revision = steal_ptr(&there);
+    return 1;
+}
+
 static int look_at_others(struct putting *putting, int look, struct revision **revision) {
     cleanup_with(others_free) struct others *others = NULL;
     cleanup_with(revision_unref) struct revision *own = revision_ref(*revision);
@@ -87,7 +109,9 @@ static int look_at_others(struct putting *putting, int look, struct revision **r
         result = follow_base(putting, revision);
     if (result == 0)
         result = settle(putting, others, look, revision);
-    if (result == 0 && others_have_own(others) && !putting->put->restored)
+    if (result == -ENOENT || (result == 0 && !others_have_own(others)))
+        return follow_own(putting, revision);
+    if (result == 0 && !putting->put->restored)
         others_retire(putting->bucket, others);
     return result;
 }

@@ -36,6 +36,8 @@ int put_choose_filename(struct putting *putting);
 int put_look_at_base_again(struct putting *putting);
 /* Its files document as it is now, to be destroyed; NULL: it was removed or replaced. */
 int put_read_base(struct putting *putting, bson_t **ret_document);
+/* The same of what was published. */
+int put_read_own(struct putting *putting, bson_t **ret_document);
 
 /* ---- its files document ---- */
 

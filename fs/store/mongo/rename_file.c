@@ -34,6 +34,13 @@ static bool same_id(const struct revision *one, const struct revision *other) {
     return one->id_size == other->id_size && memcmp(one->id, other->id, one->id_size) == 0;
 }
 
+/* A newer revision of the same file: it was open when it was renamed, and what was written to it has followed. */
+static bool is_successor(const struct revision *one, const struct revision *other) {
+    const struct attributes *new = &one->attributes, *old = &other->attributes;
+    return new->has & old->has & ATTRIBUTES_FILE && memcmp(new->file, old->file, sizeof new->file) == 0 &&
+           one->date_ms > other->date_ms;
+}
+
 /* Without a question. What an application put over a file with several names says nothing of them. */
 static bool may_have_several_names(const struct renaming *renaming, const struct revision *revision) {
     const struct attributes *attributes = &revision->attributes;
@@ -127,7 +134,7 @@ static bool is_retired(const struct renaming *renaming, const struct revision *e
     case SERVER_REVISIONS_OWN:
         return each->posix == POSIX_OWN;
     case SERVER_REVISIONS_REPLACE:
-        return each->posix == POSIX_OWN || same_id(each, renaming->replaced->revision);
+        return each->posix == POSIX_OWN || (renaming->replaced && same_id(each, renaming->replaced->revision));
     case SERVER_REVISIONS_KEEP:
         break;
     }
@@ -162,6 +169,8 @@ static int look_again(const struct renaming *renaming) {
     if (!own) /* renamed on, or removed */
         return result;
     const struct found_revision *newest = revisions_newest(found, false);
+    if (newest != own && is_successor(newest->revision, own->revision))
+        own = newest;
     return newest == own ? retire_all(renaming, found, own)
                          : move(renaming, own, date_over(own->revision, newest->revision));
 }
@@ -197,10 +206,19 @@ static int leave_target(const struct renaming *renaming) {
     return links_remove(renaming->bucket, &replaced);
 }
 
+/* Whether it has replaced a revision that goes with it: who put it may not find that at the old name any more. */
+static bool is_overtaking(const struct renaming *renaming) {
+    bool found = false;
+    for (uint32_t i = 0; i < renaming->found->count; i++)
+        found |= !renaming->found->list[i].of_other &&
+                 is_successor(renaming->own->revision, renaming->found->list[i].revision);
+    return found;
+}
+
 static int follow(const struct renaming *renaming) {
     int left = leave_target(renaming);
     int result = move_older(renaming);
-    if (result == 0 && left == 0 && renaming->replaced)
+    if (result == 0 && left == 0 && (renaming->replaced || is_overtaking(renaming)))
         retire_replaced(renaming);
     if (result || left < 0) /* its content is there: no error of the rename */
         log_warning("'%s' was renamed; what was there, or older revisions, may have stayed", renaming->to);
@@ -269,8 +287,10 @@ static int look(struct renaming *renaming) {
     int result = revisions_find(renaming->bucket, renaming->from, renaming->to, REVISIONS_NEWEST, &renaming->found);
     if (result)
         return result;
-    for (uint32_t i = 0; renaming->ahead && i < renaming->found->count; i++) /* it is none that is replaced */
-        renaming->found->list[i].of_other &= !same_id(renaming->found->list[i].revision, renaming->ahead);
+    for (uint32_t i = 0; renaming->ahead && i < renaming->found->count; i++) { /* it is none that is replaced */
+        const struct revision *each = renaming->found->list[i].revision;
+        renaming->found->list[i].of_other &= !same_id(each, renaming->ahead) && !is_successor(each, renaming->ahead);
+    }
     renaming->own = revisions_newest(renaming->found, false);
     renaming->replaced = revisions_newest(renaming->found, true);
     if (!renaming->own && renaming->found->more) { /* the other has that many which are newer */
