@@ -166,6 +166,15 @@ void memory_mount_write(struct memory_mount *mount, struct handle *handle, int64
     CHECK(vfs_write(mount->vfs, handle, offset, text, strlen(text), &memory_mount_caller) == 0);
 }
 
+void memory_mount_overwrite(struct memory_mount *mount, const char *path, const char *text) {
+    struct vfs_entry entry = memory_mount_found(mount, path);
+    struct handle *handle = memory_mount_opened_as(mount, entry.inode, O_WRONLY | O_TRUNC);
+    memory_mount_write(mount, handle, 0, text);
+    CHECK(vfs_flush(mount->vfs, handle, &memory_mount_caller) == 0);
+    vfs_close(mount->vfs, handle);
+    vfs_forget(mount->vfs, entry.inode, 1);
+}
+
 void memory_mount_expect_stored(struct memory_mount *mount, const char *path, const char *expected) {
     size_t size = 0;
     const char *content = memory_store_content(mount->memory, path, &size);

@@ -49,6 +49,8 @@ struct handle *memory_mount_opened_as(struct memory_mount *mount, struct inode *
 struct handle *memory_mount_created(struct memory_mount *mount, struct inode *parent, const char *name, int flags,
                                     struct vfs_entry *ret_entry);
 void memory_mount_write(struct memory_mount *mount, struct handle *handle, int64_t offset, const char *text);
+/* As a program does that empties the file, writes and closes it. */
+void memory_mount_overwrite(struct memory_mount *mount, const char *path, const char *text);
 /* The first 99 bytes. */
 int memory_mount_read(struct memory_mount *mount, struct handle *handle, char ret_text[100]);
 void memory_mount_expect_text(struct memory_mount *mount, struct handle *handle, const char *expected);

@@ -163,22 +163,13 @@ static void expect_history(struct memory_mount *mount, const char *path, const c
     vfs_forget(mount->vfs, entry.inode, 1);
 }
 
-static void overwrite(struct memory_mount *mount, const char *path, const char *text) {
-    struct vfs_entry entry = memory_mount_found(mount, path);
-    struct handle *handle = memory_mount_opened_as(mount, entry.inode, O_WRONLY | O_TRUNC);
-    memory_mount_write(mount, handle, 0, text);
-    assert_int_equal(vfs_flush(mount->vfs, handle, &memory_mount_caller), 0);
-    vfs_close(mount->vfs, handle);
-    vfs_forget(mount->vfs, entry.inode, 1);
-}
-
 static void each_revision_of_a_file_can_be_read(void **state) {
     (void)state;
     struct memory_mount *mount = memory_mount_new("fs", 1000, false);
     struct vfs_entry entry;
     char path[128], names[256];
     memory_mount_put(mount, "d/f", "first");
-    overwrite(mount, "d/f", "second");
+    memory_mount_overwrite(mount, "d/f", "second");
     memory_mount_expect_file(mount, revision_path("d/f", 1, path), "first");
     memory_mount_expect_file(mount, revision_path("d/f", 2, path), "second");
     snprintf(names, sizeof names, ". .. %s ", strrchr(path, '/') + 1);
@@ -251,8 +242,8 @@ static void revisions_are_told_by_any_path(void **state) {
     struct store_past *list;
     uint32_t count;
     memory_mount_put(mount, "d/f", "first");
-    overwrite(mount, "d/f", "second");
-    overwrite(mount, "d/f", "third");
+    memory_mount_overwrite(mount, "d/f", "second");
+    memory_mount_overwrite(mount, "d/f", "third");
     assert_int_equal(vfs_history(mount->vfs, "d/f", 10, &list, &count), 0);
     assert_int_equal(count, 3);
     assert_false(list[0].retired);
@@ -300,7 +291,7 @@ static void revisions_are_looked_up_while_others_are_forgotten_and_put(void **st
     for (unsigned i = 0; i < LOOKERS; i++)
         assert_int_equal(pthread_create(&lookers[i], NULL, look_at_revisions, mount), 0);
     for (unsigned i = 0; i < 20; i++)
-        overwrite(mount, "d/f", "another");
+        memory_mount_overwrite(mount, "d/f", "another");
     for (unsigned i = 0; i < LOOKERS; i++)
         pthread_join(lookers[i], NULL);
     memory_mount_expect_file(mount, "d/f", "another");

@@ -23,15 +23,6 @@ static int restore(struct memory_mount *mount, const char *path, const char *val
     return result;
 }
 
-static void overwrite(struct memory_mount *mount, const char *path, const char *text) {
-    struct vfs_entry entry = memory_mount_found(mount, path);
-    struct handle *handle = memory_mount_opened_as(mount, entry.inode, O_WRONLY | O_TRUNC);
-    memory_mount_write(mount, handle, 0, text);
-    assert_int_equal(vfs_flush(mount->vfs, handle, &memory_mount_caller), 0);
-    vfs_close(mount->vfs, handle);
-    vfs_forget(mount->vfs, entry.inode, 1);
-}
-
 static int open_again(struct memory_mount *mount, struct inode *inode) {
     struct handle *handle;
     bool live;
@@ -45,7 +36,7 @@ static void a_revision_is_brought_back_as_a_new_one(void **state) {
     (void)state;
     struct memory_mount *mount = memory_mount_new("fs", 3600000, true); /* as ttl:3600 */
     memory_mount_put(mount, "f", "good content");
-    overwrite(mount, "f", "bad");
+    memory_mount_overwrite(mount, "f", "bad");
     struct vfs_entry before = memory_mount_found(mount, "f");
     struct handle *reader = memory_mount_opened(mount, before.inode);
     unsigned puts = memory_store_puts(mount->memory);
@@ -83,7 +74,7 @@ static void what_cannot_be_restored_stays_as_it_is(void **state) {
     struct memory_mount *mount = memory_mount_new("fs", 1000, false);
     memory_mount_put(mount, "f", "first");
     memory_mount_put(mount, "other", "other");
-    overwrite(mount, "f", "second");
+    memory_mount_overwrite(mount, "f", "second");
     assert_int_equal(restore(mount, "f", REVISION("2"), &owner), -ENOENT);
     assert_int_equal(restore(mount, "f", REVISION("9"), &owner), -ENOENT);
     assert_int_equal(restore(mount, "f", "none", &owner), -ENOENT);
