@@ -27,7 +27,7 @@ static const char commands[] =
     "                                                    FILE what was verified, and leave that out; exit status likewise\n"
     "  gridmount log PATH [--json]                       the revisions of a file, the newest first\n"
     "  gridmount restore PATH@REV                        bring one back as a new revision, a removed file too\n"
-    "  gridmount diff PATH@REV [PATH@REV]                which chunks of two differ, or of one and the file; REV: an _id,\n"
+    "  gridmount diff PATH@REV [PATH@REV|FILE]           which chunks of two differ, or of one and the file; REV: an _id,\n"
     "                                                    or how a date begins; exit status 0 none, 1 some, 2 trouble\n"
     "  gridmount profile FILE|DIR [--json]               what programs did to a mount with -o trace=FILE, and which option\n"
     "                                                    would help\n"

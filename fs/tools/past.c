@@ -245,7 +245,7 @@ static const struct command {
 } commands[] = {
     {"log", "log takes one file and --json", 1, true},
     {"restore", "restore takes one PATH@REV", 1, false},
-    {"diff", "diff takes PATH@REV, and another or none", 2, false},
+    {"diff", "diff takes PATH@REV, and another, a file or none", 2, false},
 };
 
 static const struct command *command_of(const char *word) {

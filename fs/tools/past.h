@@ -3,7 +3,7 @@
  *
  *     gridmount log PATH [--json]          says which there are
  *     gridmount restore PATH@REV           brings one back as a new revision
- *     gridmount diff PATH@REV [PATH@REV]   says which chunks of two differ; of one, and of the file as it is now
+ *     gridmount diff PATH@REV [PATH@REV|FILE]  says which chunks of two differ; of one, and of the file as it is now
  *
  * PATH may have been removed, for as long as its revisions are still to be had. REV is an _id, or the start of a date that
  * only one revision has. */

@@ -129,11 +129,18 @@ static int compare(const struct side sides[2]) {
     return !one || !other ? TROUBLE : different ? DIFFERENT : SAME;
 }
 
+/* A file that is there by that name, as it is now; else what PATH@REV names. */
+static bool open_argument(const char *argument, struct side *ret_side) {
+    if (access(argument, F_OK) == 0)
+        return open_side(strdup(argument), strdup(argument), ret_side);
+    return open_named(argument, ret_side, NULL);
+}
+
 int past_diff(const char *one, const char *other) {
     struct side sides[2];
-    if (!open_named(one, &sides[0], other ? NULL : &sides[1]))
+    if (!(other ? open_argument(one, &sides[0]) : open_named(one, &sides[0], &sides[1])))
         return TROUBLE;
-    if (other && !open_named(other, &sides[1], NULL)) {
+    if (other && !open_argument(other, &sides[1])) {
         side_done(&sides[0]);
         return TROUBLE;
     }

@@ -130,9 +130,11 @@ def test_diff_is_of_any_two_files(bucket, mount):
     bucket.insert("a@b", b"x" * 1000, chunkSize=100, _id=1)
     bucket.insert("g", b"x" * 900, chunkSize=300, _id=2)
     root = mount().path
-    result = gridmount("diff", f"{root}/a@b@{encoded_id(1)}", f"{root}/g@{encoded_id(2)}")
-    assert result.returncode == 1 and result.stdout.splitlines()[2:] == ["chunk 9: bytes 900 to 999",
-                                                                         "1 of 10 chunks differ"]
+    revisions = [f"{root}/a@b@{encoded_id(1)}", f"{root}/g@{encoded_id(2)}"]
+    for one, other in (revisions, [f"{root}/a@b", f"{root}/g"], [f"{root}/a@b", revisions[1]], [revisions[0], f"{root}/g"]):
+        result = gridmount("diff", one, other)
+        assert result.returncode == 1 and result.stdout.splitlines()[2:] == ["chunk 9: bytes 900 to 999",
+                                                                             "1 of 10 chunks differ"]
 
 
 def test_diff_says_what_is_wrong(bucket, mount):
@@ -140,7 +142,8 @@ def test_diff_says_what_is_wrong(bucket, mount):
         bucket.insert("f", b"x", uploadDate=day(number))
     broken = bucket.insert("broken", b"x" * 10, chunks=[])
     root = mount().path
-    for words, cure in {("f",): "names no revision", ("f@2020-01-01", "f"): "names no revision",
+    for words, cure in {("f",): "names no revision", ("f@2020-01-01", "none"): "names no revision",
+                        ("f@2020-01-01", "."): "irectory",
                         ("f@2020",): "2 revisions begin so", ("f@2021",): "no such revision", ("f@",): "no such revision",
                         ("f@" + "0" * 24,): "no such revision", ("@2020",): "names no revision", (): "diff takes",
                         ("f@2020-01-01", "f@2020-01-02", "f"): "diff takes", ("--json", "f@2020-01-01"): "diff takes",

@@ -47,6 +47,7 @@ def ways(mnt, port):
             "gridmount status": (command, "degraded"),
             "gridmount status --json": (lambda: command("--json"), '"state":"degraded"'),
             "gridmount status --wait": (lambda: command("--wait=0.1"), "degraded"),
+            "GET /status.json": (lambda: ask(port, "/status.json"), '"state":"degraded"'),
             "GET /metrics": (lambda: ask(port, "/metrics"), "gridmount_healthy 0")}
 
 
