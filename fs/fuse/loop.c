@@ -33,19 +33,22 @@ struct loop {
 
 static void *serve(void *argument);
 
-static void add_thread(struct loop *loop) {
+/* Whether there is one more. */
+static bool add_thread(struct loop *loop) {
     lock_acquire(&loop->lock);
-    if (!loop->stopping && loop->count < LOOP_THREADS) {
+    bool wanted = !loop->stopping && loop->count < LOOP_THREADS;
+    if (wanted)
         atomic_fetch_add(&loop->idle, 1);
-        int error = pthread_create(&loop->threads[loop->count], NULL, serve, loop);
-        if (error == 0) {
-            loop->count++;
-        } else {
-            atomic_fetch_sub(&loop->idle, 1);
-            log_debug("no more threads than %u can be had: %s", loop->count, strerror(error));
-        }
+    int error = wanted ? pthread_create(&loop->threads[loop->count], NULL, serve, loop) : 0;
+    bool added = wanted && error == 0;
+    if (added) {
+        loop->count++;
+    } else if (wanted) {
+        atomic_fetch_sub(&loop->idle, 1);
+        log_debug("no more threads than %u can be had: %s", loop->count, strerror(error));
     }
     lock_release(&loop->lock);
+    return added;
 }
 
 /* Somebody is left to take the next request, unless this one takes no time. */
@@ -53,7 +56,7 @@ static void serve_one(struct loop *loop, struct fuse_buf *request) {
     uint32_t opcode = ((const struct fuse_in_header *)request->mem)->opcode;
     bool occupied = opcode_is_answered(opcode);
     if (occupied && atomic_fetch_sub(&loop->idle, 1) == 1)
-        add_thread(loop);
+        (void)add_thread(loop);
     fuse_session_process_buf(loop->context->fuse, request);
     orphans_served(loop->context->orphans);
     if (occupied)
@@ -130,8 +133,7 @@ struct loop *loop_new(const struct operations_context *context) {
     lock_init(&loop->lock, LOCK_REQUESTS);
     sem_init(&loop->ended, 0, 0);
     reading_prepare();
-    add_thread(loop);
-    return loop->count ? loop : loop_free(loop);
+    return add_thread(loop) ? loop : loop_free(loop);
 }
 
 struct loop *loop_free(struct loop *loop) {
