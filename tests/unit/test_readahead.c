@@ -82,6 +82,20 @@ static void random_reads_of_a_page_plan_nothing(void **state) {
     assert_int_equal(observed.planned, 0);
 }
 
+/* Of each row in a mapped file the kernel reads 128 KiB around its beginning and, as the row reaches into their last
+ * quarter, the next 128 KiB. */
+static void rows_of_64_kib_here_and_there_plan_nothing(void **state) {
+    (void)state;
+    struct dice dice = dice_new("readahead, rows");
+    struct observed observed = observed_new((int64_t)64 << 30, CHUNK);
+    for (int i = 0; i < 1000; i++) {
+        int64_t around = (int64_t)dice_below(&dice, (64ull << 30) / (64 * MIB)) * 64 * MIB + 8 * KIB;
+        read_at(&observed, around, 128 * KIB);
+        read_at(&observed, around + 128 * KIB, 128 * KIB);
+    }
+    assert_true(observed.planned < 100); /* the few that happen to lie beside one another */
+}
+
 static void interleaved_streams_are_told_apart(void **state) {
     (void)state;
     enum { STREAMS = 4 };
@@ -337,6 +351,7 @@ int main(void) {
         cmocka_unit_test(all_but_the_beginning_of_a_sequential_read_was_planned),
         cmocka_unit_test(plans_of_a_steady_reader_are_large),
         cmocka_unit_test(random_reads_of_a_page_plan_nothing),
+        cmocka_unit_test(rows_of_64_kib_here_and_there_plan_nothing),
         cmocka_unit_test(interleaved_streams_are_told_apart),
         cmocka_unit_test(a_stream_survives_random_reads_beside_it),
         cmocka_unit_test(reading_backwards_plans_nothing),
