@@ -275,6 +275,20 @@ static int delete_replaced(struct store_upload *upload, const struct runs *repla
     return result;
 }
 
+/* A task that has nothing to send any more may still look. */
+static void note_failure(struct store_upload *upload) {
+    lock_acquire(&upload->lock);
+    upload->failed = true;
+    lock_release(&upload->lock);
+}
+
+static struct intent *take_intent(struct store_upload *upload) {
+    lock_acquire(&upload->lock);
+    struct intent *intent = steal_ptr(&upload->intent);
+    lock_release(&upload->lock);
+    return intent;
+}
+
 int write_behind_take(struct store_upload *upload, const struct store_content *content, uint32_t chunk_size,
                       bson_oid_t *ret_id, struct intent **ret_intent, struct runs *sent) {
     struct runs replaced = {0};
@@ -287,13 +301,13 @@ int write_behind_take(struct store_upload *upload, const struct store_content *c
     if (result == 0 && pays)
         result = intents_keep(upload->bucket, upload->intent);
     if (result == 0 && pays && replaced.count > 0 && (result = delete_replaced(upload, &replaced)))
-        upload->failed = true; /* what was not deleted yet may be deleted later */
+        note_failure(upload); /* what was not deleted yet may be deleted later */
     runs_done(&replaced);
     if (result || !pays) {
         runs_done(sent);
         return 1;
     }
     *ret_id = upload->id;
-    *ret_intent = steal_ptr(&upload->intent);
+    *ret_intent = take_intent(upload);
     return 0;
 }
