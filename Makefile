@@ -186,7 +186,8 @@ TESTS = tests/mount
 REPORT = build/reports/mount-$(SERVER)$(subst /,-,$(OUT:build%=%)).xml
 check-mount: $(OUT)/gridmount $(if $(findstring test_store,$(TESTS))$(filter-out tests/mount/test_%,$(TESTS)),$(STORE_TESTS))
 	@mkdir -p build/reports
-	GRIDMOUNT_BINARY=$(CURDIR)/$(OUT)/gridmount $(PYTHON) -m pytest $(TESTS) -q --server=$(SERVER) \
+	TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp \
+		GRIDMOUNT_BINARY=$(CURDIR)/$(OUT)/gridmount $(PYTHON) -m pytest $(TESTS) -q --server=$(SERVER) \
 		--junitxml=$(REPORT) $(PYTEST)
 
 # ---- fuzzing: what others write is parsed by pure functions ----
@@ -247,8 +248,11 @@ bench-compare: bootstrap-check
 	@$(MAKE) --no-print-directory all $(BENCHES)
 	@$(PYTHON) tests/bench/compare.py '$(BASE)' $(BENCH)
 
-# What others write, and what many threads do, once more with a sanitized binary.
+# What others write once more with a sanitized binary.
 SANITIZED_TESTS = $(addprefix tests/mount/,test_hostile.py test_hostile_records.py test_integrity.py test_ids.py test_cache.py test_write.py)
+
+# And what many threads and hosts do at once, with one that sees each race.
+THREADS_TESTS = $(addprefix tests/mount/,test_storms.py test_coherence.py test_readers.py test_locks.py test_push.py test_page.py)
 
 # ---- the two commands of the README, and what takes longer ----
 
@@ -264,16 +268,17 @@ check: bootstrap-check
 	@$(MAKE) --no-print-directory -j$(JOBS) all layers headers check-unit store-tests
 	@$(MAKE) --no-print-directory -j$(JOBS) DEVELOPER=1 all
 	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=address,undefined all check-unit
-	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=thread check-unit
+	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=thread all check-unit
 	@$(MAKE) --no-print-directory -j$(JOBS) $(FUZZED:%=build/fuzz/fuzz_%)
 	@$(MAKE) --no-print-directory -j$(words $(FUZZED)) fuzz
 	@$(MAKE) --no-print-directory check-bench check-install
 	@$(MAKE) --no-print-directory -j2 mount-runs
 
 # Two side by side, since each is idle for a third of its time; the longest first. A line begins with whose it is.
-MOUNT_RUNS = $(if $(wildcard build/ferretdb),mount-run-ferretdb) mount-run-default mount-run-sanitized
+MOUNT_RUNS = $(if $(wildcard build/ferretdb),mount-run-ferretdb) mount-run-default mount-run-threads mount-run-sanitized
 mount-run-default: RUN =
 mount-run-ferretdb: RUN = SERVER=ferretdb
+mount-run-threads: RUN = SANITIZE=thread TESTS='$(THREADS_TESTS)'
 mount-run-sanitized: RUN = SANITIZE=address,undefined TESTS='$(SANITIZED_TESTS)'
 mount-runs: $(MOUNT_RUNS)
 $(MOUNT_RUNS): SHELL = /bin/bash
