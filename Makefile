@@ -186,7 +186,7 @@ TESTS = tests/mount
 REPORT = build/reports/mount-$(SERVER)$(subst /,-,$(OUT:build%=%)).xml
 check-mount: $(OUT)/gridmount $(if $(findstring test_store,$(TESTS))$(filter-out tests/mount/test_%,$(TESTS)),$(STORE_TESTS))
 	@mkdir -p build/reports
-	TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp \
+	TSAN_OPTIONS=report_thread_leaks=0:suppressions=$(CURDIR)/tests/tsan.supp \
 		GRIDMOUNT_BINARY=$(CURDIR)/$(OUT)/gridmount $(PYTHON) -m pytest $(TESTS) -q --server=$(SERVER) \
 		--junitxml=$(REPORT) $(PYTEST)
 
@@ -252,7 +252,7 @@ bench-compare: bootstrap-check
 SANITIZED_TESTS = $(addprefix tests/mount/,test_hostile.py test_hostile_records.py test_integrity.py test_ids.py test_cache.py test_write.py)
 
 # And what many threads and hosts do at once, with one that sees each race.
-THREADS_TESTS = $(addprefix tests/mount/,test_storms.py test_coherence.py test_readers.py test_locks.py test_push.py test_page.py)
+THREADS_TESTS = $(addprefix tests/mount/,test_storms.py test_coherence.py test_readers.py test_locks.py test_push.py test_page.py test_warm.py)
 
 # ---- the two commands of the README, and what takes longer ----
 

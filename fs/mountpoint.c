@@ -22,7 +22,8 @@
 #include "cache/base/cleanup.h"
 #include "fs/complain.h"
 
-enum { LEAVE_MS = 300 };
+/* LINE_MOST: of the kernel's table of mounts, two paths of which each byte may take four. */
+enum { LEAVE_MS = 300, LINE_MOST = 64 << 10 };
 
 /* Resolves the parent only: the last component may be a dead mount. */
 char *mountpoint_absolute(const char *path) {
@@ -55,15 +56,21 @@ static unsigned option_of(const struct mntent *entry, const char *name) {
     return found && found[strlen(name)] == '=' ? (unsigned)strtoul(found + strlen(name) + 1, NULL, 10) : 0;
 }
 
+/* Not by getmntent(): several threads ask. */
+static bool next_mount(FILE *mounts, char *line, struct mntent *entry) {
+    return mounts && line && getmntent_r(mounts, entry, line, LINE_MOST);
+}
+
 static struct mounted mounted_at(const char *absolute) {
     FILE *mounts = setmntent("/proc/self/mounts", "re");
+    cleanup_free char *line = malloc(LINE_MOST);
     struct mounted mounted = {.type = ""};
-    struct mntent *entry;
-    while (mounts && (entry = getmntent(mounts)))
-        if (strcmp(entry->mnt_dir, absolute) == 0) {
-            snprintf(mounted.type, sizeof mounted.type, "%s", entry->mnt_type);
-            mounted.uid = option_of(entry, "user_id");
-            mounted.gid = option_of(entry, "group_id");
+    struct mntent entry;
+    while (next_mount(mounts, line, &entry))
+        if (strcmp(entry.mnt_dir, absolute) == 0) {
+            snprintf(mounted.type, sizeof mounted.type, "%s", entry.mnt_type);
+            mounted.uid = option_of(&entry, "user_id");
+            mounted.gid = option_of(&entry, "group_id");
         }
     if (mounts)
         endmntent(mounts);
@@ -95,14 +102,15 @@ int mountpoint_of(const char *path, char **ret_mountpoint, char **ret_real) {
     if (!real)
         return -errno;
     FILE *mounts = setmntent("/proc/self/mounts", "re");
-    struct mntent *entry;
+    cleanup_free char *line = malloc(LINE_MOST);
+    struct mntent entry;
     bool ours = false;
-    while (mounts && (entry = getmntent(mounts))) {
-        if (!lies_below(real, entry->mnt_dir) || (found && strlen(entry->mnt_dir) < strlen(found)))
+    while (next_mount(mounts, line, &entry)) {
+        if (!lies_below(real, entry.mnt_dir) || (found && strlen(entry.mnt_dir) < strlen(found)))
             continue;
         free(found); /* of several at one place the last hides the others */
-        found = strdup(entry->mnt_dir);
-        ours = strcmp(entry->mnt_type, MOUNTPOINT_TYPE) == 0;
+        found = strdup(entry.mnt_dir);
+        ours = strcmp(entry.mnt_type, MOUNTPOINT_TYPE) == 0;
     }
     if (mounts)
         endmntent(mounts);
