@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,8 +23,8 @@ static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
 static const char *const words[] = {"error", "warning", "info", "debug"};
 
 static struct {
+    atomic_int level; /* the lock guards the rest */
     enum log_target target;
-    enum log_level level;
     int fd;
     bool journal; /* gets it, if it is there */
     struct journal_field fields[JOURNAL_FIELDS_MOST - FIELDS_ALWAYS]; /* values are owned */
@@ -39,26 +40,37 @@ static void make_lock(void) {
     lock_init(&logger.lock, LOCK_LOG);
 }
 
-void log_open(enum log_target target, enum log_level level) {
+static void acquire(void) {
+    pthread_once(&logger.once, make_lock);
+    lock_acquire(&logger.lock);
+}
+
+/* `fd`: the file; -1: as before. */
+static void open_to(enum log_target target, enum log_level level, int fd) {
+    acquire();
+    logger.fd = fd >= 0 ? fd : logger.fd;
     logger.target = target;
-    logger.level = level;
     logger.journal = target == LOG_TO_SYSLOG || journal_socket_reads(logger.fd);
     if (target == LOG_TO_SYSLOG)
         openlog("gridmount", LOG_PID, LOG_DAEMON);
+    atomic_store(&logger.level, level);
+    lock_release(&logger.lock);
+}
+
+void log_open(enum log_target target, enum log_level level) {
+    open_to(target, level, -1);
 }
 
 int log_open_file(const char *path, enum log_level level) {
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
     if (fd < 0)
         return -errno;
-    logger.fd = fd;
-    log_open(LOG_TO_STDERR, level);
+    open_to(LOG_TO_STDERR, level, fd);
     return 0;
 }
 
 void log_add_field(const char *name, const char *value) {
-    pthread_once(&logger.once, make_lock);
-    lock_acquire(&logger.lock);
+    acquire();
     size_t i = logger.field_count;
     char *copy = i < sizeof logger.fields / sizeof *logger.fields ? strdup(value) : NULL;
     if (copy) {
@@ -104,7 +116,7 @@ static void put_repeats(enum log_level level) {
 }
 
 void log_write(enum log_level level, const char *format, ...) {
-    if (level > logger.level)
+    if ((int)level > atomic_load(&logger.level))
         return;
     char text[LINE_SIZE];
     va_list arguments;
@@ -115,8 +127,7 @@ void log_write(enum log_level level, const char *format, ...) {
         if ((unsigned char)*c < ' ' || *c == 127)
             *c = '?';
 
-    pthread_once(&logger.once, make_lock);
-    lock_acquire(&logger.lock);
+    acquire();
     int64_t now = clock_now_ms();
     if (strcmp(text, logger.last) == 0 && now - logger.last_ms < REPEAT_MS) {
         logger.repeats++;

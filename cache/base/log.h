@@ -6,7 +6,7 @@
  * is counted and not written again until something else is said or ten seconds have passed.
  * What it is not: a trace. Never give it a connection string; secrets are removed before, not here.
  *
- * Threads: safe from any thread. log_open() before the second thread starts.
+ * Threads: safe from any thread.
  * Memory: keeps one line, and the fields. Errors: a line that cannot be written is lost. */
 #ifndef CACHE_BASE_LOG_H
 #define CACHE_BASE_LOG_H
