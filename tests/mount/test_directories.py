@@ -242,7 +242,8 @@ def test_a_long_listing_asks_nothing_per_entry(bucket, mount):
     mnt = mount()
     with Watched(mnt) as spent:
         assert sum(entry.stat().st_size for entry in os.scandir(mnt.path)) == 7000
-    assert spent.round_trips <= 20 and spent.documents_fetched <= 1200, spent.counts
+    # A part that took a busy server very long is asked for once more, since it may have been cut.
+    assert spent.round_trips <= 20 and spent.documents_fetched <= 2400, spent.counts
 
 
 def test_names_of_attributes_of_file_after_file_come_in_batches(bucket, mount):
