@@ -21,7 +21,7 @@
 
 enum {
     READAHEAD_STREAMS = 8,
-    READAHEAD_CONFIRMED = 384 << 10,      /* so much in sequence makes a stream: more than is read around a row of 64 KiB */
+    READAHEAD_CONFIRMED = 512 << 10,      /* so much in sequence makes a stream: more than is read around a row of 64 KiB */
     READAHEAD_CONFIRMED_START = 64 << 10, /* less is enough at the start of a file */
     READAHEAD_FIRST = 1 << 20,            /* the smallest window, what was read included */
     READAHEAD_UNIT = 2 << 20,             /* what one fetch brings in */
