@@ -63,24 +63,24 @@ static void tell_lost(struct watch *watch, const char *reason) {
 
 /* ---- asking ---- */
 
-/* Whether an answer is that of a server which has change streams: a member of a replica set, or mongos. */
-static bool tells_changes(const bson_t *hello) {
-    bson_iter_t field;
-    return bson_has_field(hello, "setName") ||
-           (bson_iter_init_find(&field, hello, "msg") && BSON_ITER_HOLDS_UTF8(&field) &&
-            strcmp(bson_iter_utf8(&field, NULL), "isdbgrid") == 0);
+/* Those of a replica set and behind mongos, by what the driver has heard of each. */
+static bool tells_changes(const mongoc_server_description_t *server) {
+    const char *type = mongoc_server_description_type(server);
+    return strncmp(type, "RS", 2) == 0 || strcmp(type, "Mongos") == 0 || strcmp(type, "LoadBalancer") == 0;
 }
 
-static int ask_whether(struct watch *watch) {
-    bson_t *hello = BCON_NEW("isMaster", BCON_INT32(1)), reply;
-    bson_error_t error;
-    int result = connection_command(watch->connection, hello, &reply, &error);
-    if (result)
-        result = connection_errno(&error, "hello");
-    else if (!tells_changes(&reply))
-        result = -EOPNOTSUPP;
-    bson_destroy(&reply);
-    bson_destroy(hello);
+/* Asks nothing: a mount should not come up a round trip later for it. */
+static int find_out_whether(struct watch *watch) {
+    size_t count = 0;
+    mongoc_client_t *client = connection_pop(watch->connection);
+    mongoc_server_description_t **servers = client ? mongoc_client_get_server_descriptions(client, &count) : NULL;
+    int result = count ? -EOPNOTSUPP : -ETIMEDOUT;
+    for (size_t i = 0; i < count && result; i++)
+        result = tells_changes(servers[i]) ? 0 : -EOPNOTSUPP;
+    if (servers)
+        mongoc_server_descriptions_destroy_all(servers, count);
+    if (client)
+        connection_push(watch->connection, client);
     return result;
 }
 
@@ -294,7 +294,7 @@ int bucket_watch(struct store *store, const struct store_listener *listener) {
         watch->collections.locks = bucket->locks;
     lock_init(&watch->lock, LOCK_WATCH);
     condition_init(&watch->stopping);
-    int result = ask_whether(watch);
+    int result = find_out_whether(watch);
     if (result == 0 && !(watch->client = connection_client(bucket->connection, WATCH_SILENCE_MS)))
         result = -ENOMEM;
     if (result == 0)
