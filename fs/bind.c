@@ -29,7 +29,7 @@
 enum { FETCHES_QUEUED = 128, LISTERS = 2, LISTS_QUEUED = 32, UPLOADERS = 4, UPLOADS_QUEUED = 16 };
 enum { WAITING_FILES_MOST = 1000 };
 
-/* ---- what is looked at once the mount serves ---- */
+/* ---- what is looked at while the mount comes up, and serves ---- */
 
 /* Of the bucket that is shown, or of each there is. */
 static int check_indexes(struct mount *mount, bool create) {
@@ -48,12 +48,12 @@ static int check_indexes(struct mount *mount, bool create) {
 
 static void look_around(void *context) {
     struct mount *mount = context;
-    if (!mount->options->create_indexes)
-        (void)check_indexes(mount, false);
     struct store *store;
     const char *bucket = mount->options->bucket;
     if (strcmp(bucket, "*") != 0 && mount->server->ops->bucket(mount->server, bucket, &store) == 0)
         (void)store->ops->survey(store);
+    if (!mount->options->create_indexes)
+        (void)check_indexes(mount, false);
 }
 
 /* ---- what is told: the store of the bucket, to the vfs, to the kernel ---- */
@@ -333,6 +333,8 @@ int mount_open(const struct options *options, struct porter *porter, void (*read
     if (result == 0)
         result = open_layers(mount, ret_error);
     if (result == 0)
+        (void)workers_submit(mount->chores, look_around, mount); /* before there are lookups that need it */
+    if (result == 0)
         result = open_session(mount, ret_error);
     if (result == 0)
         result = start_housekeeping(mount);
@@ -346,7 +348,6 @@ int mount_open(const struct options *options, struct porter *porter, void (*read
         mount_close(mount);
     } else {
         start_watching(mount);
-        workers_submit(mount->chores, look_around, mount);
         *ret_mount = mount;
     }
     return result;

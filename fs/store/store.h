@@ -192,7 +192,8 @@ struct store_ops {
                    uint32_t *ret_count);
     /* 1 when a retired revision was the file `path` or lay below it; 0. */
     int (*is_retired)(struct store *store, const char *path);
-    /* Looks for files that have no filename, and notes them as oddities. May take long. */
+    /* Looks for what lookups have to know of all names; then for files that have no filename, and notes them as
+     * oddities. May take long. */
     int (*survey)(struct store *store);
     /* The entries of a directory in the order of their keys, from behind `after` (a key, or NULL: from the start). */
     int (*list_open)(struct store *store, const char *path, const char *after, struct store_list **ret_list);

@@ -16,6 +16,7 @@
 enum {
     POOL_SIZE = 64,
     ASKERS = 3,
+    GREETED = 2,
     ASKED = 64,
     NEAR_MS = 1,
 };
@@ -152,6 +153,20 @@ static int check_greeting(struct connection *connection, int timeout_ms, char **
     return refused ? -EIO : 0;
 }
 
+/* Opens a connection, for who asks while the first is in use: the first lookup of a program should not wait for it. Whoever
+ * is refused here is told by the question beside it. */
+static void greet(void *argument) {
+    struct connection *connection = argument;
+    mongoc_client_t *client = connection_pin(connection);
+    if (!client)
+        return;
+    bson_t *ping = BCON_NEW("ping", BCON_INT32(1)), reply;
+    (void)mongoc_client_command_simple(client, connection->database, ping, NULL, &reply, NULL);
+    bson_destroy(&reply);
+    bson_destroy(ping);
+    connection_unpin(connection, client);
+}
+
 /* Asks what every mount will ask, so that a missing role or password is found now. */
 static int check_answer(struct connection *connection, const char *bucket, char **ret_error) {
     bson_error_t error = {0};
@@ -194,6 +209,8 @@ static int open_pool(struct connection *connection, mongoc_uri_t *uri, const str
     mongoc_client_pool_set_error_api(connection->pool, MONGOC_ERROR_API_VERSION_2);
     watch(connection);
     int result = check_greeting(connection, config->timeout_ms, ret_error);
+    for (unsigned i = 0; result == 0 && i < GREETED; i++)
+        (void)workers_submit(connection->askers, greet, connection);
     return result ? result : check_answer(connection, config->bucket, ret_error);
 }
 

@@ -295,6 +295,7 @@ static int note_nameless(void *context, const bson_t *document) {
 
 int bucket_survey(struct store *store) {
     struct bucket *bucket = (struct bucket *)store;
+    (void)bucket_may_have_spellings(bucket); /* before a lookup has to wait for it */
     bson_t *filter = BCON_NEW("$or", "[", "{", "filename", "{", "$not", "{", "$type", "string", "}", "}", "}", "{",
                               "filename", "{", "$type", "array", "}", "}", "]");
     bson_t *options = BCON_NEW("limit", BCON_INT64(ODDITIES_MOST), "projection", "{", "_id", BCON_INT32(1), "}");
