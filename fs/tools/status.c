@@ -32,6 +32,12 @@ static void __attribute__((format(printf, 3, 4))) complain(struct seen *seen, in
     va_end(values);
 }
 
+/* The state stands first: behind it are names, which are of others, and other states. */
+static bool says_ok(const char *text, bool json) {
+    const char *ok = json ? "{\"state\":\"ok\"," : "state       ok\n";
+    return strncmp(text, ok, strlen(ok)) == 0;
+}
+
 static struct seen look(const char *path, bool json) {
     struct seen seen = {.status = EXIT_FAILED};
     cleanup_free char *absolute = mountpoint_absolute(path);
@@ -43,7 +49,7 @@ static struct seen look(const char *path, bool json) {
     if (!seen.text)
         complain(&seen, errno == ENOTCONN ? EXIT_USAGE : EXIT_FAILED, "%s does not answer: %s; mount it again", absolute,
                  strerror(errno));
-    else if (strstr(seen.text, json ? "\"state\":\"ok\"" : "state       ok"))
+    else if (says_ok(seen.text, json))
         seen.status = EXIT_DONE;
     return seen;
 }

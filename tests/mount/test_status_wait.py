@@ -36,14 +36,17 @@ def test_without_a_mount_it_ends_in_time(tmp_path):
     assert "is not a gridmount" in result.stderr and "not healthy within 0.3 s" in result.stderr
 
 
-def test_degraded_is_waited_for_and_then_said(link, through, mount):
-    mnt = mount(uri=f"{through}&{OFTEN}", options="timeout=1")
+def test_degraded_is_waited_for_and_then_said(link, through, bucket, mount, tmp_path):
+    bucket.put("state       ok", b"x")      # which stands among the busiest files; and cache_dir is well
+    mnt = mount(uri=f"{through}&{OFTEN}", options=f"timeout=1,cache_dir={tmp_path / 'cache'}")
+    (mnt.path / "state       ok").read_bytes()
     go_away(link)
     with pytest.raises(OSError):
         os.listdir(mnt.path)
     result = gridmount("status", mnt.path, "--wait=0.2")
     assert result.returncode == 1 and result.stdout.startswith("state       degraded")
     assert "not healthy within 0.2 s" in result.stderr
+    assert [gridmount("status", mnt.path, *words).returncode for words in ([], ["--json"])] == [1, 1]
     process = waiting(mnt.path, 50)
     link.set(refusing=False)
     out, err = process.communicate(timeout=30)
