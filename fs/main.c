@@ -2,6 +2,7 @@
 /* gridmount: the command line. */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -323,8 +324,7 @@ static int do_warm(int count, char **arguments) {
     return warm_parse(count, arguments, &request, &error) ? give_up(EXIT_USAGE, error) : tools_warm(&request);
 }
 
-int main(int count, char **arguments) {
-    server_leave_no_file();
+static int do_command(int count, char **arguments) {
     if (mount_helper_is(arguments[0]))
         return help_mount(count, arguments);
     const char *command = count > 1 ? arguments[1] : "--help";
@@ -354,4 +354,19 @@ int main(int count, char **arguments) {
     if (asprintf(&error, "unknown command '%s'; see gridmount --help", command) < 0)
         error = NULL;
     return give_up(EXIT_USAGE, error);
+}
+
+/* Those that are closed: else a socket or a lock gets the number, and what is written to standard error goes there. */
+static void keep_standard_numbers(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", O_RDONLY); /* the lowest number that is free; writing fails, as it would have */
+}
+
+int main(int count, char **arguments) {
+    keep_standard_numbers();
+    server_leave_no_file();
+    int status = do_command(count, arguments);
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
+    return status == EXIT_DONE && !written ? EXIT_FAILED : status;
 }

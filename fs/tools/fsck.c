@@ -267,5 +267,5 @@ int tools_fsck(struct checks *checks, const struct fsck_request *request) {
         summarize_json(&fsck, status);
     else
         summarize_text(&fsck, status);
-    return fflush(stdout) ? status | FSCK_FAILED : status;
+    return fflush(stdout) || ferror(stdout) ? status | FSCK_FAILED : status;
 }

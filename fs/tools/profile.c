@@ -171,5 +171,5 @@ int tools_profile(const char *path, bool json) {
     else
         profile_put(profile, stdout, json);
     profile_free(profile);
-    return result ? EXIT_FAILED : fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+    return result ? EXIT_FAILED : EXIT_DONE;
 }

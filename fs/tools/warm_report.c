@@ -207,7 +207,7 @@ bool warm_report_sum(struct warm *warm, int status, bool interrupted) {
     } else {
         warm_put_sum(lists_files(warm) ? stderr : stdout, &figures, ms / 1000, interrupted);
     }
-    bool written = fflush(stdout) == 0;
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
     lock_release(&warm->lock);
     return written;
 }
