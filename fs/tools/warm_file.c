@@ -11,7 +11,7 @@
 #include "fs/tools/warm_notes.h"
 #include "fs/tools/warm_private.h"
 
-enum { GONE_TRIES = 2, ID_MOST = 1024 };
+enum { GONE_TRIES = 2, CHANGED_TRIES = 3, REVISION_MOST = 64 };
 
 /* A file on its way; as long as it is open it is one revision. */
 struct reading {
@@ -20,7 +20,7 @@ struct reading {
     EVP_MD_CTX *digest; /* of that; NULL: not wanted */
     bool recorded;      /* the database has a SHA-256 of it */
     char record[WARM_DIGITS + 1], found[WARM_DIGITS + 1];
-    char id[ID_MOST]; /* of the revision; "": not told */
+    char revision[REVISION_MOST]; /* which it is; "": none, it was written since, or not told */
     int64_t length;
 };
 
@@ -32,14 +32,18 @@ static void close_file(struct warm *warm, struct reading *reading) {
     reading->offset = 0;
 }
 
+static void find_revision(int fd, char revision[REVISION_MOST]) {
+    ssize_t size = fgetxattr(fd, "user.gridfs.revision", revision, REVISION_MOST - 1);
+    revision[size > 0 ? size : 0] = '\0';
+}
+
 static int find_record(struct reading *reading) {
     ssize_t size = fgetxattr(reading->fd, "user.gridfs.sha256", reading->record, WARM_DIGITS);
     reading->recorded = size >= 0 || errno == ERANGE; /* longer than any: it does not match */
     reading->record[size > 0 ? size : 0] = '\0';
     if (!reading->recorded && errno != ENODATA && errno != EOPNOTSUPP)
         return -errno;
-    size = fgetxattr(reading->fd, "user.gridfs.id", reading->id, ID_MOST - 1);
-    reading->id[size > 0 ? size : 0] = '\0';
+    find_revision(reading->fd, reading->revision);
     return EVP_DigestInit_ex(reading->digest, EVP_sha256(), NULL) ? 0 : -ENOMEM;
 }
 
@@ -60,7 +64,7 @@ static int open_file(struct reading *reading, const char *path, bool fills) {
 
 /* Whether an earlier run has read it. */
 static bool is_noted(struct warm *warm, struct reading *reading) {
-    if (!warm->notes || reading->offset || !warm_notes_find(warm->notes, reading->id, reading->length, reading->found))
+    if (!warm->notes || reading->offset || !warm_notes_find(warm->notes, reading->revision, reading->length, reading->found))
         return false;
     reading->offset = reading->length;
     atomic_fetch_add(&warm->bytes, reading->length);
@@ -85,35 +89,51 @@ static int read_on(struct warm *warm, struct warm_item *item, struct reading *re
     return -ECANCELED;
 }
 
+static bool is_as_recorded(const struct reading *reading) {
+    return reading->recorded && strcasecmp(reading->found, reading->record) == 0;
+}
+
+/* -EBUSY: what was read is of no revision, it was changed meanwhile. */
+static int conclude(struct reading *reading) {
+    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
+    char now[REVISION_MOST];
+    if (!reading->digest)
+        return 0;
+    (void)EVP_DigestFinal_ex(reading->digest, digest, NULL);
+    for (unsigned i = 0; i < WARM_DIGITS / 2; i++)
+        snprintf(reading->found + 2 * i, 3, "%02x", digest[i]);
+    if (is_as_recorded(reading))
+        return 0;
+    find_revision(reading->fd, now);
+    return strcmp(now, reading->revision) == 0 ? 0 : -EBUSY;
+}
+
 static int read_file(struct warm *warm, struct warm_item *item, struct reading *reading, void *buffer) {
-    for (unsigned tries = 0;;) {
+    for (unsigned tries = 0, changed = 0;;) {
         int64_t before = reading->offset;
         int result = reading->fd < 0 ? open_file(reading, item->path, warm_fills(warm)) : 0;
         if (result == 0 && is_noted(warm, reading))
             return 0;
         if (result == 0)
             result = read_on(warm, item, reading, buffer);
-        if (result == 0 || result == -ECANCELED)
+        if (result == 0)
+            result = conclude(reading);
+        changed += result == -EBUSY;
+        if (result == 0 || result == -ECANCELED || changed == CHANGED_TRIES)
             return result;
         tries = reading->offset > before ? 0 : tries;
-        if (result == -ESTALE || result == -ENOENT || reading->offset == 0)
+        if (result == -EBUSY || result == -ESTALE || result == -ENOENT || reading->offset == 0)
             close_file(warm, reading); /* replaced, or it never was open for good */
         if ((result == -ENOENT && tries >= GONE_TRIES) || !warm_tries_again(warm, result, &tries))
             return result;
     }
 }
 
-static void check_digest(struct warm *warm, const struct warm_item *item, struct reading *reading) {
-    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
-    if (!*reading->found) { /* it was noted in an earlier run */
-        (void)EVP_DigestFinal_ex(reading->digest, digest, NULL);
-        for (unsigned i = 0; i < WARM_DIGITS / 2; i++)
-            snprintf(reading->found + 2 * i, 3, "%02x", digest[i]);
-    }
-    bool same = !reading->recorded || strcasecmp(reading->found, reading->record) == 0;
+static void check_digest(struct warm *warm, const struct warm_item *item, const struct reading *reading) {
+    bool same = !reading->recorded || is_as_recorded(reading);
     atomic_fetch_add(!reading->recorded ? &warm->unknown : same ? &warm->verified : &warm->mismatched, 1);
     if (same && warm->notes)
-        warm_notes_add(warm->notes, reading->id, reading->length, reading->found);
+        warm_notes_add(warm->notes, reading->revision, reading->length, reading->found);
     warm_report_file(warm, item->path, reading->recorded ? reading->record : NULL, reading->found);
 }
 

@@ -19,7 +19,7 @@ static const char hex[] = "0123456789abcdef";
 struct note {
     UT_hash_handle hh;
     char sum[WARM_DIGITS + 1];
-    char key[]; /* _id and length, as in the file */
+    char key[]; /* revision and length, as in the file */
 };
 
 struct warm_notes {
@@ -85,15 +85,15 @@ void warm_notes_close(struct warm_notes *notes) {
 }
 
 /* To be freed; NULL: it would not be one, or there is no memory. */
-static char *key_of(const char *id, int64_t length) {
+static char *key_of(const char *revision, int64_t length) {
     char *key = NULL;
-    if (!*id || strpbrk(id, " \t\r\n") || asprintf(&key, "%s %" PRId64, id, length) < 0)
+    if (!*revision || strpbrk(revision, " \t\r\n") || asprintf(&key, "%s %" PRId64, revision, length) < 0)
         return NULL;
     return key;
 }
 
-bool warm_notes_find(struct warm_notes *notes, const char *id, int64_t length, char ret_sum[WARM_DIGITS + 1]) {
-    cleanup_free char *key = key_of(id, length);
+bool warm_notes_find(struct warm_notes *notes, const char *revision, int64_t length, char ret_sum[WARM_DIGITS + 1]) {
+    cleanup_free char *key = key_of(revision, length);
     struct note *note = NULL;
     if (!key)
         return false;
@@ -105,8 +105,8 @@ bool warm_notes_find(struct warm_notes *notes, const char *id, int64_t length, c
     return note != NULL;
 }
 
-void warm_notes_add(struct warm_notes *notes, const char *id, int64_t length, const char *sum) {
-    cleanup_free char *key = key_of(id, length);
+void warm_notes_add(struct warm_notes *notes, const char *revision, int64_t length, const char *sum) {
+    cleanup_free char *key = key_of(revision, length);
     if (!key)
         return;
     lock_acquire(&notes->lock);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
@@ -122,15 +123,19 @@ static void put_sum(const char *path, const char *sum) {
     putchar('\n');
 }
 
+static const char *words_of(int error) {
+    return error == -EBUSY ? "it was changed each time while it was read" : strerror(-error);
+}
+
 void warm_report_failure(struct warm *warm, const char *path, int error) {
     atomic_fetch_add(&warm->failed, 1);
     lock_acquire(&warm->lock);
     if (warm->request->json) {
         put_path_event("failed", path);
-        printf(",\"error\":\"%s\"}\n", strerror(-error));
+        printf(",\"error\":\"%s\"}\n", words_of(error));
     } else {
         put_path(warm, path);
-        fprintf(stderr, ": %s\n", strerror(-error));
+        fprintf(stderr, ": %s\n", words_of(error));
         if (warm->request->each)
             put_found(path, "FAILED open or read");
     }

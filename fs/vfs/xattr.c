@@ -46,6 +46,25 @@ static int all(struct vfs *vfs, struct inode *inode, struct store_xattr **ret_fi
     return result;
 }
 
+static bool is_of_content(const char *name) {
+    return strcmp(name, "user.gridfs.sha256") == 0 || strcmp(name, "user.gridfs.revision") == 0;
+}
+
+/* What was written since is not what these are of. */
+static void drop_outdated(struct vfs *vfs, struct inode *inode, struct store_xattr **first) {
+    cleanup_with(file_unref) struct file *file = inode_file(vfs->inodes, inode);
+    if (!file || !vfs_is_unstored(vfs, inode, file))
+        return;
+    for (struct store_xattr *each; (each = *first);) {
+        if (!is_of_content(each->name)) {
+            first = &each->next;
+            continue;
+        }
+        *first = each->next;
+        free(each);
+    }
+}
+
 ssize_t vfs_get_xattr(struct vfs *vfs, struct inode *inode, const char *name, void *value, size_t size) {
     struct store_xattr *first = NULL;
     if (!is_kept(name))
@@ -53,6 +72,7 @@ ssize_t vfs_get_xattr(struct vfs *vfs, struct inode *inode, const char *name, vo
     int result = has_any(inode) ? all(vfs, inode, &first) : 0;
     if (result)
         return result;
+    drop_outdated(vfs, inode, &first);
     const struct store_xattr *found = first;
     while (found && strcmp(found->name, name) != 0)
         found = found->next;
@@ -126,6 +146,7 @@ ssize_t vfs_list_xattrs(struct vfs *vfs, struct inode *inode, char *names, size_
     int result = has_any(inode) && !(file && ask_ahead(vfs, inode, &first)) ? all(vfs, inode, &first) : 0;
     if (result)
         return result;
+    drop_outdated(vfs, inode, &first);
     size_t needed = put_names(first, names, size);
     store_xattrs_free(first);
     return size && needed > size ? -ERANGE : (ssize_t)needed;

@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from mounting import gridmount
+from buckets import day
+from mounting import BINARY, gridmount, wait_for
 
 MIB = 1 << 20
 DONE, FAILED, USAGE = 0, 1, 2
@@ -141,3 +142,39 @@ def test_notes_that_cannot_be_written_and_what_is_no_mount(models, tmp_path):
     assert (result.returncode, result.stdout) == (USAGE, "") and "name a file that can be written" in result.stderr
     result = verify(tmp_path)
     assert result.returncode == USAGE and "lies on no gridmount" in result.stderr
+
+
+def test_what_is_being_written_has_no_record_yet(models):
+    mnt, files = models
+    with open(mnt.path / "models/b.bin", "r+b", buffering=0) as file:
+        assert os.getxattr(file.fileno(), "user.gridfs.sha256")
+        file.write(b"changed")
+        result = verify(mnt.path)
+        assert (result.returncode, lines_of(result)) \
+            == (DONE, found(mnt, dict.fromkeys(files, "OK") | {"models/b.bin": "no SHA-256 is recorded"}))
+        assert not {"user.gridfs.sha256", "user.gridfs.revision"} & set(os.listxattr(file.fileno()))
+    assert lines_of(verify(mnt.path)) == found(mnt, dict.fromkeys(files, "OK"))
+
+
+def test_what_is_changed_meanwhile_is_read_again(link, through, mount):
+    mnt = mount("checksum=on", uri=through)
+    path = mnt.path / "f"
+    path.write_bytes(os.urandom(4 * MIB))
+    mnt.unmount()
+    mnt.start()
+    with open(path, "r+b", buffering=0) as file:
+        link.set(bandwidth=4 * MIB)
+        with subprocess.Popen([BINARY, "verify", path], stdout=subprocess.PIPE, text=True) as reading:
+            wait_for(lambda: mnt.counters()["bytes_read"] >= MIB, what="some of it to be read")
+            os.pwrite(file.fileno(), b"changed", 4 * MIB - 7)      # what was read of it is of before, the end is not
+            link.set(bandwidth=0)
+            said = reading.stdout.read()
+        assert (reading.returncode, said) == (DONE, f"{path}: no SHA-256 is recorded\n")
+
+
+def test_another_content_of_an_id_is_no_revision_that_was_noted(bucket, mount, tmp_path):
+    words = [mount("consistency=strict").path / "f", "--sums", "--resume", tmp_path / "notes"]
+    for n, data in enumerate((b"one", b"two")):
+        bucket.insert("f", data, _id="model", uploadDate=day(n + 1))
+        assert verify(*words).stdout.split()[0] == hashlib.sha256(data).hexdigest()
+        bucket.delete("model")
