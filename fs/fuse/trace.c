@@ -40,9 +40,11 @@ struct trace *trace_free(struct trace *trace) {
 
 static void put_path(FILE *out, const char *path) {
     fputs(path && *path ? "" : path ? "/" : "-", out);
-    for (const char *c = path ? path : ""; *c; c++)
+    for (const unsigned char *c = (const unsigned char *)(path ? path : ""); *c; c++)
         if (*c == '\t' || *c == '\n' || *c == '\\')
             fprintf(out, "\\%c", *c == '\t' ? 't' : *c == '\n' ? 'n' : '\\');
+        else if (*c < ' ' || *c == 0x7f) /* which a terminal would obey */
+            fprintf(out, "\\x%02x", *c);
         else
             fputc(*c, out);
 }

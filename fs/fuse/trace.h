@@ -6,8 +6,8 @@
  *     when it came                 process   path in the mount  offset  size  result  seconds until the answer
  *
  * The operation is the kernel's (meter.h). Offset and size stand where the request has such (size: what was asked for), else "-". The
- * path of what has none is "-"; in it a tab, newline or backslash is \t, \n or \\. A rename, or link, has the new name in the place of
- * the offset. The result is OK or an errno.
+ * path of what has none is "-"; in it a tab, newline or backslash is \t, \n or \\, another control character \xNN. A rename, or link, has
+ * the new name in the place of the offset. The result is OK or an errno.
  *
  * Threads: any. Memory: what is described is the caller's, to be freed.
  * Errors: what cannot be written is left out; the first time is said in the log. */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,12 +69,35 @@ static struct profile_path *path_of(struct profile *profile, const char *name) {
     return path;
 }
 
+static bool is_of(const char *text, const char *letters) {
+    return *text && !text[strspn(text, letters)];
+}
+
 static bool split(char *line, char *fields[FIELDS]) {
     unsigned count = 0;
     line[strcspn(line, "\r\n")] = '\0';
     for (char *field; count < FIELDS && (field = strsep(&line, "\t")); count++)
         fields[count] = field;
-    return count == FIELDS && !line && *fields[OPERATION] && *fields[WHEN];
+    return count == FIELDS && !line && is_of(fields[OPERATION], "abcdefghijklmnopqrstuvwxyz0123456789_") &&
+           is_of(fields[WHEN], "0123456789-:.TZ");
+}
+
+/* A name as it is, out of one as a trace has it; in place. */
+static char *unescape(char *text) {
+    char *to = text;
+    unsigned char byte;
+    for (const char *c = text; *c; c++)
+        if (strncmp(c, "\\x", 2) == 0 && isxdigit((unsigned char)c[2]) && isxdigit((unsigned char)c[3]) &&
+            sscanf(c + 2, "%2hhx", &byte) == 1 && byte) {
+            *to++ = (char)byte;
+            c += 3;
+        } else if (c[0] == '\\' && c[1] && strchr("tn\\", c[1])) {
+            *to++ = *++c == 't' ? '\t' : *c == 'n' ? '\n' : '\\';
+        } else {
+            *to++ = *c;
+        }
+    *to = '\0';
+    return text;
 }
 
 /* A byte count; 0: there is none. */
@@ -118,7 +142,7 @@ void profile_add(struct profile *profile, char *line) {
         operation->seconds += seconds;
         operation->longest = seconds > operation->longest ? seconds : operation->longest;
     }
-    add_to_path(path_of(profile, fields[PATH]), fields, seconds);
+    add_to_path(path_of(profile, unescape(fields[PATH])), fields, seconds);
     if (!profile->lines++)
         snprintf(profile->first, sizeof profile->first, "%s", fields[WHEN]);
     snprintf(profile->last, sizeof profile->last, "%s", fields[WHEN]);

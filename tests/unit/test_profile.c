@@ -58,7 +58,7 @@ static void operations_and_paths_are_summed_up(void **state) {
     expect(profile, "read                     3       0      1.250  62.5%    416.667   1000.000\n");
     expect(profile, "     1.500 s  a\n              1 opens, 0 lookups and stats; 12.0 KiB in 3 reads, each byte 1.5 times, "
                     "33% out of order\n");
-    expect(profile, "     0.500 s  b\\\\n\n              1 opens, 0 lookups and stats, 1 times not there\n");
+    expect(profile, "     0.500 s  b\\x0a\n              1 opens, 0 lookups and stats, 1 times not there\n");
     cleanup_free char *json = report(profile, true);
     assert_non_null(strstr(json, "{\"requests\":5,\"odd_lines\":0,\"seconds\":2.000000,"));
     assert_non_null(strstr(json, "{\"path\":\"a\",\"seconds\":1.500000,\"opens\":1,\"stats\":0,\"absent\":0,\"reads\":3,"
@@ -68,7 +68,8 @@ static void operations_and_paths_are_summed_up(void **state) {
 
 static void what_is_no_line_is_counted_and_left_out(void **state) {
     (void)state;
-    static const char *const odd[] = {"", "\n", "hello", "\t\t\t\t\t\t\t", "a\tb\tc\td\te\tf\tg", "a\tb\tc\td\te\tf\tg\th\ti"};
+    static const char *const odd[] = {"", "\n", "hello", "\t\t\t\t\t\t\t", "a\tb\tc\td\te\tf\tg", "a\tb\tc\td\te\tf\tg\th\ti",
+                                      "2026\t1\t\033[2J\tb\t-\t-\tOK\t1"};
     struct profile *profile = profile_new();
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         char line[64];
@@ -77,8 +78,24 @@ static void what_is_no_line_is_counted_and_left_out(void **state) {
     }
     add(profile, "read", "a", "-\t-", "OK", 1);
     expect(profile, "1 requests in 1.000 s");
-    expect(profile, "6 lines are none of a trace");
+    expect(profile, "7 lines are none of a trace");
     profile_free(profile);
+}
+
+static void names_are_read_as_they_were_written(void **state) {
+    (void)state;
+    static const char *const names[][2] = {{"a\\t\\n\\\\x41\\x1b", "a\\u0009\\u000a\\\\x41\\u001b"}, {"\\x1", "\\\\x1"}, {"\\x", "\\\\x"},
+                                           {"\\x00", "\\\\x00"}, {"\\", "\\\\"}, {"\\q", "\\\\q"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct profile *profile = profile_new();
+        char words[64];
+        add(profile, "open", names[i][0], "-\t-", "OK", 1);
+        snprintf(words, sizeof words, "{\"path\":\"%s\",", names[i][1]);
+        cleanup_free char *text = report(profile, true);
+        if (!strstr(text, words))
+            fail_msg("no '%s' in\n%s", words, text);
+        profile_free(profile);
+    }
 }
 
 static void what_costs_nothing_gets_no_advice(void **state) {
@@ -152,6 +169,7 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(operations_and_paths_are_summed_up),
         cmocka_unit_test(what_is_no_line_is_counted_and_left_out),
+        cmocka_unit_test(names_are_read_as_they_were_written),
         cmocka_unit_test(what_costs_nothing_gets_no_advice),
         cmocka_unit_test(who_makes_many_files_is_not_told_to_believe),
         cmocka_unit_test(each_habit_has_its_option),
