@@ -108,11 +108,11 @@ static int open_mount(struct serving *serving, struct porter *porter, char **ret
     return result;
 }
 
-/* As root, if it is, as the log. */
+/* As root, if it is, as the log. Nobody waits for who reads it, if it is a pipe. */
 static int open_trace(struct options *options, char **ret_error) {
     if (!options->trace)
         return 0;
-    options->trace_to = open(options->trace, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+    options->trace_to = open(options->trace, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
     return options->trace_to >= 0 ? 0
                                   : complain(ret_error, -EINVAL, "option trace=%s: %s; give a file that can be written",
                                              options->trace, strerror(errno));

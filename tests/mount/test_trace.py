@@ -91,9 +91,22 @@ def test_killed_programs_and_errors_are_told(bucket, traced):
 
 
 def test_a_trace_that_cannot_be_written_is_refused(mount, tmp_path):
-    with pytest.raises(MountFailed) as refusal:
-        mount(f"trace={tmp_path}")
-    assert "Is a directory; give a file that can be written" in str(refusal.value)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for trace, why in (tmp_path, "Is a directory"), (pipe, "No such device or address"):
+        with pytest.raises(MountFailed) as refusal:
+            mount(f"trace={trace}")
+        assert f"{why}; give a file that can be written" in str(refusal.value)
+
+
+def test_nobody_waits_for_who_reads_the_trace(mount, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        mnt = mount(f"trace={pipe}")
+        for number in range(1000):      # more than a pipe holds
+            assert not (mnt.path / f"{number}-{'x' * 200}").exists()
+        assert reader.read(3) == b"202" and "the trace has gaps: " in mnt.log()
 
 
 def test_a_full_disk_costs_lines_only(bucket, mount):
