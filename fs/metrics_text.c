@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/base/cleanup.h"
 #include "cache/base/stats.h"
 #include "fs/fuse/meter.h"
+#include "fs/store/names.h"
 #include "fs/version.h"
 
 /* Of a family: what its samples are, and what is said of it. */
@@ -28,10 +30,12 @@ static void put_label(FILE *out, const char *name, const char *value) {
     fputc('"', out);
 }
 
+/* Of this machine: OpenMetrics is UTF-8, a path need not be. */
 static void put_mount(FILE *out, const struct status_facts *facts) {
+    cleanup_free char *mountpoint = names_encode_target(facts->mountpoint);
     const char *const labels[][2] = {{"version", GRIDMOUNT_VERSION}, {"server", facts->server},
                                      {"database", facts->database},  {"bucket", facts->bucket},
-                                     {"mountpoint", facts->mountpoint}};
+                                     {"mountpoint", mountpoint ? mountpoint : ""}};
     begin(out, "mount", "info", "What is mounted, and where.");
     fputs("gridmount_mount_info{", out);
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {

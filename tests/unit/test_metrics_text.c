@@ -51,6 +51,14 @@ static void each_fact_and_counter_is_a_family(void **state) {
     assert_string_equal(text + strlen(text) - 6, "# EOF\n");
 }
 
+static void it_is_utf_8_whatever_the_mountpoint_is(void **state) {
+    (void)state;
+    struct status_facts named = facts;
+    named.mountpoint = "/mnt/\xff\xc3\xa9";
+    cleanup_free char *text = metrics_text(&named);
+    assert_non_null(strstr(text, "mountpoint=\"/mnt/\xee\xbf\xbf\xc3\xa9\"}"));
+}
+
 static void cache_dir_is_told_of_when_there_is_one(void **state) {
     (void)state;
     struct status_facts kept = facts;
@@ -120,6 +128,7 @@ static void what_is_no_operation_or_no_errno_counts_nothing(void **state) {
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_fact_and_counter_is_a_family),
+        cmocka_unit_test(it_is_utf_8_whatever_the_mountpoint_is),
         cmocka_unit_test(cache_dir_is_told_of_when_there_is_one),
         cmocka_unit_test(how_late_changes_are_told_is_there_once_one_could_be),
         cmocka_unit_test(counters_are_as_counted),
