@@ -53,16 +53,22 @@ static const char *explain(int error) {
     }
 }
 
-/* Opening it has the kernel look what is there now. */
-static void say_what_is_there(const struct past *revisions, const char *name, const char *before) {
+/* Opening it has the kernel look what is there now. False: it is as it was, since no revision can be newer than that. */
+static bool say_what_is_there(const struct past *revisions, const char *name, const char *before) {
     char now[PAST_ID_MOST];
     cleanup_fd int file = open(revisions->real, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     bool known = file >= 0 && past_attribute(revisions->real, "user.gridfs.id", now, sizeof now) == 0;
+    bool is_it = known && strcmp(now, past_id(name)) == 0;
+    if (known && !is_it && strcmp(now, before) == 0) {
+        past_complain(revisions->path, ": the uploadDate of what it is now is the last there can be; change or remove that first");
+        return false;
+    }
     text_put_plain(stdout, revisions->path, strlen(revisions->path));
-    if (known && strcmp(now, before) == 0)
+    if (is_it)
         printf(" is %s already\n", name);
     else
         printf(" is as %s again; new _id: %s\n", name, known ? now : "see gridmount log");
+    return true;
 }
 
 /* The revision is open meanwhile, so it stays although its grace be over. */
@@ -89,8 +95,7 @@ int past_restore(const char *argument) {
     int result = before ? restore(&revisions, name) : -ENOMEM;
     if (result)
         past_complain(argument, ": %s", explain(result));
-    else
-        say_what_is_there(&revisions, name, before);
+    bool done = result == 0 && say_what_is_there(&revisions, name, before);
     past_done(&revisions);
-    return result ? EXIT_FAILED : EXIT_DONE;
+    return done ? EXIT_DONE : EXIT_FAILED;
 }

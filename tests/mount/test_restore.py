@@ -6,7 +6,9 @@ import os
 import subprocess
 
 import gridfs
+import pymongo.errors
 import pytest
+from bson.datetime_ms import DatetimeMS
 
 from buckets import Bucket, day
 from mounting import BINARY, Watched, force_unmount, gridmount, names_in, tells_changes, wait_for
@@ -209,3 +211,15 @@ def test_restore_says_what_is_wrong(bucket, mount):
     refused = restore(f"{read_only}/f@{first}")
     assert refused.returncode == 1 and "read-only" in refused.stderr
     assert ids_of(bucket, "f") == [first, second] and (mnt.path / "f").read_bytes() == b"2"
+
+
+def test_what_did_not_come_back_is_no_success(bucket, mount):
+    first = bucket.insert("f", b"good", uploadDate=day(1))
+    try:
+        bucket.insert("f", b"bad", uploadDate=DatetimeMS(2**63 - 1))
+    except pymongo.errors.OperationFailure:
+        pytest.skip("the server takes no such date")
+    path = mount().path / "f"
+    result = restore(f"{path}@{first}")
+    assert (result.returncode, result.stdout) == (1, "") and "the last there can be" in result.stderr
+    assert path.read_bytes() == b"bad"
