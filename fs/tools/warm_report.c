@@ -98,12 +98,17 @@ static void put_path(struct warm *warm, const char *path) {
     text_put_plain(stderr, path, strlen(path));
 }
 
-/* As sha256sum(1) writes them: a name that would break its line has a backslash before the line, and in its place. */
+/* As sha256sum(1) writes them: a name that would break its line has a backslash before the line, and in its place. Not so
+ * on a terminal, which would obey other characters. */
 static bool is_escaped(const char *path) {
-    return strpbrk(path, "\\\n\r") != NULL;
+    return strpbrk(path, "\\\n\r") && !isatty(STDOUT_FILENO);
 }
 
 static void put_name(const char *path) {
+    if (isatty(STDOUT_FILENO)) {
+        text_put_plain(stdout, path, strlen(path));
+        return;
+    }
     for (const char *c = path; *c; c++)
         if (*c == '\\' || *c == '\n' || *c == '\r')
             printf("\\%c", *c == '\n' ? 'n' : *c == '\r' ? 'r' : '\\');

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pty
 import subprocess
 
 import pytest
@@ -64,6 +65,18 @@ def test_sums_are_those_of_sha256sum(models):
     assert theirs.returncode == 0
     plain = [line for line in theirs.stdout.splitlines() if "slash" not in line]     # which differs between versions
     assert sorted(plain) == [line for line in lines_of(verify(mnt.path)) if "slash" not in line]
+
+
+@pytest.mark.parametrize("words, sign", [([], ""), (["--sums"], hashlib.sha256(b"x").hexdigest() + "  ")])
+def test_a_terminal_obeys_no_name(bucket, mount, words, sign):
+    bucket.put("red\x1b[31m", b"x")
+    path = mount().path
+    ours, theirs = pty.openpty()
+    done = subprocess.run([BINARY, "verify", *words, path], stdout=theirs, stderr=subprocess.DEVNULL, check=False)
+    os.close(theirs)
+    said = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert done.returncode == DONE and said.startswith(f"{sign}{path}/red\\x1b[31m")
 
 
 def test_what_is_wrong_is_told(models, bucket):
