@@ -33,9 +33,13 @@ static bool open_side(char *path, char *named, struct side *ret_side) {
     char number[32];
     struct stat status;
     if (path && named)
-        side.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (side.fd < 0 || fstat(side.fd, &status)) {
-        past_complain(named ? named : "?", ": %s", strerror(errno));
+        side.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int error = side.fd < 0 || fstat(side.fd, &status) ? errno
+                : S_ISREG(status.st_mode)              ? 0
+                : S_ISDIR(status.st_mode)              ? EISDIR
+                                                       : EINVAL; /* it has no length to be compared */
+    if (error) {
+        past_complain(named ? named : "?", ": %s", strerror(error));
         side_done(&side);
         return false;
     }

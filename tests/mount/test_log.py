@@ -141,8 +141,9 @@ def test_diff_says_what_is_wrong(bucket, mount):
     for number in (1, 2):
         bucket.insert("f", b"x", uploadDate=day(number))
     broken = bucket.insert("broken", b"x" * 10, chunks=[])
+    bucket.insert("empty", uploadDate=day(1))
     root = mount().path
-    for words, cure in {("f",): "names no revision", ("f@2020-01-01", "none"): "names no revision",
+    for words, cure in {("empty@2020", "."): "Is a directory", ("empty@2020", "/dev/zero"): "Invalid argument", ("f",): "names no revision", ("f@2020-01-01", "none"): "names no revision",
                         ("f@2020-01-01", "."): "irectory",
                         ("f@2020",): "2 revisions begin so", ("f@2021",): "no such revision", ("f@",): "no such revision",
                         ("f@" + "0" * 24,): "no such revision", ("@2020",): "names no revision", (): "diff takes",
