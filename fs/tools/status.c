@@ -46,7 +46,9 @@ static struct seen look(const char *path, bool json) {
         return seen;
     }
     seen.text = mountpoint_read(absolute, json ? ".gridfs/status.json" : ".gridfs/status");
-    if (!seen.text)
+    if (!seen.text && errno == EACCES)
+        complain(&seen, EXIT_FAILED, "%s: how it is, is for who mounted it, and for root", absolute);
+    else if (!seen.text)
         complain(&seen, errno == ENOTCONN ? EXIT_USAGE : EXIT_FAILED, "%s does not answer: %s; mount it again", absolute,
                  strerror(errno));
     else if (says_ok(seen.text, json))

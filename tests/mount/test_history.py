@@ -179,7 +179,7 @@ def test_revisions_are_for_who_mounted(bucket, mount, tmp_path):
     value = named(day(1), ids[0]).encode()
     binary = shutil.copy(BINARY, tmp_path)      # which may be where only root gets
     fails(errno.EPERM, as_user, other, os.setxattr, root / "f", "user.gridfs.restore", value)
-    for words in (["log", root / "f"], ["restore", f"{root}/f@{ids[0]}"]):
+    for words in (["log", root / "f"], ["restore", f"{root}/f@{ids[0]}"], ["status", root], ["status", "--json", root]):
         result = subprocess.run(["setpriv", f"--reuid={other}", f"--regid={other}", "--clear-groups", binary, *words],
                                 capture_output=True, text=True, check=False)
         assert result.returncode == 1 and "for who mounted it" in result.stderr
