@@ -14,11 +14,14 @@
 
 #include "cache/base/check.h"
 #include "cache/base/cleanup.h"
+#include "cache/base/clock.h"
 #include "cache/base/lock.h"
 #include "cache/base/workers.h"
 #include "fs/complain.h"
+#include "fs/guests.h"
 #include "fs/host_header.h"
 #include "fs/page.h"
+#include "fs/ticker.h"
 
 #define OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -30,6 +33,8 @@ struct monitor {
     int port;
     char key[KEY + 1];
     struct MHD_Daemon *daemon;
+    struct guests *guests;
+    struct ticker *ticker; /* which drops those that are slow */
     struct monitor_config config;
     struct workers *asker; /* one thread, which waits for the server in place of the daemon's */
     struct lock lock;      /* guards what follows */
@@ -135,6 +140,25 @@ char *monitor_page(const struct monitor *monitor) {
     int size = asprintf(&text, "http://%s%s%s:%d/#%s\n", bracketed ? "[" : "", host, bracketed ? "]" : "", monitor->port,
                         monitor->key);
     return size < 0 ? NULL : text;
+}
+
+/* ---- who is connected ---- */
+
+static struct guest *guest_of(struct MHD_Connection *connection) {
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static void come_or_go(void *context, struct MHD_Connection *connection, void **guest, enum MHD_ConnectionNotificationCode what) {
+    struct guests *guests = ((struct monitor *)context)->guests;
+    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+        *guest = guests_come(guests, fd, clock_now_ms());
+    else
+        guests_go(guests, *guest);
+}
+
+static void drop_the_slow(void *context) {
+    guests_drop(((struct monitor *)context)->guests, clock_now_ms() - 1000 * MONITOR_SLOWEST);
 }
 
 /* ---- answers ---- */
@@ -278,6 +302,7 @@ static enum MHD_Result give_history(struct monitor *monitor, struct MHD_Connecti
     if (!question)
         return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is being asked for another; try again\n");
     *request = question;
+    guests_wait(monitor->guests, guest_of(connection));
     MHD_suspend_connection(connection);
     CHECK(workers_submit(monitor->asker, put_question, question)); /* it has no other */
     return MHD_YES;
@@ -293,6 +318,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
     struct monitor *monitor = context;
     (void)version;
     (void)upload;
+    guests_ask(monitor->guests, guest_of(connection), clock_now_ms());
     if (*request)
         return give_answer(*request);
     if (*upload_size) { /* of a method that is refused once all of it has come */
@@ -318,17 +344,20 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
 int monitor_begin(struct monitor *monitor, const struct monitor_config *config) {
     monitor->config = *config;
     monitor->asker = workers_new(1, 1);
-    if (!monitor->asker)
+    monitor->guests = guests_new(MONITOR_CONNECTIONS);
+    if (!monitor->asker || !monitor->guests)
         return -ENOMEM;
     const unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_ALLOW_SUSPEND_RESUME;
     monitor->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, monitor, MHD_OPTION_LISTEN_SOCKET, monitor->listening,
                                        MHD_OPTION_CONNECTION_LIMIT, (unsigned)MONITOR_CONNECTIONS,
                                        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)MONITOR_IDLE,
-                                       MHD_OPTION_NOTIFY_COMPLETED, question_done, NULL, MHD_OPTION_END);
+                                       MHD_OPTION_NOTIFY_COMPLETED, question_done, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+                                       come_or_go, monitor, MHD_OPTION_END);
     if (!monitor->daemon)
         return -ENOMEM;
     monitor->listening = -1;
-    return 0;
+    monitor->ticker = ticker_new(drop_the_slow, monitor);
+    return monitor->ticker ? 0 : -ENOMEM;
 }
 
 struct monitor *monitor_free(struct monitor *monitor) {
@@ -339,8 +368,10 @@ struct monitor *monitor_free(struct monitor *monitor) {
     while (monitor->asking) /* a connection that is suspended cannot be closed */
         condition_wait(&monitor->idle, &monitor->lock);
     lock_release(&monitor->lock);
+    ticker_stop(monitor->ticker);
     if (monitor->daemon)
         MHD_stop_daemon(monitor->daemon);
+    guests_free(monitor->guests);
     workers_free(monitor->asker);
     condition_done(&monitor->idle);
     lock_done(&monitor->lock);

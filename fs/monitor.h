@@ -9,14 +9,15 @@
  * is told to who may see .gridfs/revisions as well: not to other users of this machine, nor to who reaches the port from
  * elsewhere. That alone is asked of the server, one such question at a time: another is refused meanwhile (503). Nothing
  * can be changed here. Who connects and does not ask, or does not take the
- * answer, is dropped after MONITOR_IDLE seconds; more than MONITOR_CONNECTIONS at once have to wait.
+ * answer, is dropped after MONITOR_IDLE seconds; who does it a byte now and then, after MONITOR_SLOWEST. More than
+ * MONITOR_CONNECTIONS at once have to wait.
  *
- * Threads: two of its own, from monitor_begin() to monitor_free(), which waits for what the server is being asked: one that
- * answers, and calls `text`, and one that asks, and calls `history`. */
+ * Threads: three of its own, from monitor_begin() to monitor_free(), which waits for what the server is being asked: one that
+ * answers, and calls `text`, one that asks, and calls `history`, and one that looks who is slow. */
 #ifndef FS_MONITOR_H
 #define FS_MONITOR_H
 
-enum { MONITOR_IDLE = 5, MONITOR_CONNECTIONS = 32 };
+enum { MONITOR_IDLE = 5, MONITOR_SLOWEST = 10, MONITOR_CONNECTIONS = 32 };
 
 struct monitor;
 

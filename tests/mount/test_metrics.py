@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What .gridfs/metrics says, as a monitoring system's own parser reads it."""
+import contextlib
 import errno
 import http.client
 import json
@@ -8,6 +9,7 @@ import os
 import pathlib
 import re
 import socket
+import threading
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -212,6 +214,28 @@ def test_clients_that_never_ask_or_never_read_are_dropped(mount):
         each.close()
     mounting.wait_for(lambda: not connections_held(port), 30)
     for each in deaf:
+        each.close()
+
+
+@pytest.mark.long
+def test_clients_that_go_on_slowly_are_dropped(mount):
+    port = servers.free_port()
+    mount(f"metrics_listen={port}")
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(32)]
+
+    def go_on():
+        for each in slow:
+            with contextlib.suppress(OSError):
+                each.sendall(b"GET /metrics HTTP/1.1\r\nX: " if each not in begun else b"x")
+                begun.add(each)
+        return not waiting.is_alive()
+    begun, answers = set(), []
+    waiting = threading.Thread(target=lambda: answers.append(ask(port)[0]))
+    go_on()
+    waiting.start()
+    wait_for(go_on, 40, "who asks to be answered")
+    assert answers == [200]
+    for each in slow:
         each.close()
 
 
