@@ -121,6 +121,23 @@ def test_what_is_restored_has_its_digest(mount, removed):
     assert gridmount("verify", root / "f").returncode == 0
 
 
+def test_what_a_removed_file_had_comes_back(bucket, mount):
+    """Also what it got right before: the trash has the document as it was then."""
+    first = bucket.insert("f", b"x", metadata={"tag": "old"})
+    path = mount().path / "f"
+    os.stat(path)
+    os.chmod(path, 0o640)
+    os.chown(path, 12, 13)
+    wanted = {"user.x": b"y", "user.mime_type": b"text/plain", "user.gridfs.metadata.tag": b"new"}
+    for name, value in wanted.items():
+        os.setxattr(path, name, value)
+    path.unlink()
+    assert restore(f"{path}@{first}").returncode == 0
+    found = os.stat(path)
+    assert (found.st_mode, found.st_uid, found.st_gid) == (0o100640, 12, 13)
+    assert {name: os.getxattr(path, name) for name in os.listxattr(path) if name in wanted} == wanted
+
+
 @pytest.mark.parametrize("options", ["consistency=ttl:3600", "consistency=strict", "consistency=open"])
 def test_what_was_seen_to_be_missing_comes_back(mount, options):
     """The kernel may have been told that nothing is there, for an hour."""

@@ -103,6 +103,8 @@ static int set_of_other(struct bucket *bucket, const struct store_object *object
 int bucket_set_attributes(struct store *store, const struct store_object *object, const struct attributes *changes,
                           struct revision **ret_revision) {
     struct bucket *bucket = (struct bucket *)store;
-    return object->revision ? set_of_file(bucket, object, changes, ret_revision)
-                            : set_of_other(bucket, object, changes, ret_revision);
+    int result = object->revision ? set_of_file(bucket, object, changes, ret_revision)
+                                  : set_of_other(bucket, object, changes, ret_revision);
+    recents_note(&bucket->recents, object->path, NULL); /* what a removal would put into the trash is of before */
+    return result;
 }

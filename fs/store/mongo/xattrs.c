@@ -292,6 +292,7 @@ int bucket_set_xattr(struct store *store, const struct store_object *object, con
         result = (type ? change_type : field ? change_field : change_array)(bucket, &itself, document, &change);
         bson_destroy(document);
     }
+    recents_note(&bucket->recents, object->path, NULL); /* what a removal would put into the trash is of before */
     if (result == 0)
         log_error("the extended attributes of %s are changed by others all the time", object->path);
     return result < 0 ? result : result ? 0 : -EIO;
