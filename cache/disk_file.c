@@ -108,13 +108,25 @@ static bool is_ours(const struct stat *status) {
            !(status->st_mode & S_IWOTH);
 }
 
+/* Who can change the directory above may have put something else there, which is not to be filled. */
+static int open_folder(const char *folder) {
+    struct stat status;
+    int fd = open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &status) == 0 && status.st_uid == geteuid())
+        return fd;
+    close(fd);
+    return -EACCES;
+}
+
 /* A descriptor, or -errno. What is made is of `size` bytes. */
 static int open_part(const char *folder, const char *name, int access, int64_t size) {
-    cleanup_free char *path = NULL;
-    if (asprintf(&path, "%s/%s", folder, name) < 0)
-        return -ENOMEM;
+    cleanup_fd int directory = open_folder(folder);
+    if (directory < 0)
+        return directory;
     int flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC; /* whatever stands there, nothing waits for it */
-    int fd = openat(AT_FDCWD, path, flags | access, 0600);
+    int fd = openat(directory, name, flags | access, 0600);
     if (fd < 0)
         return errno == ELOOP || errno == EISDIR || errno == ENXIO ? -EPERM : -errno;
     struct stat status;

@@ -32,7 +32,7 @@ int disk_folder_prepare(const char *folder, const char **ret_why) {
     if (*ret_why)
         return -EPERM;
     if (status.st_mode & 077)
-        (void)chmod(folder, 0700);
+        (void)fchmodat(AT_FDCWD, folder, 0700, AT_SYMLINK_NOFOLLOW);
     return 0;
 }
 

@@ -382,6 +382,22 @@ static void a_symlink_is_no_folder(void **state) {
     refuse(bench, "no directory");
 }
 
+/* Who can change the directory above it can do that at any time. */
+static void what_is_put_in_place_of_the_folder_is_not_filled(void **state) {
+    (void)state;
+    struct bench *bench = without_folder();
+    char other[80];
+    snprintf(other, sizeof other, "%s/other", bench->base);
+    start(bench);
+    assert_int_equal(rmdir(bench->folder), 0);
+    assert_int_equal(mkdir(other, 0700), 0);
+    assert_int_equal(symlink(other, bench->folder), 0);
+    assert_int_equal(fetched(bench, bench->one, 0, CHUNKS), CHUNKS);
+    put_away(bench);
+    assert_int_equal(rmdir(other), 0); /* nothing is in it */
+    bench_done(bench);
+}
+
 static void a_folder_that_everybody_can_change_is_refused(void **state) {
     (void)state;
     struct bench *bench = without_folder();
@@ -422,6 +438,7 @@ int main(void) {
         cmocka_unit_test(a_file_that_everybody_can_change_is_not_read),
         cmocka_unit_test(a_file_of_another_user_is_not_read),
         cmocka_unit_test(a_symlink_is_no_folder),
+        cmocka_unit_test(what_is_put_in_place_of_the_folder_is_not_filled),
         cmocka_unit_test(a_folder_that_everybody_can_change_is_refused),
         cmocka_unit_test(a_folder_of_another_user_is_refused),
     };
