@@ -68,7 +68,7 @@ int disk_file_read(const struct disk_open *open, const struct disk_file *file, u
 /* The same without waiting for the disk: -EAGAIN, unless memory has it. */
 int disk_file_read_at_once(const struct disk_open *open, const struct disk_file *file, uint32_t n, void *into);
 int disk_file_write(const struct disk_open *open, const struct disk_file *file, uint32_t n, const void *bytes);
-/* Notes that it was used, by the mtime of its heads: once a minute at the most. That of the content stays as it is. */
+/* Notes that it was used, by the mtime of its heads: once a minute at the most. The content is not changed by it. */
 void disk_file_use(const struct disk_open *open);
 
 static inline void disk_open_cleanup(struct disk_open *open) {

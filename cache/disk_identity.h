@@ -9,8 +9,10 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <sys/types.h>
+#include <time.h>
 
 struct disk_identity {
+    struct timespec changed; /* its ctime, which every change sets */
     dev_t device;
     union {
         struct file_handle handle;
@@ -20,6 +22,8 @@ struct disk_identity {
 
 /* 0 or -errno; -EOPNOTSUPP: this file system cannot tell. */
 int disk_identify(int fd, struct disk_identity *ret_identity);
+/* The same file, changed or not. */
 bool disk_identity_is_same(const struct disk_identity *one, const struct disk_identity *other);
+bool disk_identity_is_unchanged(const struct disk_identity *one, const struct disk_identity *other);
 
 #endif

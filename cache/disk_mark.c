@@ -48,12 +48,12 @@ static int make_durable(int fd) {
 
 /* ---- marks ---- */
 
-static void make(const struct disk_file *file, const struct disk_identity *identity, const struct timespec *ctime,
-                 uint64_t when, unsigned char ret_mark[MARK]) {
+static void make(const struct disk_file *file, const struct disk_identity *identity, uint64_t when,
+                 unsigned char ret_mark[MARK]) {
     struct wire_writer writer = {.bytes = ret_mark};
     wire_put_32(&writer, MAGIC << 8 | FORMAT);
-    wire_put_32(&writer, (uint32_t)ctime->tv_nsec);
-    wire_put_64(&writer, (uint64_t)ctime->tv_sec);
+    wire_put_32(&writer, (uint32_t)identity->changed.tv_nsec);
+    wire_put_64(&writer, (uint64_t)identity->changed.tv_sec);
     wire_put_64(&writer, when);
     wire_put_64(&writer, XXH3_64bits(identity->bytes, sizeof identity->bytes));
     wire_put_64(&writer, XXH3_64bits_withSeed(ret_mark, writer.size, XXH3_64bits(file->name, sizeof file->name)));
@@ -66,38 +66,32 @@ static uint64_t now(void) {
 int disk_mark_set(const char *folder, const struct disk_file *file, const struct disk_identity *identity) {
     cleanup_disk_open struct disk_open open = {-1, -1};
     struct disk_identity there;
-    struct stat status;
     unsigned char mark[MARK];
     int result = disk_file_open(folder, file, false, &open);
     if (result == 0)
-        result = disk_identify(open.content, &there);
-    if (result == 0 && !disk_identity_is_same(&there, identity))
-        result = -ESTALE;
-    if (result == 0)
         result = make_durable(open.content);
-    if (result == 0 && fstat(open.content, &status))
-        result = -errno;
+    if (result == 0)
+        result = disk_identify(open.content, &there);
+    if (result == 0 && !disk_identity_is_unchanged(&there, identity))
+        result = -ESTALE;
     if (result)
         return result;
     cleanup_fd int fd = disk_file_open_heads(folder, file);
-    make(file, identity, &status.st_ctim, now(), mark);
+    make(file, identity, now(), mark);
     return fd < 0 ? fd : whole_write(fd, disk_file_tail(file), mark, MARK);
 }
 
 bool disk_mark_holds(const struct disk_open *open, const struct disk_file *file, const struct disk_identity *identity) {
     unsigned char mark[MARK], wanted[MARK];
-    struct stat status;
-    if (whole_read(open->heads, disk_file_tail(file), mark, MARK) || fstat(open->content, &status))
+    if (whole_read(open->heads, disk_file_tail(file), mark, MARK))
         return false;
     struct wire_reader reader = {.bytes = mark + 16, .left = MARK - 16};
     uint64_t when = wire_get_64(&reader);
-    make(file, identity, &status.st_ctim, when, wanted);
+    make(file, identity, when, wanted);
     return memcmp(mark, wanted, MARK) == 0 && when <= now() && now() - when < DISK_MARK_SECONDS;
 }
 
-void disk_mark_clear(const char *folder, const struct disk_file *file) {
-    static const unsigned char nothing[MARK];
-    cleanup_fd int fd = disk_file_open_heads(folder, file);
-    if (fd >= 0)
-        (void)whole_write(fd, disk_file_tail(file), nothing, MARK);
+void disk_mark_clear(const struct disk_open *open) {
+    static const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
+    (void)futimens(open->content, times);
 }

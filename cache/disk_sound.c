@@ -16,7 +16,7 @@ enum { BITS = 8 };
 
 struct known {
     struct disk_file file;
-    struct disk_identity identity; /* of its content */
+    struct disk_identity identity; /* of its content, as it was when a chunk was found sound or written last */
     uint32_t left;                 /* chunks that were not found sound yet */
     bool marked;                   /* or cannot be */
     uint64_t used;
@@ -59,16 +59,28 @@ static struct known *find(struct disk_sound *sound, const struct disk_file *file
     return NULL;
 }
 
+static bool is_later(const struct timespec *one, const struct timespec *other) {
+    return one->tv_sec > other->tv_sec || (one->tv_sec == other->tv_sec && one->tv_nsec > other->tv_nsec);
+}
+
 static bool is_sound(const struct known *known, uint32_t n) {
     return known->bits[n / BITS] >> n % BITS & 1;
 }
 
-static void mark(struct known *known, uint32_t n, bool sound) {
-    if (is_sound(known, n) == sound)
+/* Once all of it is known, no change is ours. */
+static void mark(struct known *known, const struct disk_identity *identity, uint32_t n) {
+    if (is_sound(known, n))
         return;
-    known->bits[n / BITS] ^= (unsigned char)(1 << n % BITS);
-    known->left += sound ? -1u : 1u;
+    known->bits[n / BITS] |= (unsigned char)(1 << n % BITS);
+    known->left--;
     known->marked = false;
+    if (is_later(&identity->changed, &known->identity.changed))
+        known->identity.changed = identity->changed;
+}
+
+static void forget(struct known *known) {
+    known->left = disk_file_chunks(&known->file);
+    memset(known->bits, 0, known->left / BITS + 1);
 }
 
 static struct known *oldest(struct disk_sound *sound) {
@@ -142,10 +154,14 @@ static int look_at(struct disk_sound *sound, const struct disk_open *open, const
     return result == -ENOENT ? -EAGAIN : result;
 }
 
-/* How many bytes of it are not known to be sound; -1 without memory. */
+/* How many bytes of it are not known to be sound, as it is; -1 without memory. */
 static int64_t begin(struct disk_sound *sound, const struct disk_file *file, const struct disk_identity *identity) {
     lock_acquire(&sound->lock);
     struct known *known = learn(sound, file, identity);
+    if (known && known->left == 0 && !disk_identity_is_unchanged(&known->identity, identity)) {
+        forget(known);
+        known->identity = *identity;
+    }
     if (known)
         known->used = ++sound->turns;
     int64_t left = known ? (int64_t)known->left * file->chunk_size : -1;
@@ -157,9 +173,11 @@ static void trust(struct disk_sound *sound, const struct disk_file *file, const 
     lock_acquire(&sound->lock);
     struct known *known = find_same(sound, file, identity);
     for (uint32_t n = 0; known && n < disk_file_chunks(file); n++)
-        mark(known, n, true);
-    if (known)
+        mark(known, identity, n);
+    if (known) {
+        known->identity = *identity;
         known->marked = true;
+    }
     lock_release(&sound->lock);
 }
 
@@ -207,12 +225,15 @@ static bool is_known(struct disk_sound *sound, const struct disk_file *file) {
     return known;
 }
 
+/* What has rotted in one place may have in others, that were looked at long ago or by another mount. */
 static void note(struct disk_sound *sound, const struct disk_file *file, const struct disk_identity *identity, uint32_t n,
                  bool is_good) {
     lock_acquire(&sound->lock);
     struct known *known = find_same(sound, file, identity);
-    if (known)
-        mark(known, n, is_good);
+    if (known && is_good)
+        mark(known, identity, n);
+    else if (known)
+        forget(known);
     lock_release(&sound->lock);
 }
 
@@ -220,7 +241,7 @@ void disk_sound_note(struct disk_sound *sound, const struct disk_open *open, con
                      int found) {
     struct disk_identity identity;
     if (found == -EBADMSG && open->heads != open->content)
-        disk_mark_clear(sound->folder, file);
+        disk_mark_clear(open);
     if ((found == 0 || found == -EBADMSG) && is_known(sound, file) && disk_identify(open->content, &identity) == 0)
         note(sound, file, &identity, n, found == 0);
 }
@@ -231,10 +252,8 @@ void disk_sound_wrote(struct disk_sound *sound, const struct disk_open *open, co
         return;
     lock_acquire(&sound->lock);
     struct known *known = learn(sound, file, &identity);
-    if (known) {
-        mark(known, n, true);
-        known->marked = false; /* it has another ctime */
-    }
+    if (known)
+        mark(known, &identity, n);
     lock_release(&sound->lock);
 }
 

@@ -4,12 +4,14 @@
  *
  *     not known [disk_sound_open, disk_sound_wrote] -> known, of each chunk whether it was sound
  *         ^------ [too many others are] --------------'  [the last one was, or it has a mark] -> whole -> whole and marked
- *                                                        ^------------- [one was found damaged] --'------------'
+ *                                                        ^------------- [one was found damaged, or it changed]'
  *
  * A whole one gets a mark (disk_mark.h) once it is on the disk, so that the next mount need not look at it again.
  *
  * A file is known by what its file system tells it from all others by, so that what is made anew at its name is another
- * one; nothing is held that would keep the room of one that was removed. Who writes to it writes what its checksums say.
+ * one; nothing is held that would keep the room of one that was removed. Who writes to it before all of it is known writes
+ * what its checksums say: other mounts do. Whoever changes it after that is seen by the next disk_sound_open(), which looks
+ * at it again; so is who found a chunk of it damaged, in whichever mount.
  * What the disk makes of it later is not seen, unless it is read through us, or it is a day later and another mount.
  *
  * Threads: all functions from any thread. disk_sound_open() works for SOUND_MS at the most, and waits for no content;

@@ -126,6 +126,38 @@ static void what_was_sound_and_is_found_damaged_is_not_given(void **state) {
     bench_done(bench);
 }
 
+/* Nobody has read it through us since. */
+static void what_was_sound_and_was_changed_is_looked_at_again(void **state) {
+    (void)state;
+    struct bench *bench = filled();
+    for (unsigned round = 0; round < 2; round++) {
+        assert_is_whole(bench, bench->one);
+        spoil(path_of(bench, bench->one), 7 * CHUNK + 3);
+        assert_int_equal(whole(bench, bench->one), -EBADMSG);
+        spoil(path_of(bench, bench->one), 7 * CHUNK + 3); /* as it was */
+    }
+    bench_done(bench);
+}
+
+/* Which another mount does, that cannot mend it. */
+static void what_another_mount_finds_damaged_is_looked_at_again(void **state) {
+    (void)state;
+    struct bench *bench = filled();
+    assert_is_whole(bench, bench->one);
+    spoil(heads_of(bench, bench->one), 3 * HEAD + 9); /* of the heads: the content keeps its ctime */
+    assert_is_whole(bench, bench->one);
+    struct disk *first = bench->disk;
+    struct chunk_source of_first = bench->source;
+    bench->config.room.most = CHUNK;
+    start(bench);
+    assert_int_equal(fetched(bench, bench->one, 3, 1), 1);
+    put_away(bench);
+    bench->disk = first;
+    bench->source = of_first;
+    assert_int_equal(whole(bench, bench->one), -EBADMSG);
+    bench_done(bench);
+}
+
 /* Another owner cannot be made without being root; these are what the same test is for. */
 static void what_others_can_change_is_not_given(void **state) {
     (void)state;
@@ -214,6 +246,24 @@ static void so_many_are_known_and_no_more(void **state) {
 }
 
 /* ---- marks ---- */
+
+static int (*syncing)(void); /* instead of the next fsync() */
+static struct bench *syncing_bench;
+
+int fsync(int fd) {
+    int (*instead)(void) = syncing;
+    syncing = NULL;
+    return instead ? instead() : (int)syscall(SYS_fsync, fd);
+}
+
+static int read_it_meanwhile(void) {
+    assert_int_equal(fetched(syncing_bench, syncing_bench->one, 3, 1), 1);
+    return 0;
+}
+
+static int touch(const char *path) {
+    return utimensat(AT_FDCWD, path, NULL, 0);
+}
 
 static void tick(struct bench *bench) {
     for (unsigned second = 0; second < 30; second++)
@@ -334,6 +384,51 @@ static void what_is_found_damaged_loses_its_mark(void **state) {
     bench_done(bench);
 }
 
+/* What rots once may have rotted elsewhere: the mark is believed of no chunk any more. */
+static void one_damaged_chunk_is_reason_to_look_at_all(void **state) {
+    (void)state;
+    struct bench *bench = filled_and_marked();
+    spoil(heads_of(bench, bench->one), 3 * HEAD + 9); /* of the heads: the content keeps its ctime */
+    spoil(heads_of(bench, bench->one), 7 * HEAD + 9);
+    assert_is_whole(bench, bench->one);
+    assert_int_equal(fetched(bench, bench->one, 3, 1), 1);
+    while (stats_get(STAT_disk_bytes_stored) < (uint64_t)bench->one->length + CHUNK)
+        usleep(1000);
+    assert_int_equal(whole(bench, bench->one), -EBADMSG);
+    assert_false(marked(bench));
+    assert_int_equal(whole(bench, bench->one), -EBADMSG);
+    bench_done(bench);
+}
+
+static void what_was_changed_before_it_got_its_mark_gets_none(void **state) {
+    (void)state;
+    struct bench *bench = filled_and_marked();
+    assert_int_equal(touch(path_of(bench, bench->one)), 0); /* the mark goes */
+    assert_is_whole(bench, bench->one);
+    spoil(path_of(bench, bench->one), 7 * CHUNK + 3);
+    assert_false(marked(bench));
+    assert_int_equal(whole(bench, bench->one), -EBADMSG);
+    bench_done(bench);
+}
+
+static void what_is_found_damaged_while_it_gets_its_mark_gets_none(void **state) {
+    (void)state;
+    struct bench *bench = filled_and_marked();
+    put_away(bench);
+    bench->config.room.most = CHUNK; /* nothing mends it */
+    start(bench);
+    assert_int_equal(touch(path_of(bench, bench->one)), 0); /* the mark goes */
+    assert_is_whole(bench, bench->one);
+    spoil(heads_of(bench, bench->one), 3 * HEAD + 9);
+    syncing = read_it_meanwhile;
+    syncing_bench = bench;
+    tick(bench);
+    restart(bench);
+    assert_null(syncing);
+    assert_int_equal(whole(bench, bench->one), -EBADMSG);
+    bench_done(bench);
+}
+
 static time_t later; /* seconds */
 
 time_t time(time_t *ret_time) {
@@ -367,6 +462,8 @@ int main(void) {
         cmocka_unit_test(what_is_damaged_is_not_given_until_it_was_fetched),
         cmocka_unit_test(whatever_bit_is_another_it_is_not_given),
         cmocka_unit_test(what_was_sound_and_is_found_damaged_is_not_given),
+        cmocka_unit_test(what_was_sound_and_was_changed_is_looked_at_again),
+        cmocka_unit_test(what_another_mount_finds_damaged_is_looked_at_again),
         cmocka_unit_test(what_others_can_change_is_not_given),
         cmocka_unit_test(one_of_another_length_is_not_given),
         cmocka_unit_test(one_that_was_made_anew_is_another),
@@ -378,6 +475,9 @@ int main(void) {
         cmocka_unit_test(whoever_changes_it_takes_its_mark),
         cmocka_unit_test(whatever_bit_of_a_mark_is_another_it_is_none),
         cmocka_unit_test(what_is_found_damaged_loses_its_mark),
+        cmocka_unit_test(one_damaged_chunk_is_reason_to_look_at_all),
+        cmocka_unit_test(what_was_changed_before_it_got_its_mark_gets_none),
+        cmocka_unit_test(what_is_found_damaged_while_it_gets_its_mark_gets_none),
         cmocka_unit_test(a_mark_holds_for_a_day),
     };
     return cmocka_run_group_tests_name("disk sound", tests, NULL, NULL);
