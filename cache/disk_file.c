@@ -176,6 +176,12 @@ void disk_file_close(struct disk_open *open) {
     *open = (struct disk_open){-1, -1};
 }
 
+void disk_file_remove(const char *folder, const struct disk_file *file) {
+    cleanup_free char *path = NULL;
+    if (asprintf(&path, "%s/%s", folder, file->name) >= 0)
+        (void)unlink(path); /* who makes room removes the heads */
+}
+
 void disk_file_expect(const struct disk_open *open, const struct disk_file *file, uint32_t first, uint32_t count) {
     int64_t size = file->chunk_size;
     (void)posix_fadvise(open->content, first * size, count * size, POSIX_FADV_WILLNEED);

@@ -58,6 +58,7 @@ int64_t disk_file_takes(const struct disk_file *file, uint32_t first, uint32_t c
 /* To be written, it is made. -EPERM: it is foreign. */
 int disk_file_open(const char *folder, const struct disk_file *file, bool to_write, struct disk_open *ret_open);
 void disk_file_close(struct disk_open *open);
+void disk_file_remove(const char *folder, const struct disk_file *file);
 /* Of a file of several chunks: where the tail is in the heads, and a descriptor to write there if they exist. */
 int64_t disk_file_tail(const struct disk_file *file);
 int disk_file_open_heads(const char *folder, const struct disk_file *file);

@@ -41,9 +41,14 @@ static int is_clean(int fd) {
 }
 
 /* Also that it has this size and this ctime, and where its bytes are. */
-static int make_durable(int fd) {
+static int make_durable(const char *folder, const struct disk_file *file, int fd) {
     int result = is_clean(fd);
-    return result ? result : fsync(fd) ? -errno : 0;
+    if (result || fsync(fd) == 0)
+        return result;
+    result = -errno;
+    if (result == -EIO || result == -ENOSPC || result == -EDQUOT) /* who asks the kernel next is told that all is well */
+        disk_file_remove(folder, file);
+    return result;
 }
 
 /* ---- marks ---- */
@@ -69,7 +74,7 @@ int disk_mark_set(const char *folder, const struct disk_file *file, const struct
     unsigned char mark[MARK];
     int result = disk_file_open(folder, file, false, &open);
     if (result == 0)
-        result = make_durable(open.content);
+        result = make_durable(folder, file, open.content);
     if (result == 0)
         result = disk_identify(open.content, &there);
     if (result == 0 && !disk_identity_is_unchanged(&there, identity))

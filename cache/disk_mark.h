@@ -16,7 +16,8 @@
 enum { DISK_MARK_SECONDS = 24 * 60 * 60 };
 
 /* The caller found all of `identity` sound. -EAGAIN: not all of it is on the disk, yet; -ESTALE: another is there now, or it
- * has changed. May wait for the disk to finish what it has begun. */
+ * has changed. What the disk did not take is removed: memory has it as it should be, and would be believed.
+ * May wait for the disk to finish what it has begun. */
 int disk_mark_set(const char *folder, const struct disk_file *file, const struct disk_identity *identity);
 bool disk_mark_holds(const struct disk_open *open, const struct disk_file *file, const struct disk_identity *identity);
 /* It was found damaged: whoever took it for sound, in whichever mount, is to find it changed. */

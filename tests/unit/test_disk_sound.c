@@ -261,6 +261,11 @@ static int read_it_meanwhile(void) {
     return 0;
 }
 
+static int fail_to_write(void) {
+    errno = EIO;
+    return -1;
+}
+
 static int touch(const char *path) {
     return utimensat(AT_FDCWD, path, NULL, 0);
 }
@@ -429,6 +434,21 @@ static void what_is_found_damaged_while_it_gets_its_mark_gets_none(void **state)
     bench_done(bench);
 }
 
+/* Memory has it, and takes it for written: the kernel says it once, to whoever asks first. */
+static void what_the_disk_did_not_take_is_gone(void **state) {
+    (void)state;
+    struct bench *bench = filled_and_marked();
+    assert_int_equal(touch(path_of(bench, bench->one)), 0); /* the mark goes */
+    assert_is_whole(bench, bench->one);
+    syncing = fail_to_write;
+    tick(bench);
+    restart(bench);
+    assert_null(syncing);
+    assert_int_equal(whole(bench, bench->one), -ENOENT);
+    assert_int_equal(fetched(bench, bench->one, 0, CHUNKS), CHUNKS);
+    bench_done(bench);
+}
+
 static time_t later; /* seconds */
 
 time_t time(time_t *ret_time) {
@@ -478,6 +498,7 @@ int main(void) {
         cmocka_unit_test(one_damaged_chunk_is_reason_to_look_at_all),
         cmocka_unit_test(what_was_changed_before_it_got_its_mark_gets_none),
         cmocka_unit_test(what_is_found_damaged_while_it_gets_its_mark_gets_none),
+        cmocka_unit_test(what_the_disk_did_not_take_is_gone),
         cmocka_unit_test(a_mark_holds_for_a_day),
     };
     return cmocka_run_group_tests_name("disk sound", tests, NULL, NULL);
