@@ -237,11 +237,26 @@ int disk_file_read_at_once(const struct disk_open *open, const struct disk_file 
     return read_by(read_what_memory_has, open, file, n, into);
 }
 
+static bool is_in_memory(int fd, int64_t offset, const unsigned char *bytes, size_t size) {
+    unsigned char there[4 * PAGE];
+    size_t some;
+    for (; size; size -= some, offset += (int64_t)some, bytes += some) {
+        some = size < sizeof there ? size : sizeof there;
+        if (read_what_memory_has(fd, offset, there, some) || memcmp(there, bytes, some) != 0)
+            return false;
+    }
+    return true;
+}
+
 int disk_file_write(const struct disk_open *open, const struct disk_file *file, uint32_t n, const void *bytes) {
-    unsigned char head[HEAD];
+    unsigned char head[HEAD], there[HEAD];
     size_t size = disk_file_chunk(file, n);
+    int64_t offset = (int64_t)n * file->chunk_size;
     make_head(file, n, bytes, size, head);
-    int result = whole_write(open->content, (int64_t)n * file->chunk_size, bytes, size);
+    if (whole_read(open->heads, head_at(file, n), there, HEAD) == 0 && memcmp(there, head, HEAD) == 0 &&
+        is_in_memory(open->content, offset, bytes, size))
+        return 0;
+    int result = whole_write(open->content, offset, bytes, size);
     return result ? result : whole_write(open->heads, head_at(file, n), head, HEAD);
 }
 

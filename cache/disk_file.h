@@ -68,6 +68,7 @@ void disk_file_expect(const struct disk_open *open, const struct disk_file *file
 int disk_file_read(const struct disk_open *open, const struct disk_file *file, uint32_t n, void *into);
 /* The same without waiting for the disk: -EAGAIN, unless memory has it. */
 int disk_file_read_at_once(const struct disk_open *open, const struct disk_file *file, uint32_t n, void *into);
+/* What another wrote just now is not written again, which would be a change (disk_sound.h). */
 int disk_file_write(const struct disk_open *open, const struct disk_file *file, uint32_t n, const void *bytes);
 /* Notes that it was used, by the mtime of its heads: once a minute at the most. The content is not changed by it. */
 void disk_file_use(const struct disk_open *open);

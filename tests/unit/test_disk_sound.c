@@ -158,6 +158,28 @@ static void what_another_mount_finds_damaged_is_looked_at_again(void **state) {
     bench_done(bench);
 }
 
+/* Else two mounts that fill it at once could not tell the writes of the other from a change. */
+static void what_is_there_is_not_written_again(void **state) {
+    (void)state;
+    struct bench *bench = filled();
+    cleanup_disk_open struct disk_open there = {-1, -1};
+    struct disk_file file = {.length = bench->one->length, .chunk_size = CHUNK};
+    strcpy(file.name, strrchr(path_of(bench, bench->one), '/') + 1);
+    unsigned char bytes[CHUNK];
+    assert_int_equal(disk_file_open(bench->folder, &file, true, &there), 0);
+    assert_int_equal(disk_file_read(&there, &file, 7, bytes), 0);
+    atomic_store(&fake_disk.broken, true);
+    assert_int_equal(disk_file_write(&there, &file, 7, bytes), 0);
+    bytes[CHUNK - 1] ^= 1;
+    assert_int_equal(disk_file_write(&there, &file, 7, bytes), -EIO);
+    bytes[CHUNK - 1] ^= 1;
+    atomic_store(&fake_disk.broken, false);
+    spoil(path_of(bench, bench->one), 8 * CHUNK - 1);
+    assert_int_equal(disk_file_write(&there, &file, 7, bytes), 0);
+    assert_is_whole(bench, bench->one);
+    bench_done(bench);
+}
+
 /* Another owner cannot be made without being root; these are what the same test is for. */
 static void what_others_can_change_is_not_given(void **state) {
     (void)state;
@@ -484,6 +506,7 @@ int main(void) {
         cmocka_unit_test(what_was_sound_and_is_found_damaged_is_not_given),
         cmocka_unit_test(what_was_sound_and_was_changed_is_looked_at_again),
         cmocka_unit_test(what_another_mount_finds_damaged_is_looked_at_again),
+        cmocka_unit_test(what_is_there_is_not_written_again),
         cmocka_unit_test(what_others_can_change_is_not_given),
         cmocka_unit_test(one_of_another_length_is_not_given),
         cmocka_unit_test(one_that_was_made_anew_is_another),
