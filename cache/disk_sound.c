@@ -27,6 +27,7 @@ struct disk_sound {
     char *folder;
     struct lock lock; /* guards what follows */
     uint64_t turns;
+    char writing[DISK_FILE_NAME]; /* the file whose ctime is about to be another, by us */
     struct known files[SOUND_FILES];
 };
 
@@ -67,7 +68,6 @@ static bool is_sound(const struct known *known, uint32_t n) {
     return known->bits[n / BITS] >> n % BITS & 1;
 }
 
-/* Once all of it is known, no change is ours. */
 static void mark(struct known *known, const struct disk_identity *identity, uint32_t n) {
     if (is_sound(known, n))
         return;
@@ -154,17 +154,22 @@ static int look_at(struct disk_sound *sound, const struct disk_open *open, const
     return result == -ENOENT ? -EAGAIN : result;
 }
 
-/* How many bytes of it are not known to be sound, as it is; -1 without memory. */
-static int64_t begin(struct disk_sound *sound, const struct disk_file *file, const struct disk_identity *identity) {
+/* How many bytes of it are not known to be sound, as it is now; or -errno. */
+static int64_t begin(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file,
+                     struct disk_identity *ret_identity) {
     lock_acquire(&sound->lock);
-    struct known *known = learn(sound, file, identity);
-    if (known && known->left == 0 && !disk_identity_is_unchanged(&known->identity, identity)) {
-        forget(known);
-        known->identity = *identity;
-    }
-    if (known)
+    int64_t left = disk_identify(open->content, ret_identity);
+    struct known *known = left ? NULL : learn(sound, file, ret_identity);
+    if (known) {
+        if (!disk_identity_is_unchanged(&known->identity, ret_identity) && strcmp(sound->writing, file->name) != 0) {
+            forget(known);
+            known->identity = *ret_identity;
+        }
         known->used = ++sound->turns;
-    int64_t left = known ? (int64_t)known->left * file->chunk_size : -1;
+        left = (int64_t)known->left * file->chunk_size;
+    } else if (left == 0) {
+        left = -ENOMEM;
+    }
     lock_release(&sound->lock);
     return left;
 }
@@ -182,33 +187,31 @@ static void trust(struct disk_sound *sound, const struct disk_file *file, const 
 }
 
 /* 0: all of it is sound. */
-static int find_sound(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file,
-                      const struct disk_identity *identity) {
-    int64_t left = begin(sound, file, identity);
-    if (left > 0 && disk_mark_holds(open, file, identity)) {
-        trust(sound, file, identity);
+static int find_sound(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file) {
+    struct disk_identity identity;
+    int64_t left = begin(sound, open, file, &identity);
+    if (left > 0 && disk_mark_holds(open, file, &identity)) {
+        trust(sound, file, &identity);
         left = 0;
     }
     if (left < 0 || left > SOUND_BYTES)
-        return left < 0 ? -ENOMEM : -EAGAIN;
-    int result = look_at(sound, open, file, identity);
-    return result == 0 && begin(sound, file, identity) != 0 ? -EAGAIN : result;
+        return left < 0 ? (int)left : -EAGAIN;
+    int result = look_at(sound, open, file, &identity);
+    return result == 0 && begin(sound, open, file, &identity) != 0 ? -EAGAIN : result;
 }
 
 int disk_sound_open(struct disk_sound *sound, const struct disk_file *file) {
     cleanup_disk_open struct disk_open open = {-1, -1};
-    struct disk_identity identity;
     struct stat status;
     int result = disk_file_open(sound->folder, file, false, &open);
     if (result)
         return result;
     if (fstat(open.content, &status) || status.st_size != file->length || open.heads == open.content)
         return -EBADMSG; /* who reads it without us would find another end */
-    result = disk_file_chunks(file) > SOUND_CHUNKS ? -EAGAIN : disk_identify(open.content, &identity);
-    if (result)
-        return result;
+    if (disk_file_chunks(file) > SOUND_CHUNKS)
+        return -EAGAIN;
     disk_file_use(&open);
-    result = find_sound(sound, &open, file, &identity);
+    result = find_sound(sound, &open, file);
     if (result)
         return result;
     int fd = open.content;
@@ -246,14 +249,23 @@ void disk_sound_note(struct disk_sound *sound, const struct disk_open *open, con
         note(sound, file, &identity, n, found == 0);
 }
 
-void disk_sound_wrote(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file, uint32_t n) {
-    struct disk_identity identity;
-    if (open->heads == open->content || disk_file_chunks(file) > SOUND_CHUNKS || disk_identify(open->content, &identity))
-        return;
+void disk_sound_writes(struct disk_sound *sound, const struct disk_file *file) {
     lock_acquire(&sound->lock);
-    struct known *known = learn(sound, file, &identity);
-    if (known)
-        mark(known, &identity, n);
+    strcpy(sound->writing, file->name);
+    lock_release(&sound->lock);
+}
+
+void disk_sound_wrote(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file, uint32_t n,
+                      int result) {
+    struct disk_identity identity;
+    bool matters = result == 0 && open->heads != open->content && disk_file_chunks(file) <= SOUND_CHUNKS;
+    lock_acquire(&sound->lock);
+    sound->writing[0] = '\0';
+    if (matters && disk_identify(open->content, &identity) == 0) {
+        struct known *known = learn(sound, file, &identity);
+        if (known)
+            mark(known, &identity, n);
+    }
     lock_release(&sound->lock);
 }
 

@@ -9,9 +9,9 @@
  * A whole one gets a mark (disk_mark.h) once it is on the disk, so that the next mount need not look at it again.
  *
  * A file is known by what its file system tells it from all others by, so that what is made anew at its name is another
- * one; nothing is held that would keep the room of one that was removed. Who writes to it before all of it is known writes
- * what its checksums say: other mounts do. Whoever changes it after that is seen by the next disk_sound_open(), which looks
- * at it again; so is who found a chunk of it damaged, in whichever mount.
+ * one; nothing is held that would keep the room of one that was removed. Whoever has changed it is seen by the next
+ * disk_sound_open(), which looks at all of it again; so is who found a chunk of it damaged, in whichever mount. While we read
+ * it or write to it others that write to it are other mounts, which write what its checksums say.
  * What the disk makes of it later is not seen, unless it is read through us, or it is a day later and another mount.
  *
  * Threads: all functions from any thread. disk_sound_open() works for SOUND_MS at the most, and waits for no content;
@@ -44,8 +44,10 @@ int disk_sound_open(struct disk_sound *sound, const struct disk_file *file);
 /* A chunk was read from `open`: 0, it was sound, or -EBADMSG; others say nothing. Of files that are known, that is noted. */
 void disk_sound_note(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file, uint32_t n,
                      int found);
-/* Chunk n was written to `open`. */
-void disk_sound_wrote(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file, uint32_t n);
+/* A chunk is about to be written by the only thread that writes; then that is over: chunk n was written to `open`, or not. */
+void disk_sound_writes(struct disk_sound *sound, const struct disk_file *file);
+void disk_sound_wrote(struct disk_sound *sound, const struct disk_open *open, const struct disk_file *file, uint32_t n,
+                      int result);
 /* Marks SOUND_MARKS whole files at the most, of those that have none. */
 void disk_sound_mark(struct disk_sound *sound);
 

@@ -165,12 +165,12 @@ static int write_run(const struct run *run) {
         int64_t before = takes;
         takes = disk_file_takes(&run->file, run->first, i + 1);
         result = make_room(writer, takes - before);
-        if (result == 0)
-            result = disk_file_write(&open, &run->file, run->first + i, run->blobs[i]->bytes);
         if (result == 0) {
-            stats_add(STAT_disk_bytes_stored, run->blobs[i]->size);
-            disk_sound_wrote(writer->sound, &open, &run->file, run->first + i);
+            disk_sound_writes(writer->sound, &run->file);
+            result = disk_file_write(&open, &run->file, run->first + i, run->blobs[i]->bytes);
+            disk_sound_wrote(writer->sound, &open, &run->file, run->first + i, result);
         }
+        stats_add(STAT_disk_bytes_stored, result ? 0 : run->blobs[i]->size);
     }
     return result;
 }
