@@ -170,7 +170,7 @@ static inline const char *heads_of(const struct bench *bench, const struct patte
     return path;
 }
 
-static bool is_there(const char *path) {
+static inline bool is_there(const char *path) {
     struct stat status;
     return lstat(path, &status) == 0;
 }
