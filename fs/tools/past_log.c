@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 
 #include "cache/base/cleanup.h"
+#include "cache/base/workers.h"
 #include "fs/tools/past_private.h"
 #include "fs/tools/text.h"
 
-enum { DIGITS_MOST = 128, WORD_MOST = 64 };
+/* LOOKERS: the mount asks the server for each revision anew, which may be far. */
+enum { DIGITS_MOST = 128, WORD_MOST = 64, LOOKERS = 7, AT_ONCE = 64 };
 
 /* A revision; "" in a text: that is not recorded. */
 struct seen {
@@ -80,19 +82,46 @@ static void put_json(const struct seen *seen) {
     puts("}");
 }
 
-int past_log(const char *path, bool json) {
-    struct past revisions;
-    struct seen seen;
+/* Some of them, one after the other in the list. */
+struct part {
+    const struct past *revisions;
+    char *const *names;
+    struct seen seen[AT_ONCE];
+    int results[AT_ONCE];
+};
+
+static void look_at(void *context, unsigned number) {
+    struct part *part = context;
+    part->results[number] = look(part->revisions, part->names[number], &part->seen[number]);
+}
+
+/* Those from the `first` on that are looked at together. 0 or -errno, after which there may be more. */
+static int show(const struct past *revisions, size_t first, struct workers *workers, struct part *part, bool json) {
+    unsigned count = revisions->count - first < AT_ONCE ? (unsigned)(revisions->count - first) : AT_ONCE;
+    part->revisions = revisions;
+    part->names = revisions->names + first;
+    workers_share(workers, count, look_at, part);
     int result = 0;
-    if (!past_find(path, &revisions))
-        return EXIT_FAILED;
-    for (size_t i = 0; result == 0 && i < revisions.count; i++) {
-        result = look(&revisions, revisions.names[i], &seen);
+    for (unsigned i = 0; result == 0 && i < count; i++) {
+        result = part->results[i];
         if (result == 0)
-            (json ? put_json : put_text)(&seen);
+            (json ? put_json : put_text)(&part->seen[i]);
         else if (result == -ENOENT || result == -ESTALE)
             result = 0;
     }
+    return result;
+}
+
+int past_log(const char *path, bool json) {
+    struct past revisions;
+    if (!past_find(path, &revisions))
+        return EXIT_FAILED;
+    struct workers *workers = workers_new(LOOKERS, LOOKERS);
+    cleanup_free struct part *part = malloc(sizeof *part);
+    int result = workers && part ? 0 : -ENOMEM;
+    for (size_t first = 0; result == 0 && first < revisions.count; first += AT_ONCE)
+        result = show(&revisions, first, workers, part, json);
+    workers_free(workers);
     if (result)
         past_complain(path, ": there are more, but: %s; see gridmount status", strerror(-result));
     past_done(&revisions);
