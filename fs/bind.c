@@ -333,9 +333,9 @@ int mount_open(const struct options *options, struct porter *porter, void (*read
     if (result == 0)
         result = open_layers(mount, ret_error);
     if (result == 0)
-        (void)workers_submit(mount->chores, look_around, mount); /* before there are lookups that need it */
-    if (result == 0)
         result = open_session(mount, ret_error);
+    if (result == 0) /* before there are lookups that need it; who logs while it is mounted may be heard by nobody */
+        (void)workers_submit(mount->chores, look_around, mount);
     if (result == 0)
         result = start_housekeeping(mount);
     if (result == 0)
