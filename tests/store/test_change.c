@@ -87,9 +87,9 @@ static void the_clock_is_the_servers(void **state) {
 static int retire(struct real_store *real, const char *id) {
     bson_t *document = real_store_first(real, "files", real_store_json("{'_id': %s}", id));
     assert_non_null(document);
-    int result = retire_document(real->bucket, document);
+    int result = retire_document(real->bucket, document, NULL);
     if (result == 0)
-        result = retire_document(real->bucket, document); /* may be done again */
+        result = retire_document(real->bucket, document, NULL); /* may be done again */
     bson_destroy(document);
     return result;
 }
@@ -117,7 +117,7 @@ static void what_was_renamed_meanwhile_is_not_retired(void **state) {
                                                       " 'length': 1, 'chunkSize': 1, 'uploadDate': {'$date': 1}}"));
     bson_t *document = real_store_first(&real, "files", bson_new());
     real_store_update(&real, "files", bson_new(), real_store_json("{'$set': {'filename': 'b'}}"));
-    assert_int_equal(retire_document(real.bucket, document), 0);
+    assert_int_equal(retire_document(real.bucket, document, NULL), 0);
     assert_int_equal(all(&real, "files"), 1);
     bson_destroy(document);
     real_store_close(&real);

@@ -14,19 +14,24 @@
 enum { LOOKS_MOST = 16 };
 
 /* Moves the new revision behind a date that would win, and to the spelling its name has. 1; 0 when it is not there any
- * more as it was inserted: another put came after it, or it was renamed. */
+ * more as it was: another put came after it, or it was renamed, which may have lifted it further. */
 static int move(struct putting *putting, int64_t date, const char *spelling) {
     int64_t matched = 0;
     bson_t *filter = BCON_NEW("_id", BCON_OID(&putting->id), "filename", BCON_UTF8(putting->filename));
-    bson_t *update = BCON_NEW("$set", "{", "uploadDate", BCON_DATE_TIME(date), "filename",
-                              BCON_UTF8(spelling ? spelling : putting->filename), "}");
+    bson_t *set = BCON_NEW("filename", BCON_UTF8(spelling ? spelling : putting->filename));
+    if (date != putting->parts.date_ms) {
+        BCON_APPEND(filter, "uploadDate", "{", "$lt", BCON_DATE_TIME(date), "}");
+        BCON_APPEND(set, "uploadDate", BCON_DATE_TIME(date));
+    }
+    bson_t *update = BCON_NEW("$set", BCON_DOCUMENT(set));
     int result = bucket_update(putting->bucket, putting->bucket->files, filter, update, false, false, &matched);
     bson_destroy(update);
+    bson_destroy(set);
     bson_destroy(filter);
     return result ? result : matched > 0;
 }
 
-/* 1: it was moved, and others may have come meanwhile; 0: it is there. -ENOENT: it has gone. */
+/* 1: it was moved, and others may have come meanwhile; 0: it is there. -ENOENT: it is not there as it was. */
 static int move_to(struct putting *putting, int64_t date, const char *spelling, struct revision **revision) {
     int result = move(putting, date, spelling);
     if (result <= 0)
@@ -78,7 +83,8 @@ static int follow_base(struct putting *putting, struct revision **revision) {
     return result;
 }
 
-/* 1: it has another name by now, with which others may have given it another date; -ENOENT: it has gone. */
+/* 1: it has another name or date by now; -ENOENT: it has gone. Who renames both renames the newer one first, so where it has
+ * another name the base may still have the old one, and says nothing. */
 static int follow_own(struct putting *putting, struct revision **revision) {
     cleanup_with(revision_unref) struct revision *there = NULL;
     bson_t *document = NULL;
@@ -91,6 +97,7 @@ static int follow_own(struct putting *putting, struct revision **revision) {
     bson_destroy(document);
     if (!filename)
         return result ? result : -ENOMEM;
+    putting->base_is_there &= strcmp(filename, putting->filename) == 0; /* or not to be followed */
     free(putting->filename);
     putting->filename = filename;
     putting->parts.date_ms = there->date_ms;
@@ -109,10 +116,12 @@ static int look_at_others(struct putting *putting, int look, struct revision **r
         result = follow_base(putting, revision);
     if (result == 0)
         result = settle(putting, others, look, revision);
-    if (result == -ENOENT || (result == 0 && !others_have_own(others)))
-        return follow_own(putting, revision);
-    if (result == 0 && !putting->put->restored)
-        others_retire(putting->bucket, others);
+    bool moved = others && (result == -ENOENT || (result == 0 && !others_have_own(others)));
+    if (moved) /* and what it replaces is on its way, or left behind */
+        result = follow_own(putting, revision);
+    bool retires = !putting->put->restored && result == moved;
+    if (retires && !others_retire(putting->bucket, others, moved) && !moved)
+        return putting->put->follow; /* both may have another name since */
     return result;
 }
 

@@ -19,7 +19,7 @@ static int retire_page(struct bucket *bucket, const struct revisions *page, cons
     for (uint32_t i = 0; i < page->count; i++) {
         if (document_is_newer(page->list[i].revision, last))
             return 0;
-        int result = retire_document(bucket, page->list[i].document);
+        int result = retire_document(bucket, page->list[i].document, NULL);
         if (result)
             return result;
     }

@@ -34,11 +34,12 @@ static bool same_id(const struct revision *one, const struct revision *other) {
     return one->id_size == other->id_size && memcmp(one->id, other->id, one->id_size) == 0;
 }
 
-/* A newer revision of the same file: it was open when it was renamed, and what was written to it has followed. */
+/* A newer revision of the same file, whichever was lifted since: it was open when it was renamed, and what was written to it
+ * has followed. */
 static bool is_successor(const struct revision *one, const struct revision *other) {
     const struct attributes *new = &one->attributes, *old = &other->attributes;
     return new->has & old->has & ATTRIBUTES_FILE && memcmp(new->file, old->file, sizeof new->file) == 0 &&
-           one->date_ms > other->date_ms;
+           one->content_date_ms > other->content_date_ms;
 }
 
 /* Without a question. What an application put over a file with several names says nothing of them. */
@@ -76,7 +77,7 @@ static bson_t *new_name(const struct renaming *renaming, const struct revision *
     return set;
 }
 
-/* 1; 0 when the revision is not there any more as it was seen. */
+/* 1; 0 when the revision is not there any more as it was seen, or was lifted further: no date is ever set back. */
 static int move(const struct renaming *renaming, const struct found_revision *each, int64_t date) {
     const struct revision *own = each->revision;
     int64_t matched = 0;
@@ -91,6 +92,7 @@ static int move(const struct renaming *renaming, const struct found_revision *ea
         update = BCON_NEW("$set", BCON_DOCUMENT(set));
         result = bucket_update(renaming->bucket, renaming->bucket->files, &filter, update, false, false, &matched);
     } else {
+        BCON_APPEND(&filter, "uploadDate", "{", "$not", "{", "$gte", BCON_DATE_TIME(date), "}", "}");
         BCON_APPEND(set, "uploadDate", BCON_DATE_TIME(date), "metadata.posix.lift", "{", "from",
                     BCON_DATE_TIME(own->content_date_ms), "to", BCON_DATE_TIME(date), "}");
         update = BCON_NEW("$set", BCON_DOCUMENT(set));
@@ -141,55 +143,46 @@ static bool is_retired(const struct renaming *renaming, const struct revision *e
     return false;
 }
 
-static const struct found_revision *find_own(const struct renaming *renaming, const struct revisions *found) {
+static bool has_own(const struct renaming *renaming, const struct revisions *found) {
     for (uint32_t i = 0; i < found->count; i++)
         if (same_id(found->list[i].revision, renaming->own->revision))
-            return &found->list[i];
-    return NULL;
+            return true;
+    return false;
 }
 
-static int retire_all(const struct renaming *renaming, const struct revisions *found,
-                      const struct found_revision *own) {
-    int result = 0;
+/* It had the new name before, and is replaced even if an application put it with the other's identity. */
+static bool was_there(const struct renaming *renaming, const struct revision *revision) {
+    bool there = false;
+    for (uint32_t i = 0; i < renaming->found->count; i++)
+        there |= renaming->found->list[i].of_other && same_id(renaming->found->list[i].revision, revision);
+    return there;
+}
+
+/* What came after is no older revision of it, whatever the dates say; and what has further names lives on under those. */
+static bool goes(const struct renaming *renaming, const struct revision *each) {
+    const struct revision *own = renaming->own->revision;
+    bool followed = is_successor(each, own) && !was_there(renaming, each);
+    bool named = same_id(each, own) && may_have_several_names(renaming, each);
+    return !followed && !named && is_retired(renaming, each);
+}
+
+/* All but the newest: that is another one when others put or renamed onto the name too. As after a put (supersede.h), whoever
+ * comes to it then looks. */
+static int retire_replaced(const struct renaming *renaming) {
+    cleanup_with(revisions_free) struct revisions *found = NULL;
+    int result = revisions_find(renaming->bucket, renaming->to, NULL, REVISIONS_NEWEST, &found);
+    const struct found_revision *newest = result ? NULL : revisions_newest(found, false);
+    if (result || !has_own(renaming, found)) /* renamed on, or removed */
+        return result;
     for (uint32_t i = found->count; result == 0 && i-- > 0;) {
-        if (&found->list[i] == own || !is_retired(renaming, found->list[i].revision))
+        const struct found_revision *each = &found->list[i];
+        if (each == newest || !goes(renaming, each->revision))
             continue;
-        result = retire_document(renaming->bucket, found->list[i].document);
+        result = retire_document(renaming->bucket, each->document, NULL);
         if (result == 0)
             stats_add(STAT_revisions_retired, 1);
     }
     return result;
-}
-
-/* 1: lifted once more, and others may have come meanwhile; 0: done. */
-static int look_again(const struct renaming *renaming) {
-    cleanup_with(revisions_free) struct revisions *found = NULL;
-    int result = revisions_find(renaming->bucket, renaming->to, NULL, REVISIONS_NEWEST, &found);
-    const struct found_revision *own = result ? NULL : find_own(renaming, found);
-    if (!own) /* renamed on, or removed */
-        return result;
-    const struct found_revision *newest = revisions_newest(found, false);
-    if (newest != own && is_successor(newest->revision, own->revision))
-        own = newest;
-    return newest == own ? retire_all(renaming, found, own)
-                         : move(renaming, own, date_over(own->revision, newest->revision));
-}
-
-/* Others may have put or renamed onto the name too: as after a put (supersede.h), whoever comes to it then looks, and
- * retires all it finds when it is the newest. */
-static int settle(const struct renaming *renaming) {
-    int result = 1;
-    for (int i = 0; result > 0 && i < TRIES; i++)
-        result = look_again(renaming);
-    return result > 0 ? -EAGAIN : result;
-}
-
-/* The rename is made by now: what stays is an older revision. */
-static void retire_replaced(const struct renaming *renaming) {
-    int result = settle(renaming);
-    if (result)
-        log_warning("a revision of '%s' in bucket %s that was replaced stays: %s", renaming->to,
-                    renaming->bucket->store.bucket, strerror(-result));
 }
 
 /* A replaced file that has further names lives on under one of them; what is no file had been in its shadow. */
@@ -206,20 +199,11 @@ static int leave_target(const struct renaming *renaming) {
     return links_remove(renaming->bucket, &replaced);
 }
 
-/* Whether it has replaced a revision that goes with it: who put it may not find that at the old name any more. */
-static bool is_overtaking(const struct renaming *renaming) {
-    bool found = false;
-    for (uint32_t i = 0; i < renaming->found->count; i++)
-        found |= !renaming->found->list[i].of_other &&
-                 is_successor(renaming->own->revision, renaming->found->list[i].revision);
-    return found;
-}
-
 static int follow(const struct renaming *renaming) {
     int left = leave_target(renaming);
     int result = move_older(renaming);
-    if (result == 0 && left == 0 && (renaming->replaced || is_overtaking(renaming)))
-        retire_replaced(renaming);
+    if (result == 0 && left == 0 && renaming->replaced)
+        result = retire_replaced(renaming);
     if (result || left < 0) /* its content is there: no error of the rename */
         log_warning("'%s' was renamed; what was there, or older revisions, may have stayed", renaming->to);
     return 0;
@@ -287,9 +271,13 @@ static int look(struct renaming *renaming) {
     int result = revisions_find(renaming->bucket, renaming->from, renaming->to, REVISIONS_NEWEST, &renaming->found);
     if (result)
         return result;
-    for (uint32_t i = 0; renaming->ahead && i < renaming->found->count; i++) { /* it is none that is replaced */
+    renaming->own = revisions_newest(renaming->found, false);
+    const struct revision *moves = renaming->ahead; /* onto a free name: then neither it nor what was put over it is replaced */
+    if (!moves && renaming->own && !renaming->target)
+        moves = renaming->own->revision;
+    for (uint32_t i = 0; moves && i < renaming->found->count; i++) {
         const struct revision *each = renaming->found->list[i].revision;
-        renaming->found->list[i].of_other &= !same_id(each, renaming->ahead) && !is_successor(each, renaming->ahead);
+        renaming->found->list[i].of_other &= !same_id(each, moves) && !is_successor(each, moves);
     }
     renaming->own = revisions_newest(renaming->found, false);
     renaming->replaced = revisions_newest(renaming->found, true);

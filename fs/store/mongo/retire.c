@@ -103,11 +103,11 @@ static int record_and_delete(struct bucket *bucket, const bson_t *record, const 
 }
 
 static int record_then_delete(struct bucket *bucket, const bson_t *record, const bson_t *files_document,
-                              const bson_t *id, int64_t due) {
+                              const bson_t *id, int64_t due, int64_t *ret_deleted) {
     int result = bucket_insert(bucket, bucket->trash, record);
     if (result == -EEXIST)
         result = renew_record(bucket, files_document, id, due);
-    return result ? result : delete_as_seen(bucket, files_document, id, NULL);
+    return result ? result : delete_as_seen(bucket, files_document, id, ret_deleted);
 }
 
 static int make_record(struct bucket *bucket, const bson_t *files_document, const bson_t *id, bson_t *record,
@@ -124,15 +124,17 @@ static int make_record(struct bucket *bucket, const bson_t *files_document, cons
     return made ? 0 : -ENOSPC;
 }
 
-static int throw_away(struct bucket *bucket, const bson_t *files_document, const bson_t *id) {
-    int64_t due;
+static int throw_away(struct bucket *bucket, const bson_t *files_document, const bson_t *id, int64_t *ret_deleted) {
+    int64_t due, counts[ORDERED_MOST] = {0};
     bson_t record = BSON_INITIALIZER, filter = BSON_INITIALIZER;
     match_as_seen(files_document, id, &filter);
     int result = make_record(bucket, files_document, id, &record, &due);
     if (result == 0)
-        result = record_and_delete(bucket, &record, &filter, NULL, NULL);
+        result = record_and_delete(bucket, &record, &filter, NULL, counts);
+    if (result == 0 && ret_deleted)
+        *ret_deleted = counts[1];
     if (result > 0)
-        result = record_then_delete(bucket, &record, files_document, id, due);
+        result = record_then_delete(bucket, &record, files_document, id, due, ret_deleted);
     bson_destroy(&filter);
     bson_destroy(&record);
     return result;
@@ -154,14 +156,15 @@ static int throw_away_only(struct bucket *bucket, const bson_t *files_document, 
     return result < 0 ? result : result == 0 && counts[1] == 1 && counts[2] == 0;
 }
 
-static int delete_at_once(struct bucket *bucket, const bson_t *files_document, const bson_t *id, int64_t count) {
-    int64_t deleted = 0;
-    int result = delete_as_seen(bucket, files_document, id, &deleted);
-    return result || deleted == 0 ? result : retire_chunks(bucket, id, count);
+static int delete_at_once(struct bucket *bucket, const bson_t *files_document, const bson_t *id, int64_t count,
+                          int64_t *ret_deleted) {
+    int result = delete_as_seen(bucket, files_document, id, ret_deleted);
+    return result || *ret_deleted == 0 ? result : retire_chunks(bucket, id, count);
 }
 
-int retire_document(struct bucket *bucket, const bson_t *files_document) {
+int retire_document(struct bucket *bucket, const bson_t *files_document, bool *ret_went) {
     struct revision *revision;
+    int64_t deleted = 0;
     bson_t id;
     int result = document_revision(files_document, &bucket->store, &revision);
     if (result)
@@ -170,10 +173,12 @@ int retire_document(struct bucket *bucket, const bson_t *files_document) {
     if (!bson_init_static(&id, revision->id, revision->id_size))
         result = -EINVAL;
     else if (bucket_may_reuse_id(revision))
-        result = delete_at_once(bucket, files_document, &id, count);
+        result = delete_at_once(bucket, files_document, &id, count, &deleted);
     else
-        result = throw_away(bucket, files_document, &id);
+        result = throw_away(bucket, files_document, &id, ret_went ? &deleted : NULL);
     revision_unref(revision);
+    if (result == 0 && ret_went)
+        *ret_went = deleted != 0; /* or that is not known */
     return result;
 }
 

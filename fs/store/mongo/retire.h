@@ -23,8 +23,8 @@ enum { RETIRE_LEAST_MS = 3 * STORE_KEEP_SECONDS * 1000 };
 /* When what is retired, or said to be open, now is due. */
 int64_t retire_due_ms(const struct bucket *bucket, int64_t now_ms);
 /* Takes a whole files document out of files: into the trash, or away with its chunks. 0 also when it had gone, or was
- * renamed meanwhile: then it stays (and the janitor drops its record). */
-int retire_document(struct bucket *bucket, const bson_t *files_document);
+ * renamed meanwhile: then it stays (and the janitor drops its record), and *ret_went, unless that is NULL, is false. */
+int retire_document(struct bucket *bucket, const bson_t *files_document, bool *ret_went);
 /* The files document that a record of the trash has, lent by the record; false: there is none in it. */
 bool retire_unwrap(const bson_t *record, bson_t *ret_document);
 /* The same as retire_document() of one that was seen as the only revision of its name, with no further names, by one command, which counts

@@ -16,6 +16,7 @@ enum { RETIRED_MOST = 256 }; /* by one put; the next goes on */
 struct old {
     bson_t *document;
     int64_t date_ms;
+    bool is_base;
 };
 
 struct others {
@@ -97,14 +98,15 @@ static int take_other(void *context, const bson_t *document) {
         others->own_seen = true;
         return 0;
     }
-    others->base_seen |= others->base && same_id(revision, others->base);
+    bool is_base = others->base && same_id(revision, others->base);
+    others->base_seen |= is_base;
     result = note_spelling(others, document, revision);
     if (revision->date_ms >= others->date_needed && revision->date_ms < INT64_MAX)
         others->date_needed = revision->date_ms + 1;
     bool retired = is_older(revision, others->own) && is_replaced(others, revision) && !is_lost(others, revision);
     if (result || !retired || others->count == RETIRED_MOST)
         return result;
-    others->old[others->count++] = (struct old){bson_copy(document), revision->date_ms};
+    others->old[others->count++] = (struct old){bson_copy(document), revision->date_ms, is_base};
     return 0;
 }
 
@@ -161,14 +163,20 @@ bool others_have_base(const struct others *others) {
     return others->base_seen;
 }
 
-void others_retire(struct bucket *bucket, const struct others *others) {
+bool others_retire(struct bucket *bucket, const struct others *others, bool only_base) {
     int result = 0;
+    bool all = true;
     for (uint32_t i = 0; result == 0 && i < others->count; i++) {
-        result = retire_document(bucket, others->old[i].document);
+        bool went = true;
+        if (only_base && !others->old[i].is_base)
+            continue;
+        result = retire_document(bucket, others->old[i].document, &went);
+        all = all && went;
         if (result == 0)
             stats_add(STAT_revisions_retired, 1);
     }
     if (result)
         log_warning("an older revision of '%s' in bucket %s stays: %s", others->filename, bucket->store.bucket,
                     strerror(-result));
+    return all;
 }

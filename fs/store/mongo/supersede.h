@@ -27,8 +27,9 @@ const char *others_spelling(const struct others *others);
 bool others_have_own(const struct others *others);
 /* Whether `base` is among them, whatever its date. */
 bool others_have_base(const struct others *others);
-/* Retires what the bucket's policy says of those that are older than `own`, oldest first. */
-void others_retire(struct bucket *bucket, const struct others *others);
+/* Retires what the bucket's policy says of those that are older than `own`, oldest first: all, or its base only. False: one
+ * of them was not there any more as it was seen: retired by others too, or renamed. */
+bool others_retire(struct bucket *bucket, const struct others *others, bool only_base);
 /* Takes NULL, returns NULL. */
 struct others *others_free(struct others *others);
 
