@@ -11,7 +11,7 @@
 #include "tests/store/sample.h"
 #include "tests/store/stepped.h"
 
-enum { BEFORE = 1, WRITTEN = 2, THERE = 9, RENAMES_MOST = 2 }; /* lengths, which tell contents apart */
+enum { BEFORE = 1, WRITTEN = 2, MADE = 3, THERE = 9, RENAMES_MOST = 2 }; /* lengths, which tell contents apart */
 
 static const int64_t LONG_AGO = 1000, FAR_AHEAD = INT64_C(4000000000000);
 
@@ -21,6 +21,7 @@ struct race {
     struct bucket *const *buckets;
     const char *names[RENAMES_MOST + 2]; /* one after the other */
     int64_t there_ms;                    /* the date of what the first of them replaces; 0: nothing */
+    bool makes_another;                  /* at the old name */
     struct revision *base, *seen_there;
     int results[2];
 };
@@ -41,19 +42,26 @@ static struct revision *see(struct real_store *real, const char *path) {
     return revision;
 }
 
-static void write_it(void *context) {
-    struct race *race = context;
-    struct store *store = &race->buckets[0]->store;
+static int put(struct store *store, const struct revision *base, int length) {
     struct content content;
     struct revision *revision = NULL;
     struct attributes attributes = {.has = ATTRIBUTES_MODE, .mode = 0644};
-    attributes_set_file(&attributes, race->base->attributes.file);
-    sample_make(&content, WRITTEN, WRITTEN);
+    if (base)
+        attributes_set_file(&attributes, base->attributes.file);
+    else
+        attributes_new_file(&attributes);
+    sample_make(&content, length, 1);
     struct store_put put = {
-        .path = "f", .base = race->base, .follow = true, .attributes = &attributes, .content = &content.content};
-    race->results[0] = store->ops->put(store, &put, &revision);
+        .path = "f", .base = base, .follow = base, .attributes = &attributes, .content = &content.content};
+    int result = store->ops->put(store, &put, &revision);
     revision_unref(revision);
     sample_done(&content);
+    return result;
+}
+
+static void write_it(void *context) {
+    struct race *race = context;
+    race->results[0] = put(&race->buckets[0]->store, race->base, WRITTEN);
 }
 
 static void rename_it(void *context) {
@@ -68,6 +76,8 @@ static void rename_it(void *context) {
         rename.from.revision = race->base;
         race->results[1] = store->ops->rename(store, &rename);
     }
+    if (race->makes_another && race->results[1] == 0)
+        race->results[1] = put(store, NULL, MADE);
 }
 
 static void clear(struct real_store *real, const char *collection) {
@@ -89,16 +99,21 @@ static void begin(struct race *race, const struct race *what) {
     race->seen_there = race->there_ms ? see(race->real, race->names[1]) : NULL;
 }
 
-/* All is done: what was written is what the file has, where it was renamed to last, and there is nothing else. */
+static void expect(struct real_store *real, const char *path, int length) {
+    struct revision *newest = see(real, path);
+    assert_non_null(newest);
+    assert_int_equal(newest->length, length);
+    revision_unref(newest);
+}
+
+/* All is done: what was written is what the file has, where it was renamed to last, and nothing is left over. */
 static void end(struct race *race) {
-    const char *name = race->names[2] ? race->names[2] : race->names[1];
-    struct revision *newest = see(race->real, name);
     assert_int_equal(race->results[0], 0);
     assert_int_equal(race->results[1], 0);
-    assert_non_null(newest);
-    assert_int_equal(newest->length, WRITTEN);
-    assert_int_equal(real_store_count(race->real, "files", bson_new()), 1);
-    revision_unref(newest);
+    expect(race->real, race->names[2] ? race->names[2] : race->names[1], WRITTEN);
+    if (race->makes_another)
+        expect(race->real, "f", MADE);
+    assert_int_equal(real_store_count(race->real, "files", bson_new()), race->makes_another ? 2 : 1);
     revision_unref(race->base);
     revision_unref(race->seen_there);
 }
@@ -113,27 +128,27 @@ static void finish(struct stepped *hosts[2], unsigned first) {
     stepped_finish(hosts[!first]);
 }
 
-/* One asks so many questions, then the other so many, then the first goes to its end. False: that would be no other order. */
-static bool interleave(const struct race *what, unsigned first, unsigned questions, unsigned others) {
+/* Who renames asks so many questions, then who writes so many, then the first goes on to its end. False: there are not so
+ * many, so this was an order already. */
+static bool interleave(const struct race *what, unsigned renamers, unsigned writers) {
     struct race race;
     struct stepped *hosts[2];
     bool more = true;
     begin(&race, what);
     start(&race, hosts);
-    for (unsigned i = 0; i < questions; i++)
-        more = stepped_step(hosts[first]) && more;
-    for (unsigned i = 0; i < others; i++)
-        more = stepped_step(hosts[!first]) && more;
-    finish(hosts, first);
+    for (unsigned i = 0; i < renamers; i++)
+        more = stepped_step(hosts[1]) && more;
+    for (unsigned i = 0; i < writers; i++)
+        more = stepped_step(hosts[0]) && more;
+    finish(hosts, 1);
     end(&race);
     return more;
 }
 
 static void in_any_order(const struct race *what) {
-    for (unsigned first = 0; first < 2; first++)
-        for (unsigned questions = 0, others = 1; others > 0; questions++)
-            for (others = 0; interleave(what, first, questions, others); others++)
-                continue;
+    for (unsigned renamers = 0, writers = 2; writers > 1; renamers++)
+        for (writers = 1; interleave(what, renamers, writers); writers++)
+            continue;
 }
 
 /* On this server, and as on one that takes no several changes by one command. */
@@ -173,6 +188,12 @@ static void it_is_renamed_there_and_back(void **state) {
     on_two_hosts(in_any_order, (struct race){.names = {"f", "g", "f"}});
 }
 
+/* As a log is rotated. Until it has followed its file, what was written is seen, and replaced, at the old name. */
+static void another_is_made_at_its_name(void **state) {
+    (void)state;
+    on_two_hosts(in_any_order, (struct race){.names = {"f", "g"}, .makes_another = true});
+}
+
 static bool has(struct race *race, const char *filename, int length) {
     bson_t *filter = real_store_json("{'filename': '%s', 'length': %d}", filename, length);
     return real_store_count(race->real, "files", filter) > 0;
@@ -206,6 +227,7 @@ int main(void) {
         cmocka_unit_test(a_file_is_renamed_while_it_is_written),
         cmocka_unit_test(it_comes_over_one_from_the_future),
         cmocka_unit_test(it_is_renamed_there_and_back),
+        cmocka_unit_test(another_is_made_at_its_name),
         cmocka_unit_test(what_was_renamed_does_not_follow_what_comes_after_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

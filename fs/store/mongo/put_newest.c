@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "cache/base/cleanup.h"
+#include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "fs/store/mongo/change.h"
 #include "fs/store/mongo/document.h"
 #include "fs/store/mongo/put_private.h"
+#include "fs/store/mongo/retire.h"
 #include "fs/store/mongo/supersede.h"
 #include "fs/store/names.h"
 
@@ -83,6 +85,44 @@ static int follow_base(struct putting *putting, struct revision **revision) {
     return result;
 }
 
+/* Whether the file has the base's name now, and is what the base was. */
+static bool is_base_newest(struct putting *putting, const char *name) {
+    struct revision *newest = NULL;
+    int result = bucket_newest(&putting->bucket->store, name + names_skip_spelling(name, strlen(name)), &newest);
+    bool same = result == 0 && revision_same_content(newest, putting->put->base);
+    revision_unref(newest);
+    return same;
+}
+
+/* It was removed or replaced under a name that its file had left: what was renamed is put there again, while no janitor can
+ * have come to its chunks. 1; -ENOENT: its file is no other any more. */
+static int put_again(struct putting *putting, struct revision **revision) {
+    struct revision *again = NULL;
+    bson_t *base = NULL, document = BSON_INITIALIZER;
+    size_t size = 0;
+    int result = putting->put->follow ? put_read_base(putting, &base) : 0;
+    const char *name = base ? document_filename(base, &size) : NULL;
+    char *filename = name && names_is_path(name, size) ? strndup(name, size) : NULL;
+    bson_destroy(base);
+    if (!filename || strcmp(filename, putting->filename) == 0 || !is_base_newest(putting, filename) ||
+        clock_now_ms() - putting->published_ms > RETIRE_LEAST_MS / 2)
+        return free(filename), result ? result : -ENOENT;
+    free(putting->filename);
+    putting->filename = filename;
+    put_tell_parts(putting);
+    result = put_as_revision(putting, &document, &again);
+    if (result == 0)
+        result = bucket_insert(putting->bucket, putting->bucket->files, &document);
+    bson_destroy(&document);
+    if (result == 0 || result == -EEXIST) {
+        revision_unref(*revision);
+        *revision = steal_ptr(&again);
+        return 1;
+    }
+    revision_unref(again);
+    return result;
+}
+
 /* 1: it has another name or date by now; -ENOENT: it has gone. Who renames both renames the newer one first, so where it has
  * another name the base may still have the old one, and says nothing. */
 static int follow_own(struct putting *putting, struct revision **revision) {
@@ -90,6 +130,8 @@ static int follow_own(struct putting *putting, struct revision **revision) {
     bson_t *document = NULL;
     size_t size = 0;
     int result = put_read_own(putting, &document);
+    if (result == 0 && !document)
+        return put_again(putting, revision);
     const char *name = document ? document_filename(document, &size) : NULL;
     if (result == 0)
         result = name && names_is_path(name, size) ? document_revision(document, &putting->bucket->store, &there) : -ENOENT;
@@ -127,6 +169,7 @@ static int look_at_others(struct putting *putting, int look, struct revision **r
 
 void put_become_newest(struct putting *putting, struct revision **revision) {
     int result = 1;
+    putting->published_ms = clock_now_ms();
     for (int look = 0; result > 0 && look < LOOKS_MOST; look++)
         result = look_at_others(putting, look, revision);
     if (result && result != -ENOENT)

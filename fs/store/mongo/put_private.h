@@ -15,6 +15,7 @@ struct putting {
     bson_t *base; /* the base's files document as it is now, or as it was retired; or NULL */
     bool base_is_there;
     bool alone; /* once it was published, its name had no other revision */
+    int64_t published_ms; /* on the steady clock, or a little later */
     bson_oid_t id;
     struct intent *intent;
     struct runs sent; /* chunks that were sent before the put */
