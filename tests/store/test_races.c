@@ -21,23 +21,29 @@ struct race {
     struct bucket *const *buckets;
     const char *names[RENAMES_MOST + 2]; /* one after the other */
     int64_t there_ms;                    /* the date of what the first of them replaces; 0: nothing */
+    bool foreign;                        /* put by an application */
+    bool sees;                           /* what is at the last name by then, and so replaces it */
     bool makes_another;                  /* at the old name */
     struct revision *base, *seen_there;
     int results[2];
 };
 
-static void insert(struct real_store *real, const char *filename, int length, int64_t date_ms) {
+static void insert(struct real_store *real, const char *filename, int length, int64_t date_ms, bool foreign) {
+    char metadata[192] = "";
+    if (!foreign)
+        snprintf(metadata, sizeof metadata,
+                 ", 'metadata': {'posix': {'rev': {'$oid': '0123456789abcdef%08x'},"
+                 " 'file': {'$oid': '5123456789abcdef%08x'}}}",
+                 length, length);
     real_store_insert(real, "files",
                       real_store_json("{'_id': {'$oid': '0123456789abcdef%08x'}, 'filename': '%s', 'length': %d,"
-                                      " 'chunkSize': 261120, 'uploadDate': {'$date': {'$numberLong': '%" PRId64 "'}},"
-                                      " 'metadata': {'posix': {'rev': {'$oid': '0123456789abcdef%08x'},"
-                                      " 'file': {'$oid': '5123456789abcdef%08x'}}}}",
-                                      length, filename, length, date_ms, length, length));
+                                      " 'chunkSize': 261120, 'uploadDate': {'$date': {'$numberLong': '%" PRId64 "'}}%s}",
+                                      length, filename, length, date_ms, metadata));
 }
 
-static struct revision *see(struct real_store *real, const char *path) {
+static struct revision *see(struct store *store, const char *path) {
     struct revision *revision = NULL;
-    int result = real->store->ops->newest(real->store, path, &revision);
+    int result = store->ops->newest(store, path, &revision);
     assert_true(result == 0 || result == -ENOENT);
     return revision;
 }
@@ -46,7 +52,7 @@ static int put(struct store *store, const struct revision *base, int length) {
     struct content content;
     struct revision *revision = NULL;
     struct attributes attributes = {.has = ATTRIBUTES_MODE, .mode = 0644};
-    if (base)
+    if (base && base->attributes.has & ATTRIBUTES_FILE)
         attributes_set_file(&attributes, base->attributes.file);
     else
         attributes_new_file(&attributes);
@@ -70,6 +76,8 @@ static void rename_it(void *context) {
     struct store_object target = named_object("g", STORE_FILE);
     target.revision = race->seen_there;
     for (unsigned i = 0; race->names[i + 1] && race->results[1] == 0; i++) {
+        if (i > 0 && race->sees)
+            target.revision = race->seen_there = see(store, race->names[i + 1]);
         struct store_rename rename = {.from = named_object(race->names[i], STORE_FILE),
                                       .to = race->names[i + 1],
                                       .target = race->seen_there ? &target : NULL};
@@ -92,15 +100,15 @@ static void begin(struct race *race, const struct race *what) {
     *race = *what;
     clear(race->real, "files");
     clear(race->real, "gridmount.trash");
-    insert(race->real, "f", BEFORE, LONG_AGO);
+    insert(race->real, "f", BEFORE, LONG_AGO, race->foreign);
     if (race->there_ms)
-        insert(race->real, race->names[1], THERE, race->there_ms);
-    race->base = see(race->real, "f");
-    race->seen_there = race->there_ms ? see(race->real, race->names[1]) : NULL;
+        insert(race->real, race->names[1], THERE, race->there_ms, false);
+    race->base = see(race->real->store, "f");
+    race->seen_there = race->there_ms ? see(race->real->store, race->names[1]) : NULL;
 }
 
 static void expect(struct real_store *real, const char *path, int length) {
-    struct revision *newest = see(real, path);
+    struct revision *newest = see(real->store, path);
     assert_non_null(newest);
     assert_int_equal(newest->length, length);
     revision_unref(newest);
@@ -113,7 +121,7 @@ static void end(struct race *race) {
     expect(race->real, race->names[2] ? race->names[2] : race->names[1], WRITTEN);
     if (race->makes_another)
         expect(race->real, "f", MADE);
-    assert_int_equal(real_store_count(race->real, "files", bson_new()), race->makes_another ? 2 : 1);
+    assert_int_equal(real_store_count(race->real, "files", bson_new()), 1 + race->makes_another + race->foreign);
     revision_unref(race->base);
     revision_unref(race->seen_there);
 }
@@ -186,6 +194,7 @@ static void it_comes_over_one_from_the_future(void **state) {
 static void it_is_renamed_there_and_back(void **state) {
     (void)state;
     on_two_hosts(in_any_order, (struct race){.names = {"f", "g", "f"}});
+    on_two_hosts(in_any_order, (struct race){.names = {"f", "g", "f"}, .sees = true});
 }
 
 /* As a log is rotated. Until it has followed its file, what was written is seen, and replaced, at the old name. */
@@ -222,12 +231,36 @@ static void what_was_renamed_does_not_follow_what_comes_after_it(void **state) {
     on_two_hosts(follow_no_base, (struct race){.names = {"f", "g"}});
 }
 
+/* As is seen by one question, and not by an identity: what an application put has none. */
+static void follow_the_first(const struct race *what) {
+    for (unsigned questions = 1; questions < 4; questions++) {
+        struct race race;
+        struct stepped *hosts[2];
+        begin(&race, what);
+        start(&race, hosts);
+        while (!has(&race, "f", WRITTEN))
+            assert_true(stepped_step(hosts[0]));
+        while (!has(&race, "g", BEFORE) && !has(&race, "g", WRITTEN))
+            assert_true(stepped_step(hosts[1]));
+        for (unsigned i = 0; i < questions; i++)
+            (void)stepped_step(hosts[1]);
+        finish(hosts, 0);
+        end(&race);
+    }
+}
+
+static void what_has_followed_is_not_replaced(void **state) {
+    (void)state;
+    on_two_hosts(follow_the_first, (struct race){.names = {"f", "g"}, .foreign = true});
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_renamed_while_it_is_written),
         cmocka_unit_test(it_comes_over_one_from_the_future),
         cmocka_unit_test(it_is_renamed_there_and_back),
         cmocka_unit_test(another_is_made_at_its_name),
+        cmocka_unit_test(what_has_followed_is_not_replaced),
         cmocka_unit_test(what_was_renamed_does_not_follow_what_comes_after_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

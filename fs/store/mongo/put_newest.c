@@ -73,13 +73,15 @@ static int settle(struct putting *putting, const struct others *others, int look
     return spelling ? move_to(putting, date, spelling, revision) : 0;
 }
 
-/* 1: it has the name now that the base was given meanwhile; 0: there is none, it was removed or replaced. */
+/* 1: it has the name now that the base has been given since it was looked for; 0: there is none, it was removed or replaced. */
 static int follow_base(struct putting *putting, struct revision **revision) {
     bson_t *base = NULL;
     size_t size = 0;
     int result = put_read_base(putting, &base);
     const char *name = base ? document_filename(base, &size) : NULL;
-    if (name && names_is_path(name, size) && strcmp(name, putting->filename) != 0)
+    if (name && strcmp(name, putting->filename) == 0)
+        result = 1; /* it has come back since */
+    else if (name && names_is_path(name, size))
         result = move_to(putting, putting->parts.date_ms, name, revision);
     bson_destroy(base);
     return result;
@@ -94,8 +96,8 @@ static bool is_base_newest(struct putting *putting, const char *name) {
     return same;
 }
 
-/* It was removed or replaced under a name that its file had left: what was renamed is put there again, while no janitor can
- * have come to its chunks. 1; -ENOENT: its file is no other any more. */
+/* It was removed or replaced under a name that its file had left, or by its own base, which was renamed onto it: it is put
+ * again where that is, while no janitor can have come to its chunks. 1; -ENOENT: the base is not what its name shows. */
 static int put_again(struct putting *putting, struct revision **revision) {
     struct revision *again = NULL;
     bson_t *base = NULL, document = BSON_INITIALIZER;
@@ -104,7 +106,7 @@ static int put_again(struct putting *putting, struct revision **revision) {
     const char *name = base ? document_filename(base, &size) : NULL;
     char *filename = name && names_is_path(name, size) ? strndup(name, size) : NULL;
     bson_destroy(base);
-    if (!filename || strcmp(filename, putting->filename) == 0 || !is_base_newest(putting, filename) ||
+    if (!filename || !is_base_newest(putting, filename) ||
         clock_now_ms() - putting->published_ms > RETIRE_LEAST_MS / 2)
         return free(filename), result ? result : -ENOENT;
     free(putting->filename);

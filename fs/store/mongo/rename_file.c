@@ -26,6 +26,7 @@ struct renaming {
     bool bare; /* nothing is hidden at `from` */
     const struct store_object *target;
     const struct revision *ahead; /* it has the new name already, or may have it; or NULL */
+    struct revision *tried;       /* to be moved before, when it had gone; or NULL */
     struct revisions *found;      /* of both names */
     const struct found_revision *own, *replaced;
 };
@@ -266,7 +267,16 @@ static bool is_bare(struct bucket *bucket, const char *path) {
 
 /* ---- all of it ---- */
 
+/* Whether it belongs to what moves, though it has the new name: whoever put it has followed there first. */
+static bool has_followed(const struct renaming *renaming, const struct revision *moves, const struct revision *each) {
+    return (renaming->tried && same_id(each, renaming->tried)) ||
+           (moves && (same_id(each, moves) || is_successor(each, moves)));
+}
+
 static int look(struct renaming *renaming) {
+    revision_unref(renaming->tried);
+    renaming->tried = renaming->own ? revision_ref(renaming->own->revision) : NULL;
+    renaming->own = NULL;
     renaming->found = revisions_free(renaming->found);
     int result = revisions_find(renaming->bucket, renaming->from, renaming->to, REVISIONS_NEWEST, &renaming->found);
     if (result)
@@ -275,10 +285,8 @@ static int look(struct renaming *renaming) {
     const struct revision *moves = renaming->ahead; /* onto a free name: then neither it nor what was put over it is replaced */
     if (!moves && renaming->own && !renaming->target)
         moves = renaming->own->revision;
-    for (uint32_t i = 0; moves && i < renaming->found->count; i++) {
-        const struct revision *each = renaming->found->list[i].revision;
-        renaming->found->list[i].of_other &= !same_id(each, moves) && !is_successor(each, moves);
-    }
+    for (uint32_t i = 0; i < renaming->found->count; i++)
+        renaming->found->list[i].of_other &= !has_followed(renaming, moves, renaming->found->list[i].revision);
     renaming->own = revisions_newest(renaming->found, false);
     renaming->replaced = revisions_newest(renaming->found, true);
     if (!renaming->own && renaming->found->more) { /* the other has that many which are newer */
@@ -365,6 +373,7 @@ int rename_file(struct bucket *bucket, const struct store_object *from, const ch
     for (int i = 0; result == 0 && i < TRIES; i++)
         result = try(&renaming);
     revisions_free(renaming.found);
+    revision_unref(renaming.tried);
     if (result == -ENOENT && moved) /* and was taken away by others since */
         return 0;
     if (result == 0)
