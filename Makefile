@@ -264,7 +264,7 @@ demo: bootstrap-demo
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@$(PYTHON) packaging/demo
 
-check: bootstrap-check
+check: bootstrap-check bootstrap-monitoring
 	@$(MAKE) --no-print-directory -j$(JOBS) all layers headers check-unit store-tests
 	@$(MAKE) --no-print-directory -j$(JOBS) DEVELOPER=1 all
 	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=address,undefined all check-unit
@@ -291,7 +291,7 @@ screenshots: bootstrap-packaging
 	@PYTHONPATH=tests/servers:tests/mount $(PYTHON) tests/packaging/screenshots.py
 
 # What is installed; with the Debian package where `make deb` made one.
-check-install: $(OUT)/gridmount
+check-install: $(OUT)/gridmount build/venv/requirements-packaging.txt
 	@mkdir -p build/reports
 	@$(PYTHON) -m pytest tests/packaging -q --junitxml=build/reports/packaging$(if $(PYTEST),-long).xml $(PYTEST)
 

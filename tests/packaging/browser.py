@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A headless Chromium, driven by selenium; both are installed for `make check-packaging` and `make screenshots` only.
+"""A headless Chromium, driven by selenium; packaging/bootstrap monitoring and requirements.txt have both.
 
     with browser.opened(width=1280) as page:
         page.get("http://127.0.0.1:9464/")
@@ -16,12 +16,13 @@ from PIL import Image
 
 try:
     from selenium import webdriver
+    from selenium.common.exceptions import WebDriverException as DoesNotStart
 except ImportError:
-    webdriver = None
+    webdriver, DoesNotStart = None, RuntimeError
 
 DRIVER, BROWSER = shutil.which("chromedriver"), shutil.which("chromium")
 MISSING = not (DRIVER and BROWSER and webdriver)
-WHY = "chromium, its driver or selenium is missing: `make check-packaging` installs them"
+WHY = "chromium, its driver or selenium is missing: `make check` installs them"
 COLOURS = 128
 
 

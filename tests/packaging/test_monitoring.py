@@ -22,7 +22,7 @@ MONITORING = HERE.parents[1] / "packaging" / "monitoring"
 RULES = MONITORING / "alerts.yaml"
 PROMTOOL, PROMETHEUS = shutil.which("promtool"), shutil.which("prometheus")
 
-pytestmark = pytest.mark.skipif(not PROMTOOL, reason="prometheus is missing: packaging/bootstrap packaging installs it")
+pytestmark = pytest.mark.skipif(not PROMTOOL, reason="prometheus is missing: packaging/bootstrap monitoring installs it")
 
 
 @pytest.mark.parametrize("command, file", [("check", RULES), ("test", HERE / "alerts_test.yaml")])

@@ -19,6 +19,16 @@ MIB = 1 << 20
 pytestmark = [pytest.mark.skipif(browser.MISSING, reason=browser.WHY), pytest.mark.timeout(180)]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def chromium():
+    """Skips all where it does not start, as in some containers: it is not what is tested."""
+    try:
+        with browser.opened() as page:
+            page.get("about:blank")
+    except browser.DoesNotStart as reason:
+        pytest.skip(f"chromium does not start here: {str(reason).splitlines()[0]}")
+
+
 @pytest.fixture
 def mnt(database, link, tmp_path):
     """A mount behind the link, which listens at .port, of which a hostile file was read."""
