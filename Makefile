@@ -323,7 +323,7 @@ check-long: bootstrap-long
 	@$(MAKE) --no-print-directory fuzz SECONDS=600
 
 # The unit tests once more, slowly: what they read before it was written, and what they do not give back.
-VALGRIND = valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
+VALGRIND = valgrind --quiet --error-exitcode=99 --suppressions=tests/valgrind.supp --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
 # It has an allocator of its own, and numbers of 80 bits are of 64 there.
 NOT_UNDER_VALGRIND = $(OUT)/unit/test_trim $(OUT)/unit/test_value_order
 UNDER_VALGRIND = $(filter-out $(NOT_UNDER_VALGRIND),$(UNITS))
