@@ -359,9 +359,10 @@ bool mount_is_healthy(const struct mount *mount, time_t *ret_away_since) {
 }
 
 int mount_serve(struct mount *mount) {
-    atomic_store(&mount->serving, true);
+    lock_acquire(&mount->ending);
+    mount->served = true;
+    lock_release(&mount->ending);
     mount->result = session_run(mount->session);
-    atomic_store(&mount->serving, false);
     vfs_check(mount->vfs);
     chunks_check(mount->chunks);
     return mount->result;

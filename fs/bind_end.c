@@ -27,17 +27,27 @@ void mount_leave(void *context) {
     leaving_begin(((struct mount *)context)->leaving);
 }
 
-/* Once session_run() has returned, whoever is mounted there now may be another. */
+/* Once the session has unmounted, whoever is mounted there may be another. */
 static void leave_mountpoint(void *context) {
     struct mount *mount = context;
     if (mount->options->device >= 0) /* unmade by who made it */
         return;
-    if (!atomic_load(&mount->serving) || !session_is_mounted(mount->session))
-        return;
-    if (mount->porter)
+    lock_acquire(&mount->ending);
+    bool there = mount->served && session_is_mounted(mount->session);
+    if (there && mount->porter)
         porter_leave(mount->porter);
-    else
+    else if (there)
         mountpoint_leave_behind(mount->options->mountpoint);
+    lock_release(&mount->ending);
+}
+
+/* The process may be told to end at any moment until it is done: then leave_mountpoint() does it. */
+static void unmount(struct mount *mount) {
+    session_stop(mount->session);
+    lock_acquire(&mount->ending);
+    mount->session = session_free(mount->session);
+    mount->served = false;
+    lock_release(&mount->ending);
 }
 
 static bool keep(void *context) {
@@ -80,7 +90,7 @@ struct mount *mount_close(struct mount *mount) {
     if (mount->porter && mount->session && session_is_mounted(mount->session))
         porter_leave(mount->porter);
     monitor_free(mount->monitor); /* before all that it tells of */
-    session_free(mount->session);
+    unmount(mount);
     warming_free(mount->warming);
     housekeeping_stop(mount->housekeeping);
     if (mount->vfs)

@@ -33,7 +33,7 @@ struct mount {
     struct leaving *leaving;
     struct lock ending; /* guards what follows */
     bool settled;       /* the vfs has nothing to be kept any more */
-    atomic_bool serving;
+    bool served;        /* and its session has not unmounted */
     int result; /* of serving */
     void (*ready)(void *context);
     void *ready_context;

@@ -138,6 +138,7 @@ int session_new(const struct session_config *config, struct vfs *vfs, struct ses
     fuse_opt_free_args(&arguments);
     if (result) {
         *ret_error = cannot_mount(session, config->mountpoint);
+        session_stop(session);
         session_free(session);
     } else {
         *ret_session = session;
@@ -198,15 +199,20 @@ bool session_is_mounted(const struct session *session) {
     return poll(&device, 1, 0) == 0 || !(device.revents & (POLLERR | POLLNVAL));
 }
 
-struct session *session_free(struct session *session) {
+void session_stop(struct session *session) {
     if (!session)
-        return NULL;
+        return;
     speaking = NULL;
     vfs_lock_stop(session->context.vfs); /* who waits is answered while there is a session */
     notify_stop(session->names);
     notify_stop(session->notify);
     loop_free(session->loop);
     orphans_free(session->context.orphans);
+}
+
+struct session *session_free(struct session *session) {
+    if (!session)
+        return NULL;
     if (session->mounted)
         fuse_session_unmount(session->fuse);
     if (session->fuse)

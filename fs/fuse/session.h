@@ -43,7 +43,9 @@ int session_run(struct session *session);
 const char *session_passing(const struct session *session);
 /* Whether it still is there for programs; from any thread, until session_free(). */
 bool session_is_mounted(const struct session *session);
-/* Unmounts when it still is mounted. Takes NULL, returns NULL. */
+/* Answers who still waits, and ends its threads. Takes NULL. */
+void session_stop(struct session *session);
+/* Once it was stopped: unmounts when it still is mounted. Takes NULL, returns NULL. */
 struct session *session_free(struct session *session);
 
 #endif

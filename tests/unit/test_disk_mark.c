@@ -71,7 +71,7 @@ static void what_was_just_written_gets_a_mark_without_a_look(void **state) {
     assert_int_equal(unlink(path_of(bench, bench->one)), 0);
     assert_int_equal(unlink(heads_of(bench, bench->one)), 0);
     assert_int_equal(fetched(bench, bench->one, 0, CHUNKS), CHUNKS);
-    for (unsigned waits = 0; stats_get(STAT_disk_bytes_stored) < 2 * (uint64_t)bench->one->length; waits++)
+    while (stats_get(STAT_disk_bytes_stored) < 2 * (uint64_t)bench->one->length)
         usleep(1000);
     assert_true(marked(bench));
     assert_is_whole(bench, bench->one);
@@ -85,7 +85,7 @@ static void what_lacks_a_chunk_gets_none(void **state) {
     assert_int_equal(unlink(path_of(bench, bench->one)), 0);
     assert_int_equal(unlink(heads_of(bench, bench->one)), 0);
     assert_int_equal(fetched(bench, bench->one, 1, CHUNKS - 1), CHUNKS - 1);
-    for (unsigned waits = 0; stats_get(STAT_disk_bytes_stored) < 2 * (uint64_t)bench->one->length - CHUNK; waits++)
+    while (stats_get(STAT_disk_bytes_stored) < 2 * (uint64_t)bench->one->length - CHUNK)
         usleep(1000);
     assert_false(marked(bench));
     assert_int_equal(whole(bench, bench->one), -EAGAIN);
