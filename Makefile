@@ -252,7 +252,7 @@ bench-compare: bootstrap-check
 SANITIZED_TESTS = $(addprefix tests/mount/,test_hostile.py test_hostile_records.py test_integrity.py test_ids.py test_cache.py test_write.py)
 
 # And what many threads and hosts do at once, with one that sees each race.
-THREADS_TESTS = $(addprefix tests/mount/,test_storms.py test_coherence.py test_readers.py test_locks.py test_push.py test_page.py test_warm.py)
+THREADS_TESTS = $(addprefix tests/mount/,test_storms.py test_coherence.py test_readers.py test_locks.py test_page.py test_warm.py)
 
 # ---- the two commands of the README, and what takes longer ----
 
